@@ -1,0 +1,1 @@
+"""Recurrent cells, the engines that run them, and their initial weights."""

@@ -1,0 +1,144 @@
+"""Three ways to run the same recurrent layers: the same outputs, the same gradients, different speed.
+
+- `padded`: each direction as a scan over the padded batch, the second on length-reversed input. For CPUs.
+- `packed`: torch's own multi-layer kernel on packed sequences. For CUDA (cuDNN); slow on a CPU.
+- `stepwise`: an explicit loop over time and the cell's `step`. The definition that the others are tested against.
+
+A cell without a scan or without a torch layer goes step by step under every name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from stages.nn.cells import Cell, State
+from stages.nn.dropout import dropout
+from stages.nn.scans import run_scan
+
+if TYPE_CHECKING:
+    from stages.nn.recurrent import Recurrent
+
+Engine = Callable[["Recurrent", Tensor, Tensor | None, State, bool], tuple[Tensor | None, State]]
+"""(net, inputs (time, batch, features), lengths (batch,) or None, initial state, whether outputs are wanted) ->
+(outputs (time, batch, directions * hidden) or None, final state); a state's tensors are (layers * directions, batch,
+hidden).
+"""
+
+
+def engine_for(device_type: str) -> str:
+    """The engine to use on a `torch.device.type`: packed on cuda, padded elsewhere."""
+    return "packed" if device_type == "cuda" else "padded"
+
+
+def kernel_name(cell: Cell, engine: str, device_type: str) -> str:
+    """What runs the recurrence, for tables of timings."""
+    if engine == "padded" and cell.scan is not None:
+        return "scan, gradients by hand"
+    if engine == "packed" and cell.layer is not None:
+        return "cuDNN" if device_type == "cuda" else "torch's packed loop"
+    return "step by step, autograd"
+
+
+def _stepwise(
+    net: Recurrent, inputs: Tensor, lengths: Tensor | None, state: State, want_outputs: bool
+) -> tuple[Tensor | None, State]:
+    time = len(inputs)
+    finals: list[State] = []
+    for layer in range(net.layers):
+        inputs = dropout(inputs, net.dropout, net.training and layer > 0)
+        outputs = []
+        for direction in range(net.directions):
+            weight_ih, weight_hh, bias_ih, bias_hh = net.weights(layer, direction)
+            projections = F.linear(inputs, weight_ih, bias_ih)
+            current = tuple(tensor[layer * net.directions + direction] for tensor in state)
+            steps = [current[0]] * time
+            for t in reversed(range(time)) if direction else range(time):
+                following = net.cell.step(projections[t], current, weight_hh, bias_hh)
+                if lengths is None:
+                    current, steps[t] = following, following[0]
+                else:
+                    valid = (t < lengths).unsqueeze(1)
+                    pairs = zip(following, current, strict=True)
+                    current = tuple(torch.where(valid, new, old) for new, old in pairs)
+                    steps[t] = torch.where(valid, current[0], 0)
+            outputs.append(torch.stack(steps))
+            finals.append(current)
+        inputs = torch.cat(outputs, -1)
+    return inputs, tuple(torch.stack(tensors) for tensors in zip(*finals, strict=True))
+
+
+class _Reordered(torch.autograd.Function):
+    """Rows put in an order that is its own inverse: the gradient is the same gather, where torch would scatter."""
+
+    @staticmethod
+    def forward(ctx: Any, sequences: Tensor, rows: Tensor) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(rows)
+        return sequences.flatten(0, 1).index_select(0, rows).view(sequences.shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        (rows,) = ctx.saved_tensors
+        return gradient.flatten(0, 1).index_select(0, rows).view(gradient.shape), None
+
+
+def _reorder(sequences: Tensor, rows: Tensor) -> Tensor:
+    result: Tensor = _Reordered.apply(sequences, rows)  # type: ignore[no-untyped-call]
+    return result
+
+
+def _padded(
+    net: Recurrent, inputs: Tensor, lengths: Tensor | None, state: State, want_outputs: bool
+) -> tuple[Tensor | None, State]:
+    if net.cell.scan is None:
+        return _stepwise(net, inputs, lengths, state, want_outputs)
+    time, batch, _ = inputs.shape
+    if lengths is None:
+        lengths = torch.full((batch,), time, device=inputs.device)
+    column = torch.arange(batch, device=inputs.device)
+    step = torch.arange(time, device=inputs.device).unsqueeze(1)
+    valid = step < lengths
+    rows = (torch.where(valid, lengths - 1 - step, step) * batch + column).flatten()
+    finals: list[State] = []
+    for layer in range(net.layers):
+        inputs = dropout(inputs, net.dropout, net.training and layer > 0)
+        outputs = []
+        for direction in range(net.directions):
+            initial = tuple(tensor[layer * net.directions + direction] for tensor in state)
+            sequences = _reorder(inputs, rows) if direction else inputs
+            traces = run_scan(net.cell.scan, sequences, net.weights(layer, direction), initial)
+            finals.append(tuple(trace[lengths - 1, column] for trace in traces))
+            if want_outputs or layer < net.layers - 1:
+                outputs.append(_reorder(traces[0], rows) if direction else traces[0])
+        if outputs:
+            inputs = torch.cat(outputs, -1)
+    return (
+        torch.where(valid.unsqueeze(-1), inputs, 0) if want_outputs else None,
+        tuple(torch.stack(tensors) for tensors in zip(*finals, strict=True)),
+    )
+
+
+def _packed(
+    net: Recurrent, inputs: Tensor, lengths: Tensor | None, state: State, want_outputs: bool
+) -> tuple[Tensor | None, State]:
+    layer = net.torch_layer()
+    if layer is None:
+        return _stepwise(net, inputs, lengths, state, want_outputs)
+    initial = state if net.cell.states > 1 else state[0]
+    if lengths is None:
+        outputs, final = layer(inputs, initial)
+    else:
+        sequences = pack_padded_sequence(inputs, lengths.cpu(), enforce_sorted=False)
+        packed_outputs, final = layer(sequences, initial)
+        outputs = pad_packed_sequence(packed_outputs, total_length=len(inputs))[0] if want_outputs else None
+    return outputs, final if isinstance(final, tuple) else (final,)
+
+
+ENGINES: Mapping[str, Engine] = {"padded": _padded, "packed": _packed, "stepwise": _stepwise}

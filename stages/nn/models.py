@@ -1,0 +1,94 @@
+"""The models of the text studies."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stages.nn.cells import CELLS, State
+from stages.nn.dropout import Dropout
+from stages.nn.recurrent import Recurrent
+
+UNKNOWN, PADDING = 0, 1
+"""Token ids that every vocabulary of reviews begins with."""
+
+
+class ReviewClassifier(nn.Module):
+    """imdb: embedding, dropout, recurrent layers, both directions' final outputs, one logit."""
+
+    def __init__(
+        self,
+        cell: str,
+        vocabulary_size: int,
+        embedding_size: int,
+        hidden_size: int,
+        layers: int,
+        dropout: float,
+        dropout_between_layers: float,
+        engine: str = "padded",
+    ) -> None:
+        """Make the layers of a cell of CELLS, `hidden_size` units a direction. `stages.nn.initialise` fills them."""
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=PADDING)
+        self.dropout = Dropout(dropout)
+        self.recurrent = Recurrent(
+            CELLS[cell], embedding_size, hidden_size, layers, dropout_between_layers, bidirectional=True, engine=engine
+        )
+        self.output = nn.Linear(2 * hidden_size, 1)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Logits of *positive*, (batch,), from token ids (time, batch) and lengths (batch,)."""
+        inputs = self.dropout(self.embedding(tokens))
+        logits: Tensor = self.output(self.recurrent.last_state(inputs, lengths))
+        return logits.squeeze(1)
+
+
+class LanguageModel(nn.Module):
+    """ptb: embedding, recurrent layers, a logit for each word; dropout around and between the layers.
+
+    Tied, the output weight is the embedding's; a bias is added either way, as in the book behind the document.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        vocabulary_size: int,
+        embedding_size: int,
+        hidden_size: int,
+        layers: int,
+        dropout: float,
+        tied: bool,
+        engine: str = "padded",
+    ) -> None:
+        """Make the layers of a cell of CELLS. `stages.nn.initialise` fills them.
+
+        Raises:
+            ValueError: tied weights of different widths.
+        """
+        if tied and embedding_size != hidden_size:
+            raise ValueError(f"tied weights need embedding_size {embedding_size} = hidden_size {hidden_size}")
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, embedding_size)
+        self.dropout = Dropout(dropout)
+        self.recurrent = Recurrent(CELLS[cell], embedding_size, hidden_size, layers, dropout, engine=engine)
+        # No nn.Linear: a tied weight would stand twice in the state dictionary, which safetensors refuses.
+        self.output_weight = None if tied else nn.Parameter(torch.empty(vocabulary_size, hidden_size))
+        self.output_bias = nn.Parameter(torch.zeros(vocabulary_size))
+
+    def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Score every next word.
+
+        Args:
+            tokens: ids (time, batch).
+            state: what the window before returned, detached for truncated BPTT; None: zeros.
+
+        Returns:
+            Logits (time, batch, vocabulary) and the state after the window.
+        """
+        outputs, state = self.recurrent(self.dropout(self.embedding(tokens)), state=state)
+        weight = self.embedding.weight if self.output_weight is None else self.output_weight
+        return F.linear(self.dropout(outputs), weight, self.output_bias), state
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Trainable numbers in `model`; tied weights count once."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -1,0 +1,1 @@
+"""What is made of the scores: published figures beside measured ones, intervals, tables and figures."""

@@ -1,0 +1,1 @@
+"""Text: where it comes from (corpora) and how it becomes numbers (tokens)."""

@@ -1,0 +1,282 @@
+"""Files from public homes and mirrors: resumed, retried, checked, and whole or not at all."""
+
+import fcntl
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import quote, urlsplit
+
+import requests
+import urllib3.exceptions
+from tqdm import tqdm
+
+from stages.support.files import file_digest
+from stages.support.process import InputError, StageError
+
+CHUNK_BYTES = 1 << 16
+UNPINNED_LIMIT_BYTES = 1 << 30
+WHAT_TO_DO = (
+    "set mirror in params.yaml (or LSTM_VS_GRU_MIRROR) to a folder or address that holds it, or use profile: sample"
+)
+_HTML = re.compile(rb"(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.I | re.S)
+_TRANSIENT_STATUS = {408, 425, 429}  # of the 4xx; all others will say the same again
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file to fetch, with its addresses in the order to try.
+
+    Size and SHA-256 are None where only the contents tell whether it is right, as in a re-packed archive.
+    """
+
+    name: str
+    addresses: tuple[str, ...]
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a server, and how often to go round the addresses without a byte gained."""
+
+    connect_seconds: float = 6.0
+    read_seconds: float = 30.0
+    fruitless_rounds: int = 3
+    backoff_seconds: float = 1.0
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """The user's own copy of the files: a folder, an http(s) address, or neither."""
+
+    folder: Path | None = None
+    address: str = ""
+
+    @classmethod
+    def parse(cls, text: str, base: Path) -> "Mirror":
+        """Read the parameter `mirror`; a relative folder starts at `base`.
+
+        Raises InputError for another scheme than http(s) and for a folder that does not exist.
+        """
+        if not text:
+            return cls()
+        if re.match(r"https?://[^/]", text):
+            return cls(address=text.rstrip("/"))
+        if "://" in text:
+            raise InputError(f"mirror: {_without_password(text)!r} is no folder and no http(s) address")
+        folder = (base / Path(text).expanduser()).resolve()
+        if not folder.is_dir():
+            raise InputError(f"mirror: {str(folder)!r} is no folder; name one, or an http(s) address")
+        return cls(folder=folder)
+
+    def find(self, *names: str) -> Path | None:
+        """The first of `names` that the folder holds, to be read in place; None without a folder."""
+        if self.folder is None:
+            return None
+        paths = (self.folder / name for name in names)
+        return next((path for path in paths if path.is_file()), None)
+
+    def addresses(self, *names: str) -> tuple[str, ...]:
+        """Where the mirror would have each of `names`; empty where the mirror is no address."""
+        return tuple(f"{self.address}/{quote(name)}" for name in names) if self.address else ()
+
+
+class _AttemptError(Exception):
+    """One request that did not give the file; `final` where asking again is no use."""
+
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.final = final
+
+
+def note(message: str) -> None:
+    """Tell the user what is going on, on standard error."""
+    print(f"fetch: {message}", file=sys.stderr, flush=True)
+
+
+def mismatch(path: Path, file: RemoteFile) -> str:
+    """Why `path` does not hold the pinned bytes of `file`; empty where nothing speaks against it."""
+    size_bytes = path.stat().st_size
+    if file.size_bytes is not None and size_bytes != file.size_bytes:
+        return f"it has {size_bytes} bytes, not {file.size_bytes}"
+    if file.sha256 is not None and (found := file_digest(path)) != file.sha256:
+        return f"its SHA-256 is {found}, not {file.sha256}"
+    return ""
+
+
+def download(offers: Sequence[RemoteFile], folder: Path, patience: Patience) -> Path:
+    """Return the checked file of the first offer that can be had, in `folder`.
+
+    A file that is already there and right is used without a request. A partial one is kept as NAME.part and
+    resumed. Processes that want the same file wait for one another.
+
+    Raises StageError, in one line with each server's reason and what to do, where no offer can be had.
+    """
+    for file in offers:
+        path = folder / file.name
+        if path.is_file() and not mismatch(path, file):
+            return path
+    reasons: list[str] = []
+    for file in offers:
+        try:
+            return _download(file, folder, patience)
+        except _AttemptError as error:
+            reasons.append(str(error))
+        except OSError as error:
+            raise StageError(f"cannot write {folder / file.name}: {error.strerror or error}") from error
+    raise StageError(f"{offers[-1].name} could not be fetched: {'; '.join(reasons)}; {WHAT_TO_DO}")
+
+
+def _download(file: RemoteFile, folder: Path, patience: Patience) -> Path:
+    """Go round the addresses of one file until it is whole, or until several rounds gained nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path, part = folder / file.name, folder / f"{file.name}.part"
+    addresses = list(file.addresses)
+    reasons: dict[str, str] = {}
+    fruitless_rounds, most_bytes = 0, _size_bytes(part)
+    with _alone(folder / f".{file.name}.lock"):
+        if path.is_file() and not mismatch(path, file):  # fetched by the process that held the lock
+            return path
+        note(f"{file.name}: trying {', '.join(dict.fromkeys(map(_host, addresses)))}")
+        while addresses and fruitless_rounds < patience.fruitless_rounds:
+            if reasons:
+                time.sleep(patience.backoff_seconds * 2 ** max(fruitless_rounds - 1, 0))
+            for address in tuple(addresses):
+                try:
+                    _attempt(file, address, part, patience)
+                except _AttemptError as error:
+                    reasons[_host(address)] = str(error)
+                    if error.final:
+                        addresses.remove(address)
+                else:
+                    part.replace(path)
+                    return path
+            gained = _size_bytes(part) > most_bytes
+            fruitless_rounds = 0 if gained else fruitless_rounds + 1
+            most_bytes = max(most_bytes, _size_bytes(part))
+    raise _AttemptError("; ".join(f"{host}: {reason}" for host, reason in reasons.items()))
+
+
+def _attempt(file: RemoteFile, address: str, part: Path, patience: Patience) -> None:
+    """Bring `part` to its end with one request and check it; raise _AttemptError where that fails."""
+    offset = _size_bytes(part)
+    if offset != file.size_bytes:
+        offset = _transfer(file, address, part, patience)
+    if wrong := mismatch(part, file):
+        if file.size_bytes is not None and _size_bytes(part) < file.size_bytes:
+            raise _AttemptError(f"ended after {_size_bytes(part)} of {file.size_bytes} bytes")
+        part.unlink()
+        # Where the first bytes came from an earlier request, they may be the wrong ones.
+        raise _AttemptError(f"other content: {wrong}", final=offset == 0)
+
+
+def _transfer(file: RemoteFile, address: str, part: Path, patience: Patience) -> int:
+    """Append what is missing to `part`, or write all of it where the server sends all.
+
+    Return the place in the file of the first byte that was received.
+    """
+    offset = _size_bytes(part)
+    # The pins are of the bytes as stored: no encoding on the way, none undone here.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
+    try:
+        with requests.get(
+            address,
+            headers=headers,
+            stream=True,
+            timeout=(patience.connect_seconds, patience.read_seconds),
+        ) as response:
+            if response.status_code == requests.codes.ok:
+                offset = 0
+            else:
+                _check_resumed(response, part, offset)
+            chunks = response.raw.stream(CHUNK_BYTES, decode_content=False)
+            chunk = next(chunks, b"")
+            if offset == 0 and ("html" in response.headers.get("Content-Type", "") or _HTML.match(chunk)):
+                raise _AttemptError("an HTML page instead of the file")
+            note(f"{file.name}: receiving from {_host(address)}" + (f", from byte {offset} on" if offset else ""))
+            limit_bytes = file.size_bytes or UNPINNED_LIMIT_BYTES
+            with (
+                part.open("ab" if offset else "wb") as output,
+                # Shown on a terminal only.
+                tqdm(
+                    total=file.size_bytes,
+                    initial=offset,
+                    unit="B",
+                    unit_scale=True,
+                    desc=file.name,
+                    disable=None,
+                ) as bar,
+            ):
+                while chunk:
+                    output.write(chunk)
+                    bar.update(len(chunk))
+                    if output.tell() > limit_bytes:
+                        _discard(part, f"sends more than {limit_bytes} bytes", final=True)
+                    chunk = next(chunks, b"")
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise _AttemptError(_reason(error, patience)) from error
+    return offset
+
+
+def _check_resumed(response: requests.Response, part: Path, offset: int) -> None:
+    """Raise _AttemptError unless the response goes on from byte `offset`, as was asked."""
+    status = response.status_code
+    if status == requests.codes.partial_content:
+        if not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+            _discard(part, "sends another part of the file than was asked for")
+        return
+    if status == requests.codes.requested_range_not_satisfiable:
+        _discard(part, "has no such part of the file")
+    raise _AttemptError(f"HTTP {status}", final=400 <= status < 500 and status not in _TRANSIENT_STATUS)
+
+
+def _discard(part: Path, reason: str, *, final: bool = False) -> NoReturn:
+    part.unlink(missing_ok=True)
+    raise _AttemptError(reason, final=final)
+
+
+def _reason(error: Exception, patience: Patience) -> str:
+    match error:
+        case requests.ConnectTimeout():
+            return f"no connection within {patience.connect_seconds:g} s"
+        case requests.ReadTimeout() | urllib3.exceptions.ReadTimeoutError():
+            return f"stalled for {patience.read_seconds:g} s"
+        case requests.exceptions.SSLError():
+            return "its certificate is not trusted"
+        case requests.ConnectionError():
+            return "no connection"
+        case requests.exceptions.InvalidSchema():
+            return "leads to an address that is not http(s)"
+        case urllib3.exceptions.ProtocolError():
+            return "the connection broke off"
+        case _:
+            return type(error).__name__
+
+
+def _host(address: str) -> str:
+    return urlsplit(address).netloc.rpartition("@")[2]
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/]*@", "//", text)
+
+
+def _size_bytes(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Hold a lock between processes; the system lets go of it however this process ends."""
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note(f"waiting for another process that holds {lock}")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

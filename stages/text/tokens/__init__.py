@@ -1,0 +1,1 @@
+"""Tokenizers, vocabularies and the token arrays that training reads."""

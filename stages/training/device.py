@@ -1,0 +1,52 @@
+"""The device that a process computes on, and what makes its results repeatable and fast."""
+
+import os
+import platform
+import re
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+from stages.support.process import InputError
+
+
+def prepare(device: str, threads: int = 1) -> torch.device:
+    """Set this process up for `auto`, `cpu` or `cuda`, before anything is computed in it.
+
+    Gradients that vanish through hundreds of steps become subnormal numbers, which slow a CPU several times:
+    they are flushed to zero. On CUDA only deterministic kernels are allowed.
+
+    Raises:
+        InputError: `cuda` is asked for and there is none.
+    """
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(threads)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("params.yaml: device: 'cuda' was asked for, but torch finds no CUDA device; use cpu or auto")
+    if device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    return torch.device("cuda")
+
+
+def machine(device: torch.device) -> dict[str, str]:
+    """What computes: the operating system, the processor, and the device's own name."""
+    cpuinfo = Path("/proc/cpuinfo")
+    models = re.findall(r"model name\s*:\s*(.+)", cpuinfo.read_text()) if cpuinfo.exists() else []
+    return {
+        "machine": platform.platform(),
+        "processor": f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores",
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+    }
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory held so far: on the GPU where that computes, else resident in this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

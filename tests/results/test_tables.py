@@ -1,0 +1,98 @@
+"""Tables and figures: intervals computed here by hand, published beside measured, sources named."""
+
+import csv
+import math
+
+import pytest
+
+from stages.results.compare import write_comparison
+from stages.results.scores import curves_table
+
+HYPERPARAMETERS = {
+    "layers": 2, "dropout": 0.5, "dropout_between_layers": 0.5, "embedding_size": 100, "hidden_size": 32,
+    "batch_size": 64, "learning_rate": 0.001, "epochs": 10,
+}  # fmt: skip
+ACCURACIES = {"lstm": [0.84, 0.85, 0.86], "gru": [0.86, 0.88, 0.87], "rnn": [0.70, 0.60, 0.50]}
+
+
+def scored(cell, corpus, **changes):
+    repeats = [
+        {
+            "repeat": n,
+            "seed": 1,
+            "best_epoch": 2,
+            "test": {
+                "accuracy": accuracy, "loss": 1 - accuracy, "batch_mean_accuracy": accuracy - 0.01,
+                "batch_mean_loss": 1.01 - accuracy, "sentences": {"I love you.": accuracy},
+            },
+        }
+        for n, accuracy in enumerate(ACCURACIES[cell])
+    ]  # fmt: skip
+    arm = {
+        "setting": "",
+        "protocols": ["corrected"] if cell == "rnn" else ["published", "corrected"],
+        "hyperparameters": HYPERPARAMETERS | {"cell": cell} | changes,
+        "parameters": 1000,
+        "repeats": repeats,
+    }
+    return {"study": "imdb", "cell": cell, "corpus": corpus, "data_digest": "d", "arms": [arm]}
+
+
+def runs(cell_scores):
+    return [
+        arm
+        | {"study": "imdb", "corpus": cell_scores["corpus"], "repeat": repeat["repeat"]}
+        | {"curve": [{"epoch": e, "train_loss": 1 / e, "validation_loss": 1.1 / e} for e in (1, 2)]}
+        for arm in cell_scores["arms"]
+        for repeat in arm["repeats"]
+    ]
+
+
+def comparison(folder, corpus="aclImdb", **changes):
+    cells = [scored(cell, corpus, **changes) for cell in ACCURACIES]
+    baselines = [{"name": "a baseline", "test": {"accuracy": 0.875, "loss": 0.4}, "sentences": {"I love you.": 0.9}}]
+    write_comparison("imdb", cells, baselines, curves_table([run for cell in cells for run in runs(cell)]), folder)
+    rows = {(row["cell"], row["protocol"]): row for row in csv.DictReader((folder / "table.csv").open())}
+    return rows, (folder / "table.md").read_text()
+
+
+def test_means_intervals_and_published_figures(tmp_path):
+    rows, markdown = comparison(tmp_path / "out")
+    # t(0.975, 2) = 4.302653; the three accuracies are 0.01 apart, so their standard deviation is 0.01.
+    half = 4.302653 * 0.01 / math.sqrt(3)
+    row = rows["lstm", "corrected"]
+    assert float(row["accuracy"]) == pytest.approx(0.85)
+    assert float(row["accuracy_high"]) == pytest.approx(0.85 + half, abs=1e-6)
+    assert float(row["accuracy_low"]) == pytest.approx(0.85 - half, abs=1e-6)
+    assert float(row["accuracy_published"]) == 0.8497
+    assert float(rows["lstm", "published"]["accuracy"]) == pytest.approx(0.84)  # the document's batch means
+    assert rows["rnn", "corrected"]["accuracy_published"] == ""
+    assert ("rnn", "published") not in rows
+    assert "85.00% [82.52%, 87.48%]" in markdown
+    assert "84.97%" in markdown
+    assert "a baseline" in markdown
+    assert "Measured on the real corpus (aclImdb)" in markdown
+    assert "I love you." in markdown
+
+
+def test_sample_text_is_never_shown_as_the_real(tmp_path):
+    _, markdown = comparison(tmp_path / "out", "sample")
+    assert "sample text made by this project" in markdown
+    assert "real corpus (" not in markdown
+    assert "sample text made by this project" in (tmp_path / "out/curves.svg").read_text()
+
+
+def test_a_run_that_left_the_protocol_is_labelled(tmp_path):
+    rows, markdown = comparison(tmp_path / "out", epochs=2)
+    assert rows["gru", "corrected"]["custom"] == "epochs 2 (10)"
+    assert "custom: epochs 2 (10)" in markdown
+    assert "epochs 2 (10)" in (tmp_path / "out/scores.svg").read_text()
+
+
+def test_the_same_scores_draw_the_same_bytes(tmp_path):
+    comparison(tmp_path / "a")
+    comparison(tmp_path / "b")
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert {"curves.png", "curves.svg", "scores.png", "scores.svg", "sentences.csv"} <= set(names)
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()

@@ -1,0 +1,125 @@
+"""imdb: arms as the document has them, batches that lose nothing, scores recomputed one review at a time."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from stages.nn.models import PADDING
+from stages.studies import imdb
+from stages.support.files import write_json
+from stages.training.seeds import order_generator
+
+VOCABULARY = 30
+TRAINING = SimpleNamespace(
+    embedding_size=6,
+    hidden_size=4,
+    batch_size=8,
+    learning_rate=0.001,
+    epochs=2,
+    published_gru_dropout_between_layers=0.8,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """data/ready/imdb with 50 ragged reviews a part, one of a single token."""
+    random = np.random.default_rng(0)
+    for part in ("train", "validation", "test", "sentences"):
+        lengths = np.append(random.integers(1, 40, 49), 1)
+        np.save(tmp_path / f"{part}.tokens.npy", random.integers(2, VOCABULARY, lengths.sum()).astype(np.uint16))
+        np.save(tmp_path / f"{part}.offsets.npy", np.concatenate([[0], lengths.cumsum()]))
+        if part != "sentences":
+            np.save(tmp_path / f"{part}.labels.npy", random.integers(0, 2, 50).astype(np.uint8))
+    (tmp_path / "sentences.txt").write_text("".join(f"sentence {i}\n" for i in range(50)))
+    write_json(tmp_path / "manifest.json", {"corpus": "sample", "digest": "d", "vocabulary_size": VOCABULARY})
+    return tmp_path
+
+
+def task(folder, cell="gru", protocol="corrected"):
+    arm = next(arm for arm in imdb.arms(cell, TRAINING, 2, 0.5) if protocol in arm.protocols)
+    return imdb.Task(imdb.Data(folder), arm.hyperparameters, seed=1, repeat=0, device=torch.device("cpu"))
+
+
+def test_only_the_published_gru_drops_more_between_its_layers():
+    between = {
+        (cell, protocol): arm.hyperparameters.dropout_between_layers
+        for cell in ("rnn", "lstm", "gru")
+        for arm in imdb.arms(cell, TRAINING, 2, 0.5)
+        for protocol in arm.protocols
+    }
+    assert between == {
+        ("rnn", "corrected"): 0.5,
+        ("lstm", "published"): 0.5,
+        ("lstm", "corrected"): 0.5,
+        ("gru", "published"): 0.8,
+        ("gru", "corrected"): 0.5,
+    }
+    assert [arm.slug for arm in imdb.arms("lstm", TRAINING, 2, 0.5)] == ["published"]
+
+
+def test_an_epoch_has_every_review_once_as_it_is_padded_at_its_end(folder):
+    mine = task(folder)
+    reviews = mine.data.train
+    seen = []
+    for tokens, lengths, labels in mine.batches(order_generator(1, 0, 1)):
+        assert tokens.shape == (lengths.max(), len(labels))
+        for column, length, label in zip(tokens.T, lengths, labels, strict=True):
+            assert (column[length:] == PADDING).all()
+            seen.append((tuple(column[:length].tolist()), int(label)))
+    expected = [
+        (tuple(reviews.tokens[start:end].tolist()), int(label))
+        for start, end, label in zip(reviews.offsets, reviews.offsets[1:], reviews.labels, strict=False)
+    ]
+    assert sorted(seen) == sorted(expected)
+
+
+def test_the_order_changes_from_epoch_to_epoch_and_is_shared_by_the_cells(folder):
+    def order(cell, epoch):
+        batches = task(folder, cell).batches(order_generator(1, 0, epoch))
+        return torch.cat([tokens[0] for tokens, _, _ in batches]).tolist()
+
+    assert order("lstm", 1) == order("gru", 1)
+    assert order("gru", 1) != order("gru", 2)
+
+
+def test_scores_are_those_of_one_review_at_a_time(folder):
+    mine = task(folder)
+    tested = mine.test()
+    reviews = mine.data.test
+    mine.model.eval()
+    losses, right = [], []
+    with torch.no_grad():
+        for i in np.argsort(reviews.lengths, kind="stable"):
+            text = torch.from_numpy(reviews.tokens[reviews.offsets[i] : reviews.offsets[i + 1]].astype(np.int64))
+            probability = torch.sigmoid(mine.model(text[:, None], torch.tensor([len(text)]))).item()
+            label = int(reviews.labels[i])
+            losses.append(-np.log(probability if label else 1 - probability))
+            right.append((probability > 0.5) == bool(label))
+    assert tested["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+    assert tested["accuracy"] == pytest.approx(np.mean(right))
+    # The document's means of batch means: 6 batches of 8 and one of 2, which counts as much as the others.
+    batches = [slice(i, i + 8) for i in range(0, 50, 8)]
+    assert tested["batch_mean_loss"] == pytest.approx(np.mean([np.mean(losses[b]) for b in batches]), rel=1e-5)
+    assert tested["batch_mean_accuracy"] == pytest.approx(np.mean([np.mean(right[b]) for b in batches]))
+    assert tested["batch_mean_loss"] != pytest.approx(tested["loss"], rel=1e-4)
+    assert list(tested["sentences"]) == [f"sentence {i}" for i in range(50)]
+
+
+def test_a_few_updates_learn_what_one_token_decides(folder):
+    mine = task(folder)
+    first = mine.data.train.tokens[mine.data.train.offsets[:-1]]
+    mine.data.train.labels = (first > VOCABULARY / 2).astype(np.uint8)
+    mine.optimizer.param_groups[0]["lr"] = 0.03
+    losses = []
+    for epoch in range(1, 41):
+        steps = []
+        for batch in mine.batches(order_generator(1, 0, epoch)):
+            step = mine.step(batch)
+            mine.optimizer.zero_grad()
+            step.loss.backward()
+            mine.optimizer.step()
+            steps.append(step.loss.item())
+        losses.append(np.mean(steps))
+    assert losses[-1] < 0.2 < 0.6 < losses[0]  # dropout of 0.5 leaves some

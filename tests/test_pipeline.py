@@ -1,0 +1,290 @@
+"""The pipeline as its users run it, end to end, in one temporary clone of a tiny profile."""
+
+import csv
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.end_to_end
+
+STUDIES = ["imdb", "ptb"]
+CELLS = ["rnn", "lstm", "gru"]
+
+
+@pytest.fixture(autouse=True)
+def _as_committed(clone):
+    yield
+    clone.reset()
+
+
+def digests(folder):
+    """SHA-256 of every file below a folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_run_from_nothing_makes_every_result_and_a_second_one_does_nothing(clone):
+    ran = clone.stages_run(subprocess.CompletedProcess([], 0, clone.read(".git/repro.out")))
+    assert ran[0] == "check"
+    assert {f"train@{study}-{cell}" for study in STUDIES for cell in CELLS} <= set(ran)
+    for study in STUDIES:
+        table = clone.read(f"plots/{study}/table.md")
+        assert "sample text made by this project" in table
+        for name in ("curves.png", "curves.svg", "scores.png", "scores.svg", "table.csv", "repeats.csv"):
+            assert (clone.folder / "plots" / study / name).stat().st_size > 100
+    assert clone.stages_run(clone.run("dvc", "repro")) == []
+    assert "up to date" in clone.run("dvc", "repro").stdout
+    shown = clone.run("python", "-m", "stages.show").stdout
+    assert "Where to look next" in shown
+    assert "## ptb" in shown
+
+
+def test_scores_agree_with_each_other_along_the_chain(clone):
+    for study, score in (("imdb", "accuracy"), ("ptb", "perplexity")):
+        rows = list(csv.DictReader(clone.read(f"plots/{study}/repeats.csv").splitlines()))
+        for cell in CELLS:
+            scored = json.loads(clone.read(f"metrics/{study}/{cell}.json"))
+            runs = json.loads(clone.read(f"models/{study}/{cell}/runs.json"))
+            for arm in scored["arms"]:
+                for repeat in arm["repeats"]:
+                    run = next(
+                        r for r in runs if all(r[k] == {**arm, **repeat}[k] for k in ("setting", "protocols", "repeat"))
+                    )
+                    chosen_by = "validation_loss" if study == "imdb" else "validation_perplexity"
+                    mine = [row[chosen_by] for row in run["curve"]]
+                    assert repeat["best_epoch"] == mine.index(min(mine)) + 1
+                    corrected = [
+                        float(row[score])
+                        for row in rows
+                        if (row["setting"], row["protocol"], row["cell"]) == (arm["setting"], "corrected", cell)
+                        and int(row["repeat"]) == repeat["repeat"]
+                    ]
+                    if "corrected" in arm["protocols"]:
+                        assert corrected == pytest.approx([repeat["test"][score]], rel=1e-5)
+    assert {arm["protocols"][0] for arm in json.loads(clone.read("metrics/imdb/gru.json"))["arms"]} == {
+        "published",
+        "corrected",
+    }
+    assert len(json.loads(clone.read("metrics/imdb/lstm.json"))["arms"]) == 1  # nothing corrects it
+
+
+def test_showing_the_other_cell_trains_nothing_and_metrics_diff_sets_it_beside_the_first(clone):
+    lstm = json.loads(clone.read("metrics/imdb.json"))
+    done = clone.run("dvc", "exp", "run", "-S", "cell=gru")
+    assert sorted(clone.stages_run(done)) == ["check", "headline@imdb", "headline@ptb"]
+    gru = [arm for arm in json.loads(clone.read("metrics/imdb/gru.json"))["arms"] if "corrected" in arm["protocols"]]
+    mean = sum(repeat["test"]["accuracy"] for repeat in gru[0]["repeats"]) / 2
+    diff = json.loads(clone.run("dvc", "metrics", "diff", "--json").stdout)
+    assert set(diff) == {"metrics/imdb.json", "metrics/ptb.json"}
+    assert diff["metrics/imdb.json"]["parameters"]["new"] == gru[0]["parameters"] < lstm["parameters"]
+    shown = json.loads(clone.read("metrics/imdb.json"))
+    assert shown["accuracy"]["mean"] == pytest.approx(mean, abs=1e-6)
+    assert shown.keys() == lstm.keys()
+    parameters = json.loads(clone.run("dvc", "params", "diff", "--json").stdout)
+    assert parameters == {"params.yaml": {"cell": {"old": "lstm", "new": "gru"}}}
+    page = clone.run("dvc", "plots", "diff", "--out", "dvc_plots").stdout
+    html = Path(page.strip().removeprefix("file://")).read_text()
+    assert "imdb: validation" in html
+    table = list(csv.DictReader(clone.run("dvc", "exp", "show", "--csv", "--no-pager").stdout.splitlines()))
+    assert {row["cell"] for row in table} >= {"lstm", "gru"}
+
+
+def test_one_chain_alone_is_run_for_a_target_and_its_table_says_custom(clone):
+    done = clone.run("dvc", "exp", "run", "-S", "cell=gru", "-S", "dropout=0.3", "headline@imdb")
+    assert sorted(clone.stages_run(done)) == ["check", "evaluate@imdb-gru", "headline@imdb", "train@imdb-gru"]
+    arms = json.loads(clone.read("metrics/imdb/gru.json"))["arms"]
+    assert {arm["hyperparameters"]["dropout"] for arm in arms} == {0.3}
+    done = clone.run("dvc", "repro", "compare@imdb")
+    assert "Custom run" in clone.read("plots/imdb/table.md")
+    assert "dropout 0.3 (0.5)" in clone.read("plots/imdb/table.md")
+    # Put back, everything comes from the cache: nothing trains, and the bytes are the committed ones.
+    clone.run("git", "checkout", "--quiet", "params.yaml")
+    done = clone.run("dvc", "repro")
+    assert not [stage for stage in clone.stages_run(done) if stage.startswith(("train", "fetch", "tokenize"))]
+    assert clone.run("git", "status", "--porcelain").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "stages"),
+    [
+        ("params.yaml", "layers: 2", "layers: 1", {"train@imdb", "train@ptb", "check"}),
+        ("params.yaml", "seed: 1", "seed: 2", {"train@imdb", "train@ptb", "check"}),
+        ("params.yaml", "vocabulary_size: 25000", "vocabulary_size: 100", {"tokenize@imdb", "check"}),
+        ("params.yaml", "mirror: ''", "mirror: 'elsewhere'", {"check"}),
+        ("params.yaml", "jobs: 2", "jobs: 1", {"check"}),
+        ("stages/studies/ptb.py", '"""ptb', '"""PTB', {"train@ptb", "evaluate@ptb"}),
+        ("stages/nn/models.py", '"""', '""" ', {"train@imdb", "train@ptb", "evaluate@imdb", "evaluate@ptb"}),
+        ("stages/results/tables.py", '"""', '""" ', {"headline@imdb", "headline@ptb", "compare@imdb", "compare@ptb"}),
+        ("stages/support/process.py", '"""', '""" ', set()),
+        ("stages/text/baselines.py", '"""', '""" ', {"baseline@imdb", "baseline@ptb"}),
+    ],
+)
+def test_an_edit_changes_exactly_what_depends_on_it(clone, file, old, new, stages):
+    clone.edit(file, old, new)
+    changed = json.loads(clone.run("dvc", "status", "--json").stdout)
+    # Downstream stages are not changed yet: they are once their inputs are.
+    direct = {name.rsplit("-", 1)[0] for name, why in changed.items() if "always changed" not in why}
+    assert direct == stages
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("cell=foo", ["cell", "'foo'", "rnn, lstm, gru"]),
+        ("dropout=1.5", ["dropout", "1.5", "less than 1"]),
+        ("cells=[rnn,lstm,gru,foo]", ["cells", "'foo'", "rnn, lstm, gru"]),
+    ],
+)
+def test_a_bad_setting_fails_at_once_in_one_line_and_nothing_is_lost(clone, setting, words):
+    before = {name: digests(clone.folder / name) for name in ("metrics", "models", "plots", "data")}
+    failed = clone.run("dvc", "exp", "run", "-S", setting, check=False)
+    assert failed.returncode != 0
+    line = [text for text in (failed.stdout + failed.stderr).splitlines() if text.startswith("error: ")]
+    assert len(line) == 1
+    for word in words:
+        assert word in line[0]
+    assert clone.stages_run(failed) == ["check"]
+    assert {name: digests(clone.folder / name) for name in before} == before
+
+
+def test_narrowed_cells_leave_the_others_in_the_cache(clone):
+    before = digests(clone.folder / "models")
+    clone.run("dvc", "exp", "run", "-S", "cells=[lstm]")
+    assert "rnn" not in clone.read("plots/imdb/table.md")
+    clone.reset()
+    assert digests(clone.folder / "models") == before
+
+
+def test_a_misspelt_setting_is_refused_by_dvc_itself(clone):
+    failed = clone.run("dvc", "exp", "run", "-S", "dropot=0.2", check=False)
+    assert failed.returncode != 0
+    assert "dropot" in failed.stdout + failed.stderr
+
+
+def test_a_queued_sweep_runs_side_by_side(clone):
+    clone.run("dvc", "exp", "run", "--queue", "-S", "dropout=0.2,0.5", "-S", "cell=gru", "headline@imdb")
+    with (clone.folder / ".git/queue.out").open("w") as out:  # a pipe would be held open by the workers
+        env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        subprocess.run(
+            ["dvc", "queue", "start", "-j", "2"], cwd=clone.folder, env=env, stdout=out, stderr=out, check=True
+        )
+    deadline = time.monotonic() + 300
+    while (status := clone.run("dvc", "queue", "status").stdout).count("Success") < 2:
+        assert "Failed" not in status, status
+        assert time.monotonic() < deadline, status
+        time.sleep(1)
+    rows = list(csv.DictReader(clone.run("dvc", "exp", "show", "--csv", "--no-pager").stdout.splitlines()))
+    swept = {row["dropout"]: row["accuracy.mean"] for row in rows if row["Experiment"] and row["cell"] == "gru"}
+    assert {"0.2", "0.5"} <= set(swept)
+    # Experiments ran in temporary folders, and are tracked where the pipeline is.
+    clone.run("python", "-m", "stages.track")
+    swept_runs = [run for run in tracked(clone) if run.data.params.get("dropout") == "0.2"]
+    assert sorted(run.info.run_name for run in swept_runs) == [
+        f"imdb/gru/{protocol}/{repeat}" for protocol in ("corrected", "published") for repeat in (0, 1)
+    ]
+    assert all(run.data.tags["DVC_EXP_NAME"] for run in swept_runs)
+
+
+def test_killed_at_any_moment_and_started_again_it_ends_in_the_same_bytes(clone):
+    whole = digests(clone.folder / "models/imdb/gru")
+    chance = random.Random(0)
+    kills = 0
+    command = ["dvc", "repro", "--single-item", "--force", "--no-run-cache", "train@imdb-gru"]
+    env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for _ in range(6):
+        victim = subprocess.Popen(
+            command, cwd=clone.folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            victim.wait(timeout=chance.uniform(3, 9))
+        except subprocess.TimeoutExpired:
+            kills += 1
+            victim.send_signal(signal.SIGKILL)
+            victim.wait()
+            (clone.folder / ".git/index.lock").unlink(missing_ok=True)  # Git's own advice after a kill
+    clone.run(*command)
+    assert kills
+    assert digests(clone.folder / "models/imdb/gru") == whole
+    assert not list((clone.folder / "checkpoints").glob("*.pt"))
+
+
+def test_the_job_count_changes_no_byte(clone):
+    whole = digests(clone.folder / "models/ptb/lstm")
+    clone.edit("params.yaml", "jobs: 2", "jobs: 1")
+    clone.run("dvc", "repro", "--single-item", "--force", "--no-run-cache", "train@ptb-lstm")
+    assert digests(clone.folder / "models/ptb/lstm") == whole
+
+
+def tracked(clone):
+    """All runs of the clone's own MLflow store."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{clone.folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("lstm-vs-gru")
+    return client.search_runs([experiment.experiment_id], max_results=1000)
+
+
+def test_every_repeat_is_tracked_once_with_its_curve_scores_and_weights(clone):
+    clone.run("python", "-m", "stages.track")
+    again = clone.run("python", "-m", "stages.track")
+    assert "nothing new" in again.stdout
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{clone.folder}/mlflow.db")
+    runs = tracked(clone)
+    by_name: dict[str, list] = {}
+    for run in runs:
+        by_name.setdefault(run.info.run_name, []).append(run)
+    scored = json.loads(clone.read("metrics/imdb/gru.json"))
+    for arm in scored["arms"]:
+        for repeat in arm["repeats"]:
+            mine = [
+                run
+                for run in by_name[f"imdb/gru/{arm['protocols'][0]}/{repeat['repeat']}"]
+                if run.data.params["dropout"] == "0.5"
+            ]
+            assert len(mine) == 1
+            assert mine[0].info.status == "FINISHED"
+            assert mine[0].data.metrics["test_accuracy"] == repeat["test"]["accuracy"]
+            history = client.get_metric_history(mine[0].info.run_id, "validation_loss")
+            assert sorted(point.step for point in history) == [1, 2]
+            assert mine[0].data.tags["data_digest"] == scored["data_digest"]
+            files = [file.path for file in client.list_artifacts(mine[0].info.run_id, "weights")]
+            files += [file.path for file in client.list_artifacts(mine[0].info.run_id)]
+            assert any(name.endswith(".safetensors") for name in files)
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert sorted(run.info.run_name for run in parents) == ["imdb (sample)", "ptb (sample)"]
+
+
+def test_the_record_adds_only_what_it_lacks_and_leaves_the_workspace_alone(clone):
+    before = {name: digests(clone.folder / name) for name in ("models", "data", "plots/imdb", "metrics/imdb")}
+    clone.run("python", "-m", "stages.record", "imdb", "gru", "0")
+    first = json.loads(clone.read("metrics/record/imdb/gru.json"))
+    assert [entry["repeat"] for entry in first] == [0, 0]  # published and corrected
+    assert "nothing to do" in clone.run("python", "-m", "stages.record", "imdb", "gru", "0").stdout
+    clone.run("python", "-m", "stages.record", "imdb", "gru", "0-1")
+    both = json.loads(clone.read("metrics/record/imdb/gru.json"))
+    assert sorted(entry["repeat"] for entry in both) == [0, 0, 1, 1]
+    assert [entry for entry in both if entry["repeat"] == 0] == first
+    # The tiny sample and full profiles are one protocol on one corpus, so that their scores must agree.
+    scored = json.loads(clone.read("metrics/imdb/gru.json"))
+    for arm in scored["arms"]:
+        for repeat in arm["repeats"]:
+            entry = next(e for e in both if (e["protocols"], e["repeat"]) == (arm["protocols"], repeat["repeat"]))
+            assert entry["test"] == repeat["test"]
+            assert len(entry["curve"]) == len(entry["provenance"]["epoch_seconds"]) == 2
+    assert "gru" in clone.read("plots/record/imdb/table.md")
+    assert {name: digests(clone.folder / name) for name in before} == before
+    assert yaml.safe_load(clone.read("params.yaml"))["profile"] == "sample"

@@ -1,0 +1,94 @@
+import json
+import math
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from stages.support.process import InputError
+from stages.text.baselines import bag_of_words_row, source_row, unigram_row
+from stages.text.corpora import sample_imdb, sample_ptb
+from stages.text.tokens.imdb import SENTENCES, tokenize_imdb
+from stages.text.tokens.ptb import read_stream, tokenize_ptb
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A folder with data/raw and data/ready of both studies' samples."""
+    folder = tmp_path_factory.mktemp("baselines")
+    raw, ready = folder / "data/raw", folder / "data/ready"
+    for study in ("imdb", "ptb"):
+        (raw / study).mkdir(parents=True)
+    sample_imdb.write_sample(raw / "imdb", train_reviews=1000, test_reviews=300, seed=1)
+    sample_ptb.write_sample(raw / "ptb", train_tokens=20_000, validation_tokens=1000, test_tokens=1000, seed=1)
+    tokenize_imdb(raw / "imdb", ready / "imdb", vocabulary_size=500, validation_fraction=0.3)
+    tokenize_ptb(raw / "ptb", ready / "ptb")
+    return folder
+
+
+def test_unigram_is_the_perplexity_of_shares(prepared):
+    train = Counter(read_stream(prepared / "data/raw/ptb/ptb.train.txt"))
+    row = unigram_row(prepared / "data/ready/ptb")
+    for split, name in (("validation", "valid"), ("test", "test")):
+        words = read_stream(prepared / f"data/raw/ptb/ptb.{name}.txt")
+        words = [word if word in train else "<unk>" for word in words]
+        bits = -sum(math.log2(train[word] / train.total()) for word in words) / len(words)
+        assert row[split]["perplexity"] == pytest.approx(2**bits, rel=1e-6)
+
+
+def test_the_source_is_below_the_unigram_and_real_text_has_none(prepared, tmp_path):
+    source = source_row(prepared / "data/raw/ptb")
+    assert source["test"]["perplexity"] < unigram_row(prepared / "data/ready/ptb")["test"]["perplexity"] / 3
+    (tmp_path / "provenance.json").write_text('{"corpus": "ptb"}')
+    assert source_row(tmp_path) is None
+
+
+def test_a_token_without_a_share_is_refused(tmp_path):
+    import numpy as np
+
+    for split, tokens in (("train", [0, 1]), ("validation", [0, 1]), ("test", [2])):
+        np.save(tmp_path / f"{split}.tokens.npy", np.array(tokens, np.uint16))
+    with pytest.raises(InputError, match="the test split has a token"):
+        unigram_row(tmp_path)
+
+
+def test_bag_of_words_trains_on_the_kept_reviews_alone(prepared, tmp_path):
+    """Held-out reviews may say anything, and nothing changes."""
+    from stages.text.corpora.reviews_tar import read_reviews, write_reviews
+
+    raw, ready = prepared / "data/raw/imdb", prepared / "data/ready/imdb"
+    row = bag_of_words_row(raw, ready)
+    assert 0.6 < row["test"]["accuracy"] < 0.9
+    assert 0.2 < row["test"]["loss"] < math.log(2)
+    assert list(row["sentences"]) == list(SENTENCES)
+    assert row["sentences"]["This film is horrible"] < 0.5 < row["sentences"]["I loved the movie, every part of it"]
+
+    held_out = set((ready / "validation.names.txt").read_text().splitlines())
+    changed = [
+        (r.name, b"nonsense" if r.name in held_out else r.text.encode()) for r in read_reviews(raw / "reviews.tar")
+    ]
+    write_reviews(tmp_path / "reviews.tar", changed)
+    assert bag_of_words_row(tmp_path, ready) == row
+
+
+def test_stage_writes_both_studies_rows(prepared):
+    for study, names in (
+        ("imdb", ["TF-IDF + logistic regression"]),
+        ("ptb", ["unigram", "source (lowest possible)"]),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "stages.baseline", study],
+            cwd=prepared,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        written = json.loads((prepared / f"metrics/{study}/baseline.json").read_text())
+        assert (written["study"], written["corpus"]) == (study, "sample")
+        assert [row["name"] for row in written["rows"]] == names
