@@ -61,7 +61,7 @@ def test_workers_end_when_their_parent_is_killed():
     code = (
         "import os, time\n"
         "from stages.training.parallel import run_parallel\n"
-        "def wait(n):\n    print(os.getpid(), flush=True)\n    time.sleep(600)\n"
+        "def wait(n):\n    os.write(1, b'%d\\n' % os.getpid())\n    time.sleep(600)\n"
         "run_parallel(wait, [(0,), (1,)], 2)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
