@@ -17,7 +17,8 @@ def main(study: str) -> None:
 
     cells = load_params().cells
     scored = [read_json(Path("metrics", study, f"{cell}.json")) for cell in cells]
-    baselines = read_json(Path("metrics", study, "baseline.json"))["rows"]
+    baseline = Path("metrics", study, "baseline.json")
+    baselines = read_json(baseline)["rows"] if baseline.exists() else []
     curves = pd.concat(curves_table(read_json(Path("models", study, cell, "runs.json"))) for cell in cells)
     output = Path("plots", study)
     with whole(output) as temporary:

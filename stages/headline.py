@@ -8,28 +8,43 @@ from stages.support.process import run_stage
 
 
 def main(study: str, cell: str) -> None:
-    """Write metrics/STUDY.json (the corrected arm, same keys for every cell) and plots/headline/STUDY.csv."""
-    from stages.results.scores import curves_table, documents, repeats_table, summary_table  # pandas is slow
+    """Write metrics/STUDY.json (the corrected arm, same keys for every cell) and plots/headline/STUDY.csv.
 
+    Of a sweep they are the means over its settings, and the first score against the setting.
+    """
+    from stages.results.scores import (  # pandas is slow
+        curves_table,
+        documents,
+        mean_over_settings,
+        repeats_table,
+        summary_table,
+    )
+
+    document = documents()[study]
     scored = read_json(Path("metrics", study, f"{cell}.json"))
     repeats = repeats_table([scored]).query("protocol == 'corrected'")
+    sweep = document.get("sweep")
     headline: dict[str, Any] = {}
-    for _, row in summary_table(study, repeats).iterrows():
-        place = headline.setdefault(row["setting"], {}) if row["setting"] else headline
-        for score in documents()[study]["scores"]:
+    for _, row in summary_table(study, mean_over_settings(study, repeats) if sweep else repeats).iterrows():
+        place = headline if sweep or not row["setting"] else headline.setdefault(row["setting"], {})
+        for score in document["scores"]:
             interval = {"mean": row[score], "low": row[f"{score}_low"], "high": row[f"{score}_high"]}
             place[score] = {name: round(value, 6) for name, value in interval.items() if value == value}
         place["parameters"] = int(row["parameters"])
         place["repeats"] = int(row["repeats"])
     write_json(Path("metrics", f"{study}.json"), headline)
 
-    curves = curves_table(read_json(Path("models", study, cell, "runs.json")))
-    curves = curves[curves["protocols"].str.contains("corrected")]
-    column = f"validation_{documents()[study]['curve']['column']}"
-    means = curves.pivot_table(index="epoch", columns="setting", values=column, aggfunc="mean")
-    means.columns = [f"{setting}_{column}" if setting else column for setting in means.columns]
+    if sweep:
+        first = next(iter(document["scores"]))
+        points = repeats.groupby("setting")[[first]].mean().rename_axis(sweep["hyperparameter"])
+    else:
+        curves = curves_table(read_json(Path("models", study, cell, "runs.json")))
+        curves = curves[curves["protocols"].str.contains("corrected")]
+        column = f"validation_{document['curve']['validation']['column']}"
+        points = curves.pivot_table(index="epoch", columns="setting", values=column, aggfunc="mean")
+        points.columns = [f"{setting}_{column}" if setting else column for setting in points.columns]
     with whole(Path("plots/headline", f"{study}.csv")) as temporary:
-        means.to_csv(temporary, float_format="%.6g")
+        points.to_csv(temporary, float_format="%.6g")
 
 
 if __name__ == "__main__":

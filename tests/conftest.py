@@ -28,6 +28,19 @@ TINY = {
             "better": {"size": 8, "epochs": 2, "rate_divisor": 4.0},
         },
     },
+    "damped": {"training": {"repeats": "0-3", "repeats_at_once": 2, "epochs": 3, "hidden_size": 4}},
+    "latch": {
+        "data": {"sequences": 80, "longest": 8},
+        "training": {"repeats": "0-3", "repeats_at_once": 2, "epochs": 2, "lengths": [2, 8]},
+    },
+    "relay": {
+        "data": {"sequences": 80, "longest": 8},
+        "training": {"repeats": "0-1", "repeats_at_once": 2, "epochs": 2, "lengths": [2, 8]},
+    },
+    "fibonacci": {
+        "data": {"values": 400},
+        "training": {"repeats": "0-1", "epochs": 2, "batch_size": 20, "hidden_size": 4, "layer_counts": [1, 2]},
+    },
 }
 
 

@@ -204,12 +204,15 @@ def test_killed_at_any_moment_and_started_again_it_ends_in_the_same_bytes(clone)
     kills = 0
     command = ["dvc", "repro", "--single-item", "--force", "--no-run-cache", "train@imdb-gru"]
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    start = time.monotonic()
+    clone.run(*command)
+    seconds = time.monotonic() - start
     for _ in range(6):
         victim = subprocess.Popen(
             command, cwd=clone.folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            victim.wait(timeout=chance.uniform(3, 9))
+            victim.wait(timeout=chance.uniform(0.3, 0.9) * seconds)
         except subprocess.TimeoutExpired:
             kills += 1
             victim.send_signal(signal.SIGKILL)

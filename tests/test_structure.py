@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-STUDIES = [path.stem for path in (ROOT / "stages/studies").glob("*.py") if path.stem != "__init__"]
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 EXEMPT = "stages/support/"  # never affects a result
 
 
@@ -58,30 +58,41 @@ def declares(deps: list[str], path: Path) -> bool:
     return any(relative == Path(dep) or Path(dep) in relative.parents for dep in deps)
 
 
+def studies(stage: str) -> list[str]:
+    """The studies that a stage is for: its matrix names the list; a stage without one stands for all alike."""
+    matrix = STAGES[stage].get("matrix", {})
+    return PARAMS[matrix["study"].strip("${}")] if matrix else [""]
+
+
+def code_and_imports(stage: str, study: str) -> tuple[list[str], set[Path]]:
+    """What code a stage declares for a study, and the files that it imports, some of them by the study's name."""
+    code = [dep.replace("${item.study}", study) for dep in STAGES[stage]["deps"] if dep.startswith("stages/")]
+    start = {ROOT / (STAGES[stage]["cmd"].split()[3].replace(".", "/") + ".py")}
+    by_name = [ROOT / f"stages/{folder}/{study}.py" for folder in ("studies", "synthetic")]
+    return code, all_imports(start | {path for path in by_name if path.exists() and declares(code, path)})
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_declares_all_that_it_imports(stage):
-    module = STAGES[stage]["cmd"].split()[3].replace(".", "/") + ".py"
-    for study in STUDIES:
-        deps = [dep.replace("${item.study}", study) for dep in STAGES[stage]["deps"]]
-        start = {ROOT / module}
-        if "stages/studies/${item.study}.py" in STAGES[stage]["deps"]:
-            start.add(ROOT / f"stages/studies/{study}.py")  # imported by its name
+    for study in studies(stage):
+        code, imported = code_and_imports(stage, study)
         undeclared = sorted(
             str(path.relative_to(ROOT))
-            for path in all_imports(start)
-            if not declares(deps, path) and EXEMPT not in str(path) and has_code(path)
+            for path in imported
+            if not declares(code, path) and EXEMPT not in str(path) and has_code(path)
         )
         assert undeclared == []
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_declares_no_code_that_it_does_not_import(stage):
-    module = STAGES[stage]["cmd"].split()[3].replace(".", "/") + ".py"
-    study = STUDIES[0]
-    code = [dep.replace("${item.study}", study) for dep in STAGES[stage]["deps"] if dep.startswith("stages/")]
-    start = {ROOT / module} | ({ROOT / f"stages/studies/{study}.py"} if f"stages/studies/{study}.py" in code else set())
-    imported = all_imports(start)
-    assert [dep for dep in code if not any(declares([dep], path) for path in imported)] == []
+def test_a_stage_declares_no_code_that_none_of_its_studies_imports(stage):
+    unused: set[str] = set.intersection(
+        *(
+            {dep for dep in code if not any(declares([dep], path) for path in imported)}
+            for code, imported in (code_and_imports(stage, study) for study in studies(stage))
+        )
+    )
+    assert unused == set()
 
 
 @pytest.mark.parametrize("stage", STAGES)

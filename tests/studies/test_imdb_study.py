@@ -39,7 +39,7 @@ def folder(tmp_path):
 
 def task(folder, cell="gru", protocol="corrected"):
     arm = next(arm for arm in imdb.arms(cell, TRAINING, 2, 0.5) if protocol in arm.protocols)
-    return imdb.Task(imdb.Data(folder), arm.hyperparameters, seed=1, repeat=0, device=torch.device("cpu"))
+    return imdb.Task(imdb.Data(folder), arm.hyperparameters, seed=1, repeats=[0], device=torch.device("cpu"))
 
 
 def test_only_the_published_gru_drops_more_between_its_layers():
@@ -63,7 +63,7 @@ def test_an_epoch_has_every_review_once_as_it_is_padded_at_its_end(folder):
     mine = task(folder)
     reviews = mine.data.train
     seen = []
-    for tokens, lengths, labels in mine.batches(order_generator(1, 0, 1)):
+    for tokens, lengths, labels in mine.batches([order_generator(1, 0, 1)]):
         assert tokens.shape == (lengths.max(), len(labels))
         for column, length, label in zip(tokens.T, lengths, labels, strict=True):
             assert (column[length:] == PADDING).all()
@@ -77,7 +77,7 @@ def test_an_epoch_has_every_review_once_as_it_is_padded_at_its_end(folder):
 
 def test_the_order_changes_from_epoch_to_epoch_and_is_shared_by_the_cells(folder):
     def order(cell, epoch):
-        batches = task(folder, cell).batches(order_generator(1, 0, epoch))
+        batches = task(folder, cell).batches([order_generator(1, 0, epoch)])
         return torch.cat([tokens[0] for tokens, _, _ in batches]).tolist()
 
     assert order("lstm", 1) == order("gru", 1)
@@ -86,7 +86,7 @@ def test_the_order_changes_from_epoch_to_epoch_and_is_shared_by_the_cells(folder
 
 def test_scores_are_those_of_one_review_at_a_time(folder):
     mine = task(folder)
-    tested = mine.test()
+    (tested,) = mine.test()
     reviews = mine.data.test
     mine.model.eval()
     losses, right = [], []
@@ -115,7 +115,7 @@ def test_a_few_updates_learn_what_one_token_decides(folder):
     losses = []
     for epoch in range(1, 41):
         steps = []
-        for batch in mine.batches(order_generator(1, 0, epoch)):
+        for batch in mine.batches([order_generator(1, 0, epoch)]):
             step = mine.step(batch)
             mine.optimizer.zero_grad()
             step.loss.backward()

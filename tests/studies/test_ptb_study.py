@@ -34,13 +34,13 @@ def folder(tmp_path):
 
 def task(folder, setting="basic", cell="lstm"):
     arm = next(arm for arm in ptb.arms(cell, TRAINING, 2, 0.5) if arm.setting == setting)
-    return ptb.Task(ptb.Data(folder), arm.hyperparameters, seed=1, repeat=0, device=torch.device("cpu"))
+    return ptb.Task(ptb.Data(folder), arm.hyperparameters, seed=1, repeats=[0], device=torch.device("cpu"))
 
 
 def test_the_windows_of_a_stream_follow_each_other_and_targets_are_one_step_on(folder):
     mine = task(folder)
     text = mine.data.train
-    windows = list(mine.batches(order_generator(1, 0, 1)))
+    windows = list(mine.batches([order_generator(1, 0, 1)]))
     assert len(windows) == 6  # 100 pairs: 6 windows of 5 for each of 3 streams, the last 10 dropped
     inputs = torch.cat([window[0] for window in windows])
     targets = torch.cat([window[1] for window in windows])
@@ -53,13 +53,13 @@ def test_the_windows_of_a_stream_follow_each_other_and_targets_are_one_step_on(f
 def test_the_state_is_carried_from_window_to_window_and_reset_at_an_epochs_start(folder):
     mine = task(folder)
     mine.model.eval()
-    windows = list(mine.batches(order_generator(1, 0, 1)))
+    windows = list(mine.batches([order_generator(1, 0, 1)]))
     carried = [mine.step(window).loss.item() for window in windows]
     whole, _ = mine.model(torch.cat([window[0] for window in windows]))
     for i, (_, targets) in enumerate(windows):
         expected = cross_entropy(whole[i * 5 : i * 5 + 5].flatten(0, 1), targets.flatten()).item()
         assert carried[i] == pytest.approx(expected, rel=1e-5)
-    again = [mine.step(window).loss.item() for window in mine.batches(order_generator(1, 0, 2))]
+    again = [mine.step(window).loss.item() for window in mine.batches([order_generator(1, 0, 2)])]
     assert again == carried
 
 
@@ -77,14 +77,14 @@ def test_perplexity_is_over_every_token_in_one_pass_with_nothing_dropped(folder,
             total += cross_entropy(logits[:, 0], stream[1:], reduction="sum").item()
     loss = total / (len(text) - 1)
     mine.model.train()  # scoring must put dropout out by itself
-    assert mine.test() == pytest.approx({"loss": loss, "perplexity": math.exp(loss)}, rel=1e-5)
+    assert mine.test()[0] == pytest.approx({"loss": loss, "perplexity": math.exp(loss)}, rel=1e-5)
 
 
 def test_a_model_that_knows_nothing_has_the_perplexity_of_its_vocabulary(folder):
     mine = task(folder)
     for parameter in mine.model.parameters():
         parameter.data.zero_()
-    assert mine.validate()["perplexity"] == pytest.approx(VOCABULARY)
+    assert mine.validate()[0]["perplexity"] == pytest.approx(VOCABULARY)
 
 
 def test_only_better_divides_its_rate_and_only_after_an_epoch_that_is_no_better(folder):

@@ -11,7 +11,12 @@ PARAMETERS = {"layers": 1, "seed": 3}
 
 
 def arm(cell):
-    return {"setting": "", "protocols": ["published", "corrected"], "hyperparameters": {"cell": cell, "layers": 1}}
+    return {
+        "setting": "",
+        "sweep": "",
+        "protocols": ["published", "corrected"],
+        "hyperparameters": {"cell": cell, "layers": 1},
+    }
 
 
 def description(cell, repeat):
@@ -167,3 +172,36 @@ def test_a_broken_file_costs_a_line_and_only_its_own_runs(workspace, capsys, nam
     assert len(errors) == 1
     assert "models/imdb/gru" in errors[0]
     assert outbox.read(KEYS["lstm", 0]).status == "FINISHED"
+
+
+def test_the_arms_of_a_sweep_are_one_run_whose_points_are_means_over_repeats(workspace):
+    key = "d" * 64
+    arms, runs = [], []
+    for length in (5, 50):
+        described = {
+            "setting": str(length),
+            "sweep": "length",
+            "protocols": ["corrected"],
+            "hyperparameters": {"cell": "gru", "length": length},
+        }
+        weights = f"weights/{length}-corrected-0-1.safetensors"
+        write(workspace / "models/latch/gru" / weights, f"weights at {length}")
+        repeats = [{"repeat": r, "seed": 3, "best_epoch": 2, "test": {"accuracy": r / length}} for r in (0, 1)]
+        arms.append(described | {"parameters": 13, "repeats": repeats})
+        for repeat in repeats:
+            curve = [{"epoch": e, "validation_accuracy": e + length + repeat["repeat"]} for e in (1, 2)]
+            own = {"key": key, "weights": weights, "curve": curve, "name": "latch/gru/corrected/0-1", "study": "latch"}
+            runs.append(description("gru", 0) | described | repeat | own)
+    write(workspace / "models/latch/gru/runs.json", runs)
+    write(workspace / "metrics/latch/gru.json", {"corpus": "synthetic", "arms": arms})
+    import_results(workspace)
+    record = outbox.read(key)
+    assert {p.epoch: p.value for p in record.points if p.metric == "validation_accuracy"} == {5: 7.5, 50: 52.5}
+    assert {p.epoch: p.value for p in record.points if p.metric == "test_accuracy"} == {5: 0.1, 50: 0.01}
+    assert [artifact.name for artifact in record.artifacts] == [
+        "5-corrected-0-1.safetensors",
+        "50-corrected-0-1.safetensors",
+    ]
+    points = len(record.points)
+    import_results(workspace)
+    assert len(outbox.read(key).points) == points

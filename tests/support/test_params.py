@@ -43,7 +43,7 @@ def load_with(tmp_path, changes):
         ({"cell": "gru", "cells": ["lstm"]}, ["cell", "'gru'", "lstm"]),
         ({"cells": []}, ["cells", "at least 1"]),
         ({"cells": ["gru", "lstm", "gru"]}, ["cells", "twice"]),
-        ({"studies": ["imbd"]}, ["studies", "'imbd'", "'imdb' or 'ptb'"]),
+        ({"studies": ["imbd"]}, ["studies", "'imbd'", "'imdb', 'ptb', 'damped'"]),
         ({"imdb.full.corpus.source": "web"}, ["imdb.full.corpus", "web", "'real'"]),
         ({"imdb.full.training.learning_rate": "quick"}, ["learning_rate", "'quick'", "number"]),
         ({"imdb.full.training.learning_rate": 0}, ["learning_rate", "0", "greater than 0"]),

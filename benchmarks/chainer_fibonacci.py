@@ -1,0 +1,79 @@
+"""fibonacci's training speed against Chainer, which the document used: one layer, lstm, both ways, on one CPU thread.
+
+Chainer runs the sequence in one call (NStepLSTM) or a step a call (LSTM); here every engine runs it. Both sides train
+epochs of 17 updates (batches of 100 windows of 30 values, 200 units, Adam, every window from a state of zeros), count
+processor time, and take the quickest of `--timings` epochs, in one run. Start-up and validation are left out.
+
+Run: python -m benchmarks.chainer_fibonacci --chainer-python PYTHON
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from benchmarks.fibonacci_speed import kernel, one_layer, train_epoch
+from benchmarks.measure import RESULTS, about, processor_milliseconds, run_peer, synthetic_data
+from stages.nn.engines import ENGINES
+from stages.studies.fibonacci import Data
+from stages.support.files import write_json
+from stages.support.process import run_stage
+from stages.synthetic.fibonacci import write_data
+from stages.training.device import prepare
+
+CELL = "lstm"  # the document's
+WAYS = ("fused", "step by step")
+BAR = 3
+
+
+def main(*words: str) -> None:
+    """Measure, print the table, write benchmarks/results/chainer_fibonacci.json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--chainer-python",
+        default=os.environ.get("CHAINER_PYTHON", sys.executable),
+        help="interpreter that has Chainer 7.8.1 (default: $CHAINER_PYTHON, else this one)",
+    )
+    parser.add_argument("--timings", type=int, default=3, help="timed epochs of each way (default: 3)")
+    options = parser.parse_args(words)
+    data = synthetic_data(Data, write_data)
+    device = prepare("cpu")
+    with TemporaryDirectory() as folder:
+        windows = Path(folder, "windows.npy")
+        np.save(windows, data.train)
+        peers = {
+            way: run_peer(options.chainer_python, "chainer_peer.py", way, str(windows), str(options.timings))
+            for way in WAYS
+        }
+    head = about(device) | peers[WAYS[0]]["versions"]
+    print("  ".join(f"{name}: {value}" for name, value in head.items()))
+    print(f"Milliseconds of processor time an update, quickest (slowest); ratios of Chainer's to ours, bar {BAR}x")
+    for way, peer in peers.items():
+        print(f"Chainer, {way}, {peer['link']}: {min(peer['milliseconds']):.1f} ({max(peer['milliseconds']):.1f})")
+    print("engine         ms (slowest)  to fused  to step by step  kernel")
+    rows = []
+    for engine in ENGINES:
+        task = one_layer(data, CELL, engine, device)
+        here = processor_milliseconds(lambda task=task: train_epoch(task), options.timings)  # type: ignore[misc]
+        ratios = {way: round(min(peer["milliseconds"]) / min(here), 2) for way, peer in peers.items()}
+        rows.append(
+            {
+                "engine": engine,
+                "kernel": kernel(task),
+                "milliseconds": [round(value, 3) for value in here],
+                "ratios": ratios,
+            }
+        )
+        print(
+            f"{engine:9} {min(here):8.1f} ({max(here):6.1f}) {ratios['fused']:8.2f}x {ratios['step by step']:15.2f}x  "
+            f"{kernel(task)}",
+            flush=True,
+        )
+    write_json(RESULTS / "chainer_fibonacci.json", {"about": head, "bar": BAR, "chainer": peers, "rows": rows})
+
+
+if __name__ == "__main__":
+    run_stage(main)

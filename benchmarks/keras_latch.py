@@ -1,0 +1,93 @@
+"""latch's training speed: 30 repeats trained as one net here against one repeat in Keras on TensorFlow, on one thread.
+
+Both sides train epochs as the protocol has them (500 updates of 16 sequences, one unit, Adam), drawing of batches
+included; the quickest of `--timings`. Keras is timed in three ways of compiling its model: the default, with XLA, and
+with XLA and 50 updates a call, its quickest. A ratio is what one update of one repeat takes in Keras over what it
+takes here. Both sides count processor time, in one run, in turn for each cell and length.
+
+Run: python -m benchmarks.keras_latch [--keras-python PYTHON]
+"""
+
+import argparse
+import os
+import sys
+
+import numpy as np
+
+from benchmarks.measure import RESULTS, about, processor_milliseconds, run_peer, synthetic_data, train
+from stages.nn.cells import CELLS
+from stages.studies.latch import Data, Hyperparameters, Task
+from stages.support.files import write_json
+from stages.support.process import run_stage
+from stages.synthetic.latch import write_data
+from stages.training.device import prepare
+
+LENGTHS, REPEATS = (50, 200), 30
+SEQUENCES, VALIDATION_FRACTION, NOISE = 10_000, 0.2, 0.1
+UPDATES = 500
+
+
+def replicas_milliseconds(data: Data, cell: str, length: int, timings: int) -> tuple[list[float], str]:
+    """Processor milliseconds of one update of all repeats, in each timed epoch; and the engine."""
+    settings = Hyperparameters(
+        cell, length, split="corrected", hidden_size=1, batch_size=16, learning_rate=0.001, epochs=1
+    )
+    task = Task(data, settings, 0, range(REPEATS), prepare("cpu"))
+    orders = [np.random.default_rng(repeat) for repeat in range(REPEATS)]
+    return processor_milliseconds(lambda: train(task, task.batches(orders)), timings), task.engine
+
+
+def main(*words: str) -> None:
+    """Measure, print the table, write benchmarks/results/keras_latch.json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--keras-python",
+        default=os.environ.get("KERAS_PYTHON", sys.executable),
+        help="interpreter that has Keras and TensorFlow (default: $KERAS_PYTHON, else this one)",
+    )
+    parser.add_argument("--timings", type=int, default=3, help="timed epochs of each way (default: 3)")
+    options = parser.parse_args(words)
+    data = synthetic_data(
+        Data,
+        write_data,
+        sequences=SEQUENCES,
+        longest=max(LENGTHS),
+        noise=NOISE,
+        validation_fraction=VALIDATION_FRACTION,
+    )
+    head = about(prepare("cpu"))
+    print("  ".join(f"{name}: {value}" for name, value in head.items()))
+    print(f"Milliseconds of processor time an update: one repeat in Keras, {REPEATS} here. `ratio` is a repeat's.")
+    print("cell length  Keras                     ms (slowest)  here ms (slowest)   ratio")
+    rows = []
+    for cell in CELLS:
+        for length in LENGTHS:
+            peer = run_peer(
+                options.keras_python, "keras_peer.py", cell, str(length), str(UPDATES), str(options.timings)
+            )
+            head |= peer["versions"]
+            here, engine = replicas_milliseconds(data, cell, length, options.timings)
+            for way, milliseconds in peer["ways"].items():
+                ratio = min(milliseconds) * REPEATS / min(here)
+                rows.append(
+                    {
+                        "cell": cell,
+                        "length": length,
+                        "keras": way,
+                        "keras_milliseconds": [round(value, 3) for value in milliseconds],
+                        "engine": engine,
+                        "milliseconds": [round(value, 3) for value in here],
+                        "repeats": REPEATS,
+                        "ratio": round(ratio, 1),
+                    }
+                )
+                print(
+                    f"{cell:4} {length:6}  {way:22} {min(milliseconds):6.2f} ({max(milliseconds):7.2f})  "
+                    f"{min(here):7.2f} ({max(here):7.2f}) {ratio:6.0f}x",
+                    flush=True,
+                )
+    write_json(RESULTS / "keras_latch.json", {"about": head, "rows": rows})
+
+
+if __name__ == "__main__":
+    run_stage(main)

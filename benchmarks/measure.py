@@ -1,0 +1,79 @@
+"""What benchmarks share: a study's data and updates without the pipeline around them, and peers in their own Python.
+
+A peer is a script that imports nothing of this project, run by an interpreter that has what it compares with.
+"""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import torch
+
+from stages.support.files import write_json
+from stages.support.process import StageError
+from stages.training.device import machine
+
+RESULTS = Path(__file__).parent / "results"
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+Data = TypeVar("Data")
+
+
+def about(device: torch.device) -> dict[str, Any]:
+    """The machine, torch's version and its threads, for the head of every table."""
+    return {**machine(device), "torch": torch.__version__, "threads": torch.get_num_threads()}
+
+
+def synthetic_data(data: Callable[[Path], Data], write_data: Callable[..., None], **settings: float) -> Data:
+    """A synthetic study's data, made by its `write_data` for seed 0 in a folder that is gone when this returns."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        write_data(folder, seed=0, **settings)
+        write_json(folder / "manifest.json", {"corpus": "synthetic", "digest": ""})
+        return data(folder)
+
+
+def train(task: Any, batches: Iterable[Any]) -> int:  # noqa: ANN401 - studies narrow the attributes of loop.Task
+    """Train on `batches` as the training loop does, but say and keep nothing; returns how many there were."""
+    task.model.train()
+    updates = 0
+    for batch in batches:
+        step = task.step(batch)
+        task.optimizer.zero_grad(set_to_none=True)
+        step.loss.sum().backward()
+        task.optimizer.step()
+        updates += 1
+    return updates
+
+
+def processor_milliseconds(updates: Callable[[], int], timings: int) -> list[float]:
+    """Processor time an update, `timings` times over; a first, untimed call lets caches and compilers settle.
+
+    Processor time, because a machine may be shared: on one thread of a quiet one it is the time on the clock.
+    """
+    updates()
+    milliseconds = []
+    for _ in range(timings):
+        start = time.process_time()
+        count = updates()
+        milliseconds.append(1000 * (time.process_time() - start) / count)
+    return milliseconds
+
+
+def run_peer(python: str, script: str, *arguments: str) -> Any:  # noqa: ANN401 - each peer prints its own JSON
+    """The JSON that a script of this folder prints when the interpreter `python` runs it on one thread.
+
+    Raises:
+        StageError: there is no such interpreter, or the script failed in it.
+    """
+    command = [python, "-W", "ignore", str(Path(__file__).with_name(script)), *arguments]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=os.environ | _ONE_THREAD, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise StageError(f"{python} could not run {script}: benchmarks/README.md says what it needs") from error
+    return json.loads(done.stdout)

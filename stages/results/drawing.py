@@ -1,0 +1,71 @@
+"""What all figures share: colours, captions, and files whose bytes depend on the numbers alone."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, NullFormatter
+
+from stages.results.scores import SAMPLE, SEQUENCES
+
+LINES = {"published": "--"}
+MARKERS = {"published": "s"}
+# Okabe and Ito's colours, which people with any colour vision can tell apart.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+
+
+class _PlainFormatter(LogFormatter):
+    """Labels where `LogFormatter` has them, as 0.6 and not 6e-01."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def cell_colours(cells: Iterable[Any]) -> dict[Any, str]:
+    """A colour a cell, the same in every figure whatever cells are shown."""
+    first = ("lstm", "gru", "rnn")
+    names = [*first, *(cell for cell in dict.fromkeys(cells) if cell not in first)]
+    return {cell: _COLOURS[i % len(_COLOURS)] for i, cell in enumerate(names)}
+
+
+def source(corpus: str) -> str:
+    """What was measured on, for a caption."""
+    if corpus == SEQUENCES:
+        return "data made as the protocol says"
+    return "sample text made by this project" if corpus == SAMPLE else f"real corpus ({corpus})"
+
+
+def repeats_counted(counts: pd.Series) -> str:
+    """How many repeats an arm has, such as `3 repeats` or `1 to 3 repeats`."""
+    least, most = int(counts.min()), int(counts.max())
+    number = str(least) if least == most else f"{least} to {most}"
+    return f"{number} repeat{'' if most == 1 else 's'}"
+
+
+def custom_runs(rows: pd.DataFrame) -> str:
+    """The caption's line on runs that left the protocol; empty where none did."""
+    customs = sorted(set(rows["custom"]) - {""})
+    return f"\ncustom, not the protocol (in brackets): {'; '.join(customs)}" if customs else ""
+
+
+def logarithmic(axis: Axes) -> None:
+    """Make the vertical axis logarithmic, labelled between the powers of ten where there is room."""
+    axis.set_yscale("log")
+    low, high = axis.get_ylim()
+    if high / low > 1000:
+        axis.yaxis.set_minor_formatter(NullFormatter())
+        return
+    # Fewer labels between the powers of ten the more of those there are: else they overlap.
+    axis.yaxis.set_major_formatter(_PlainFormatter())
+    axis.yaxis.set_minor_formatter(_PlainFormatter(minor_thresholds=(2, 0.5)))
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write PATH.png and PATH.svg."""
+    with mpl.rc_context({"svg.hashsalt": path.name}):
+        figure.savefig(path.with_suffix(".png"), dpi=130)
+        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})

@@ -1,0 +1,102 @@
+"""A study whose settings are the values of one hyperparameter: its scores against them, as a figure and a table."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from stages.results.drawing import LINES, MARKERS, cell_colours, custom_runs, repeats_counted, save, source
+from stages.results.scores import MADE_OF_LISTS, documents, equal_protocols_once, nearest_to_protocol, score_interval
+from stages.results.tables import interval_text, markdown_table, shares_explained
+
+
+def draw_sweep(study: str, repeats: pd.DataFrame, corpus: str, folder: Path) -> None:
+    """A row of panels a score, a panel a protocol, a line a cell.
+
+    Error bars are one standard deviation, as the document of latch and relay draws them, and a share's Wilson interval.
+    """
+    document = documents()[study]
+    scores, sweep = document["scores"], document["sweep"]
+    repeats = equal_protocols_once(repeats.drop(columns=MADE_OF_LISTS))
+    protocols = sorted(set(repeats["protocol"]), key="corrected".__eq__)
+    figure = Figure(figsize=(5.2 * len(protocols) + 0.6, 2.7 * len(scores) + 1.0), layout="constrained")
+    grid = figure.subplots(len(scores), len(protocols), squeeze=False, sharex=True, sharey="row")
+    colours = cell_colours(repeats["cell"])
+    cells = list(dict.fromkeys(repeats["cell"]))
+    apart = 0.006 * np.ptp(repeats["setting"])  # side by side, so that no error bar hides another
+    for axes, (score, about) in zip(grid, scores.items(), strict=True):
+        scale = 100 if about.get("percent") else 1
+        for axis, protocol in zip(axes, protocols, strict=True):
+            if "chance" in about:
+                axis.axhline(about["chance"] * scale, color="0.35", linestyle=":", label="chance")
+            for (cell,), group in repeats[repeats["protocol"] == protocol].groupby(["cell"], sort=False):
+                points = pd.DataFrame(
+                    [(setting, *_spread(values)) for setting, values in group.groupby("setting")[score]],
+                    columns=["setting", "mean", "below", "above"],
+                )
+                axis.errorbar(
+                    points["setting"] + apart * (cells.index(cell) - (len(cells) - 1) / 2),
+                    points["mean"] * scale,
+                    yerr=points[["below", "above"]].T * scale,
+                    fmt=f"{MARKERS.get(protocol, 'o')}{LINES.get(protocol, '-')}",
+                    color=colours[cell],
+                    markersize=4,
+                    linewidth=1.3,
+                    elinewidth=0.8,
+                    capsize=2,
+                    label=cell,
+                )
+            if about.get("bounded"):
+                axis.set_ylim(-0.06 * scale, 1.06 * scale)
+            axis.grid(alpha=0.3)
+        axes[0].set_ylabel(about["label"] + (" (%)" if scale == 100 else ""))
+    for axis, protocol in zip(grid[0], protocols, strict=True):
+        axis.set_title(protocol, fontsize=10)
+    for axis in grid[-1]:
+        axis.set_xlabel(sweep["label"])
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(cells) + 1, fontsize=9)
+    counts = repeats.groupby(["cell", "setting", "protocol"])["repeat"].nunique()
+    figure.suptitle(
+        f"{study}: {source(corpus)}; mean of {repeats_counted(counts)}, error bars: one standard deviation "
+        f"(of a share: 95 % interval)\n{'; '.join(shares_explained(study))}{custom_runs(repeats)}",
+        fontsize=10,
+    )
+    save(figure, folder / "scores")
+
+
+def sweep_markdown(study: str, summary: pd.DataFrame) -> str:
+    """A row a setting, a column a (cell, protocol): the first score with its interval, and how many repeats of a share.
+
+    `summary` is made by `scores.summary_table`; of an arm that was also run as its protocol says, custom runs are left
+    out, as in the figures.
+    """
+    document = documents()[study]
+    scores = document["scores"]
+    score, about = next(iter(scores.items()))
+    shares = [name for name in scores if "at_least" in scores[name]]
+    rows = equal_protocols_once(nearest_to_protocol(summary))
+    several = rows["custom"].nunique() > 1
+    columns: dict[str, dict[int, str]] = {}
+    for row in rows.to_dict("records"):
+        column = f"{row['cell']} {row['protocol']}" + (
+            f", custom: {row['custom']}" if several and row["custom"] else ""
+        )
+        counted = [f"{round(row[name] * row['repeats'])}/{row['repeats']}" for name in shares]
+        columns.setdefault(column, {})[row["setting"]] = "; ".join([interval_text(row, score, about), *counted])
+    settings = sorted(set(rows["setting"]))
+    table = markdown_table(
+        [document["sweep"]["hyperparameter"], *columns],
+        [[str(setting), *(column.get(setting, "–") for column in columns.values())] for setting in settings],
+    )
+    labels = "; ".join([f"{about['label']}, mean [95 % interval]", *(scores[name]["label"] for name in shares)])
+    return f"By {document['sweep']['label']}: {labels}.\n\n{table}\n"
+
+
+def _spread(values: pd.Series) -> tuple[float, float, float]:
+    """A score's mean over repeats, and how far its error bar goes below and above it."""
+    if values.dtype == bool:
+        share, low, high = score_interval(values, {})
+        return share, share - low, high - share
+    deviation = float(values.std()) if len(values) > 1 else 0.0
+    return float(values.mean()), deviation, deviation

@@ -1,0 +1,104 @@
+"""latch and relay: their arms, their batches, and scores recomputed with torch's own layers, a repeat at a time."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from stages.nn.cells import CELLS
+from stages.studies import latch, relay
+from stages.support.files import write_json
+from stages.synthetic import latch as latch_data
+from stages.synthetic import relay as relay_data
+from stages.training.seeds import order_generator
+
+TRAINING = SimpleNamespace(hidden_size=3, batch_size=16, learning_rate=0.01, epochs=2, lengths=[2, 7])
+REPEATS = [4, 5, 6]
+
+
+@pytest.fixture(params=[(latch, latch_data), (relay, relay_data)], ids=["latch", "relay"])
+def made(request, tmp_path):
+    module, data = request.param
+    data.write_data(tmp_path, 1, 200, longest=10, noise=0.1, validation_fraction=0.2)
+    write_json(tmp_path / "manifest.json", {"corpus": "synthetic", "digest": "d"})
+    return module, module.Data(tmp_path)
+
+
+def task(made, cell, protocol="published", length=7, repeats=REPEATS):
+    module, data = made
+    wanted = (str(length), (protocol,))
+    (arm,) = [arm for arm in module.arms(cell, TRAINING, 2, 0.5) if (arm.setting, arm.protocols) == wanted]
+    return module.Task(data, arm.hyperparameters, 1, repeats, torch.device("cpu"))
+
+
+def test_every_length_has_an_arm_under_each_protocol(made):
+    arms = made[0].arms("gru", TRAINING, 2, 0.5)
+    assert [(arm.setting, arm.slug) for arm in arms] == [
+        ("2", "2-published"),
+        ("7", "7-published"),
+        ("2", "2-corrected"),
+        ("7", "7-corrected"),
+    ]
+
+
+def test_each_repeat_sees_every_training_sequence_once_in_its_own_order(made):
+    mine = task(made, "rnn")
+    orders = [order_generator(1, repeat, 1) for repeat in REPEATS]
+    batches = list(mine.batches(orders))
+    sequences = torch.cat([batch[0] for batch in batches], 2).squeeze(-1)  # (time, repeats, sequences)
+    trained = made[1].train.of_length(7)[made[1].split["published"][0]].t()
+    assert sequences.shape == (7, 3, 160)
+    for repeat in range(3):
+        assert (sequences[:, repeat].sort(1).values == trained.sort(1).values).all()
+    assert not (sequences[:, 0] == sequences[:, 1]).all()
+
+
+def alone(mine, repeat, sequences):
+    """Outputs (sequences, 2) of one repeat by torch's own layers."""
+    weights = {name: value[repeat] for name, value in mine.model.state_dict().items()}
+    layer = CELLS[mine.model.cell.name].layer(1, 3)
+    layer.load_state_dict({f"{name}_l0": weights[name] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")})
+    outputs, _ = layer(sequences.t().unsqueeze(-1))
+    return torch.nn.functional.linear(outputs[-1], weights["output_weight"], weights["output_bias"])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("protocol", ["published", "corrected"])
+def test_scores_are_those_of_each_repeat_alone(made, cell, protocol):
+    mine = task(made, cell, protocol)
+    data = made[1]
+    parts = {
+        "validate": (data.train.of_length(7), data.train.labels, data.split[protocol][1]),
+        "test": (data.test.of_length(7), data.test.labels, np.arange(200)),
+    }
+    for name, (sequences, labels, chosen) in parts.items():
+        scored = getattr(mine, name)()
+        for repeat in range(3):
+            with torch.no_grad():
+                outputs = alone(mine, repeat, sequences[chosen])
+            assert scored[repeat]["loss"] == pytest.approx(cross_entropy(outputs, labels[chosen]).item(), rel=1e-4)
+            right = (outputs.argmax(1) == labels[chosen]).double().mean().item()
+            assert scored[repeat]["accuracy"] == pytest.approx(right)
+
+
+def test_a_repeat_starts_and_is_ordered_as_it_is_alone(made):
+    together, single = task(made, "lstm"), task(made, "lstm", repeats=[5])
+    for name, value in single.model.state_dict().items():
+        assert (together.model.state_dict()[name][1] == value[0]).all()
+    orders = [order_generator(1, repeat, 1) for repeat in REPEATS]
+    pairs = zip(together.batches(orders), single.batches([order_generator(1, 5, 1)]), strict=True)
+    assert all((many[0][:, 1] == one[0][:, 0]).all() for many, one in pairs)
+
+
+def test_a_latch_of_length_two_is_learnt(made):
+    if made[0] is relay:
+        pytest.skip("relay takes many epochs")
+    mine = task(made, "gru", "corrected", length=2)
+    for epoch in range(1, 31):
+        for batch in mine.batches([order_generator(1, repeat, epoch) for repeat in REPEATS]):
+            mine.optimizer.zero_grad()
+            mine.step(batch).loss.sum().backward()
+            mine.optimizer.step()
+    assert min(score["accuracy"] for score in mine.test()) > 0.95

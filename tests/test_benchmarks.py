@@ -1,0 +1,63 @@
+"""Benchmarks are listed where one looks for them, and a peer stands alone."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from benchmarks import measure
+from benchmarks.fibonacci_speed import kernel, one_layer
+from stages.nn.cells import CELLS
+from stages.studies.fibonacci import Data
+from stages.support.process import StageError
+from stages.synthetic.fibonacci import write_data
+
+FOLDER = Path(measure.__file__).parent
+BENCHMARKS = {path.stem for path in FOLDER.glob("*.py") if f"python -m benchmarks.{path.stem}" in path.read_text()}
+
+
+def test_every_benchmark_is_in_the_readme_and_in_dvc():
+    stage = yaml.safe_load((FOLDER / "dvc.yaml").read_text())["stages"]["measure"]
+    assert set(stage["matrix"]["benchmark"]) == BENCHMARKS
+    readme = (FOLDER / "README.md").read_text()
+    assert [name for name in BENCHMARKS if f"`python -m benchmarks.{name}`" not in readme] == []
+
+
+@pytest.mark.parametrize("script", [path.name for path in FOLDER.glob("*_peer.py")])
+def test_a_peer_needs_nothing_of_the_project(script):
+    nodes = list(ast.walk(ast.parse((FOLDER / script).read_text())))
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert {name.split(".")[0] for name in modules} & {"stages", "benchmarks", "torch"} == set()
+
+
+def test_a_peer_runs_on_one_thread_and_its_failure_is_one_line(tmp_path):
+    script = tmp_path / "peer.py"  # joining an absolute path to the folder gives that path
+    script.write_text("import json, os, sys; print(json.dumps([os.environ['OMP_NUM_THREADS'], sys.argv[1:]]))")
+    assert measure.run_peer(sys.executable, str(script), "a b") == ["1", ["a b"]]
+    script.write_text("import no_such_peer")
+    with pytest.raises(StageError, match=r"could not run .*peer\.py: benchmarks/README\.md"):
+        measure.run_peer(sys.executable, str(script))
+    with pytest.raises(StageError, match="/no/such/python could not run"):
+        measure.run_peer("/no/such/python", str(script))
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
+def test_the_kernel_named_is_the_one_that_ran():
+    data = measure.synthetic_data(Data, write_data)
+    cpu = torch.device("cpu")
+    found = {cell: kernel(one_layer(data, cell, "packed", cpu)) for cell in CELLS}
+    assert found["lstm"] == "oneDNN"
+    assert found["gru"] == found["rnn"] == "torch's loop"
+    with torch.backends.mkldnn.flags(enabled=False):
+        assert kernel(one_layer(data, "lstm", "packed", cpu)) == "torch's loop"
+    assert kernel(one_layer(data, "gru", "stepwise", cpu)) == "step by step, autograd"
+
+
+def test_an_update_is_timed_as_many_times_as_asked_after_one_untimed():
+    calls = []
+    assert len(measure.processor_milliseconds(lambda: calls.append(1) or 17, 3)) == 3
+    assert len(calls) == 4
