@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy, mse_loss
 
@@ -123,7 +123,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     head = about(prepare("cpu"))
     print("  ".join(f"{name}: {value}" for name, value in head.items()))
-    print(f"cell  shape      way             ms an update  losses apart")
+    print("cell  shape      way             ms an update  losses apart")
     rows = []
     for cell in CELLS:
         for name, shape in SHAPES.items():

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 ROOT = Path(__file__).parent.parent
+
+torch.set_num_threads(1)  # as a training process has; with more, small products wait for each other
 
 TINY = {
     "jobs": 2,

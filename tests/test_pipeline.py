@@ -16,7 +16,18 @@ import yaml
 
 pytestmark = pytest.mark.end_to_end
 
-STUDIES = ["imdb", "ptb"]
+TEXTS = ["imdb", "ptb"]
+SYNTHETIC = ["damped", "latch", "relay", "fibonacci"]
+STUDIES = TEXTS + SYNTHETIC
+
+
+def each(*groups, studies=STUDIES):
+    """The stages of some groups for some studies."""
+    return {f"{group}@{study}" for group in groups for study in studies}
+
+
+TRAINED = each("train", studies=TEXTS) | each("train_synthetic", studies=SYNTHETIC)
+
 CELLS = ["rnn", "lstm", "gru"]
 
 
@@ -38,10 +49,11 @@ def digests(folder):
 def test_a_run_from_nothing_makes_every_result_and_a_second_one_does_nothing(clone):
     ran = clone.stages_run(subprocess.CompletedProcess([], 0, clone.read(".git/repro.out")))
     assert ran[0] == "check"
-    assert {f"train@{study}-{cell}" for study in STUDIES for cell in CELLS} <= set(ran)
+    assert {f"{stage}-{cell}" for stage in TRAINED for cell in CELLS} <= set(ran)
     for study in STUDIES:
         table = clone.read(f"plots/{study}/table.md")
-        assert "sample text made by this project" in table
+        assert ("sample text made by this project" in table) == (study in TEXTS)
+        assert "custom" in table or study == "imdb" or study == "ptb"  # reduced, as a sample is
         for name in ("curves.png", "curves.svg", "scores.png", "scores.svg", "table.csv", "repeats.csv"):
             assert (clone.folder / "plots" / study / name).stat().st_size > 100
     assert clone.stages_run(clone.run("dvc", "repro")) == []
@@ -83,11 +95,11 @@ def test_scores_agree_with_each_other_along_the_chain(clone):
 def test_showing_the_other_cell_trains_nothing_and_metrics_diff_sets_it_beside_the_first(clone):
     lstm = json.loads(clone.read("metrics/imdb.json"))
     done = clone.run("dvc", "exp", "run", "-S", "cell=gru")
-    assert sorted(clone.stages_run(done)) == ["check", "headline@imdb", "headline@ptb"]
+    assert set(clone.stages_run(done)) == {"check", *each("headline")}
     gru = [arm for arm in json.loads(clone.read("metrics/imdb/gru.json"))["arms"] if "corrected" in arm["protocols"]]
     mean = sum(repeat["test"]["accuracy"] for repeat in gru[0]["repeats"]) / 2
     diff = json.loads(clone.run("dvc", "metrics", "diff", "--json").stdout)
-    assert set(diff) == {"metrics/imdb.json", "metrics/ptb.json"}
+    assert set(diff) == {f"metrics/{study}.json" for study in STUDIES}
     assert diff["metrics/imdb.json"]["parameters"]["new"] == gru[0]["parameters"] < lstm["parameters"]
     shown = json.loads(clone.read("metrics/imdb.json"))
     assert shown["accuracy"]["mean"] == pytest.approx(mean, abs=1e-6)
@@ -112,21 +124,26 @@ def test_one_chain_alone_is_run_for_a_target_and_its_table_says_custom(clone):
     # Put back, everything comes from the cache: nothing trains, and the bytes are the committed ones.
     clone.run("git", "checkout", "--quiet", "params.yaml")
     done = clone.run("dvc", "repro")
-    assert not [stage for stage in clone.stages_run(done) if stage.startswith(("train", "fetch", "tokenize"))]
+    assert not [
+        stage for stage in clone.stages_run(done) if stage.startswith(("train", "fetch", "tokenize", "generate"))
+    ]
     assert clone.run("git", "status", "--porcelain").stdout == ""
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "stages"),
     [
-        ("params.yaml", "layers: 2", "layers: 1", {"train@imdb", "train@ptb", "check"}),
-        ("params.yaml", "seed: 1", "seed: 2", {"train@imdb", "train@ptb", "check"}),
+        ("params.yaml", "layers: 2", "layers: 1", {"check", *each("train", studies=TEXTS)}),
+        ("params.yaml", "seed: 1", "seed: 2", {"check", *each("generate", studies=SYNTHETIC), *TRAINED}),
         ("params.yaml", "vocabulary_size: 25000", "vocabulary_size: 100", {"tokenize@imdb", "check"}),
         ("params.yaml", "mirror: ''", "mirror: 'elsewhere'", {"check"}),
         ("params.yaml", "jobs: 2", "jobs: 1", {"check"}),
         ("stages/studies/ptb.py", '"""ptb', '"""PTB', {"train@ptb", "evaluate@ptb"}),
-        ("stages/nn/models.py", '"""', '""" ', {"train@imdb", "train@ptb", "evaluate@imdb", "evaluate@ptb"}),
-        ("stages/results/tables.py", '"""', '""" ', {"headline@imdb", "headline@ptb", "compare@imdb", "compare@ptb"}),
+        ("params.yaml", "modulus: 5", "modulus: 7", {"check", "generate@fibonacci"}),
+        ("stages/studies/latch.py", '"""latch', '"""Latch', {"train_synthetic@latch", "evaluate@latch"}),
+        ("stages/synthetic/relay.py", '"""', '""" ', each("generate", studies=SYNTHETIC)),
+        ("stages/nn/models.py", '"""', '""" ', TRAINED | each("evaluate")),
+        ("stages/results/tables.py", '"""', '""" ', each("headline", "compare")),
         ("stages/support/process.py", '"""', '""" ', set()),
         ("stages/text/baselines.py", '"""', '""" ', {"baseline@imdb", "baseline@ptb"}),
     ],
@@ -162,7 +179,7 @@ def test_a_bad_setting_fails_at_once_in_one_line_and_nothing_is_lost(clone, sett
 def test_narrowed_cells_leave_the_others_in_the_cache(clone):
     before = digests(clone.folder / "models")
     clone.run("dvc", "exp", "run", "-S", "cells=[lstm]")
-    assert "rnn" not in clone.read("plots/imdb/table.md")
+    assert not [study for study in STUDIES if "| rnn" in clone.read(f"plots/{study}/table.md")]
     clone.reset()
     assert digests(clone.folder / "models") == before
 
@@ -186,7 +203,11 @@ def test_a_queued_sweep_runs_side_by_side(clone):
         assert time.monotonic() < deadline, status
         time.sleep(1)
     rows = list(csv.DictReader(clone.run("dvc", "exp", "show", "--csv", "--no-pager").stdout.splitlines()))
-    swept = {row["dropout"]: row["accuracy.mean"] for row in rows if row["Experiment"] and row["cell"] == "gru"}
+    swept = {
+        row["dropout"]: row["metrics/imdb.json:accuracy.mean"]
+        for row in rows
+        if row["Experiment"] and row["cell"] == "gru"
+    }
     assert {"0.2", "0.5"} <= set(swept)
     # Experiments ran in temporary folders, and are tracked where the pipeline is.
     clone.run("python", "-m", "stages.track")
@@ -226,11 +247,12 @@ def test_killed_at_any_moment_and_started_again_it_ends_in_the_same_bytes(clone)
     assert not list((clone.folder / "checkpoints").glob("*.pt"))
 
 
-def test_the_job_count_changes_no_byte(clone):
-    whole = digests(clone.folder / "models/ptb/lstm")
+@pytest.mark.parametrize(("group", "study"), [("train", "ptb"), ("train_synthetic", "damped")])
+def test_the_job_count_changes_no_byte(clone, group, study):
+    whole = digests(clone.folder / "models" / study / "lstm")
     clone.edit("params.yaml", "jobs: 2", "jobs: 1")
-    clone.run("dvc", "repro", "--single-item", "--force", "--no-run-cache", "train@ptb-lstm")
-    assert digests(clone.folder / "models/ptb/lstm") == whole
+    clone.run("dvc", "repro", "--single-item", "--force", "--no-run-cache", f"{group}@{study}-lstm")
+    assert digests(clone.folder / "models" / study / "lstm") == whole
 
 
 def tracked(clone):
@@ -270,8 +292,16 @@ def test_every_repeat_is_tracked_once_with_its_curve_scores_and_weights(clone):
             files = [file.path for file in client.list_artifacts(mine[0].info.run_id, "weights")]
             files += [file.path for file in client.list_artifacts(mine[0].info.run_id)]
             assert any(name.endswith(".safetensors") for name in files)
+    # A study of many lengths is one run a cell and protocol, with a point a length.
+    (latch,) = by_name["latch/gru/corrected/0-3"]
+    arms = [arm for arm in json.loads(clone.read("metrics/latch/gru.json"))["arms"] if "corrected" in arm["protocols"]]
+    means = {int(arm["setting"]): sum(r["test"]["accuracy"] for r in arm["repeats"]) / 4 for arm in arms}
+    history = client.get_metric_history(latch.info.run_id, "test_accuracy")
+    assert {point.step: point.value for point in history} == pytest.approx(means)
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    assert sorted(run.info.run_name for run in parents) == ["imdb (sample)", "ptb (sample)"]
+    assert sorted(run.info.run_name for run in parents) == sorted(
+        [*(f"{study} (sample)" for study in TEXTS), *(f"{study} (synthetic)" for study in SYNTHETIC)]
+    )
 
 
 def test_the_record_adds_only_what_it_lacks_and_leaves_the_workspace_alone(clone):
@@ -290,7 +320,28 @@ def test_the_record_adds_only_what_it_lacks_and_leaves_the_workspace_alone(clone
         for repeat in arm["repeats"]:
             entry = next(e for e in both if (e["protocols"], e["repeat"]) == (arm["protocols"], repeat["repeat"]))
             assert entry["test"] == repeat["test"]
-            assert len(entry["curve"]) == len(entry["provenance"]["epoch_seconds"]) == 2
+            assert len(entry["curve"]) == 2
+            assert entry["provenance"]["seconds"] >= entry["provenance"]["seconds_per_epoch"] > 0
     assert "gru" in clone.read("plots/record/imdb/table.md")
     assert {name: digests(clone.folder / name) for name in before} == before
     assert yaml.safe_load(clone.read("params.yaml"))["profile"] == "sample"
+
+
+def test_the_record_of_a_sweep_has_an_entry_a_length_protocol_and_repeat(clone):
+    clone.run("python", "-m", "stages.record", "latch", "gru", "0-1")
+    entries = json.loads(clone.read("metrics/record/latch/gru.json"))
+    scored = json.loads(clone.read("metrics/latch/gru.json"))
+    wanted = {(arm["setting"], *arm["protocols"], repeat) for arm in scored["arms"] for repeat in (0, 1)}
+    assert sorted((e["setting"], *e["protocols"], e["repeat"]) for e in entries) == sorted(wanted)
+    for arm in scored["arms"]:  # trained in packs of other repeats, which may change float32's rounding
+        for repeat in arm["repeats"][:2]:
+            (entry,) = [
+                e for e in entries if (e["setting"], e["protocols"], e["repeat"]) == (*_arm(arm), repeat["repeat"])
+            ]
+            assert entry["test"]["loss"] == pytest.approx(repeat["test"]["loss"], rel=1e-4)
+            assert "curve" not in entry
+    assert "gru" in clone.read("plots/record/latch/table.md")
+
+
+def _arm(arm):
+    return arm["setting"], arm["protocols"]

@@ -236,9 +236,7 @@ def _rnn_step(gates: Array, h: Array, n: int, t: int) -> None:
 
 
 @_compiled
-def _rnn_forward(
-    inputs: Array, weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array, h: Array
-) -> None:
+def _rnn_forward(inputs: Array, weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array, h: Array) -> None:
     bias = bias_ih + bias_hh
     gates = np.empty((weight_hh.shape[1], LANES), h.dtype)
     for n in range(inputs.shape[0]):

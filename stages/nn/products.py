@@ -62,4 +62,4 @@ class _Linear(torch.autograd.Function):
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """`torch.nn.functional.linear`: inputs (..., features), weight (outputs, features), bias (outputs,)."""
     outputs: Tensor = _Linear.apply(inputs.flatten(0, -2), weight, bias)  # type: ignore[no-untyped-call]
-    return outputs.unflatten(0, inputs.shape[:-1])
+    return outputs.view(*inputs.shape[:-1], -1)

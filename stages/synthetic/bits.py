@@ -21,7 +21,7 @@ def write_bits(
 ) -> None:
     """Write training and test arrays, and which sequences validate under each protocol.
 
-    Files: {train,test}.noise.npy (sequences, longest) in float32, {train,test}.bits.npy (sequences, bits of a sequence),
+    Files: {train,test}.noise.npy (sequences, longest) in float32, {train,test}.bits.npy (sequences, bits of one),
     {train,test}.labels.npy (sequences,), and for each protocol PROTOCOL.train.npy and PROTOCOL.validation.npy,
     indices of `train`'s sequences.
 

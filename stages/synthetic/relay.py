@@ -7,9 +7,7 @@ import numpy as np
 from stages.synthetic.bits import write_bits
 
 
-def write_data(
-    folder: Path, seed: int, sequences: int, longest: int, noise: float, validation_fraction: float
-) -> None:
+def write_data(folder: Path, seed: int, sequences: int, longest: int, noise: float, validation_fraction: float) -> None:
     """Write `sequences` sequences, the first half of them positive, and as many fresh ones to test on.
 
     All four combinations of signs are equally often, and take turns within the positive and the negative half.

@@ -145,9 +145,7 @@ def fit(task: Task, pack: Pack, on_epoch: Callable[[list[dict[str, float]], dict
     return Fitted(weights, state["best_epoch"], state["curves"], state["costs"])
 
 
-def _improved(
-    task: Task, pack: Pack, epoch: int, rows: list[dict[str, float]], curves: list[Curve]
-) -> bool:
+def _improved(task: Task, pack: Pack, epoch: int, rows: list[dict[str, float]], curves: list[Curve]) -> bool:
     """Whether this epoch's weights are the ones to keep so far."""
     for repeat, row in zip(pack.repeats, rows, strict=True):
         for name, value in row.items():

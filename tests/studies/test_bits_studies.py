@@ -92,9 +92,8 @@ def test_a_repeat_starts_and_is_ordered_as_it_is_alone(made):
     assert all((many[0][:, 1] == one[0][:, 0]).all() for many, one in pairs)
 
 
+@pytest.mark.parametrize("made", [(latch, latch_data)], indirect=True)
 def test_a_latch_of_length_two_is_learnt(made):
-    if made[0] is relay:
-        pytest.skip("relay takes many epochs")
     mine = task(made, "gru", "corrected", length=2)
     for epoch in range(1, 31):
         for batch in mine.batches([order_generator(1, repeat, epoch) for repeat in REPEATS]):

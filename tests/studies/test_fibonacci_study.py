@@ -157,7 +157,7 @@ def test_the_closed_loop_is_that_of_torchs_lstm(folder, protocol, layers):
 
 
 @pytest.mark.parametrize(("protocol", "acts"), [("published", True), ("corrected", False)])
-def test_dropout_acts_in_validation_only_as_published_and_in_no_closed_loop_and_a_test_repeats_itself(folder, protocol, acts):
+def test_dropout_acts_in_published_validation_and_in_no_closed_loop(folder, protocol, acts):
     mine = task(folder, protocol, layers=2)
     losses = set()
     for seed in (1, 2):

@@ -119,7 +119,9 @@ def test_a_finished_repeat_trains_no_further(tmp_path):
 
 
 def test_repeats_differ_in_their_order_and_their_dropout(tmp_path):
-    ends = [fit(Line([1.0]), repeat(tmp_path / str(n), 1, n), lambda rows, cost: None).weights["weight"] for n in (0, 1)]
+    ends = [
+        fit(Line([1.0]), repeat(tmp_path / str(n), 1, n), lambda rows, cost: None).weights["weight"] for n in (0, 1)
+    ]
     assert not np.array_equal(*ends)
 
 
