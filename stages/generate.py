@@ -18,7 +18,7 @@ def main(study: str = "") -> None:
         folder.mkdir()
         write_data(folder, seed=params.seed, **params.section(study).data.model_dump())
         arrays = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
-        write_json(folder / "manifest.json", {"corpus": "synthetic", "digest": digest(arrays)})
+        write_json(folder / "manifest.json", {"corpus": "sequences", "digest": digest(arrays)})
 
 
 if __name__ == "__main__":

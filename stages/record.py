@@ -19,6 +19,8 @@ from stages.support.files import read_json, root, write_text
 from stages.support.params import Params, load_params, parse_repeats
 from stages.support.process import InputError, StageError, run_stage
 
+_EPOCHS_RECORDED = 100
+
 
 def main(*words: str) -> None:
     """Record a study's cell, or merge another record."""
@@ -135,9 +137,15 @@ def _entry(
         **{key: arm[key] for key in record.ARM},
         **({"closed_loop_truth": scored["closed_loop_truth"]} if "closed_loop_truth" in scored else {}),
         **repeat,
-        **({} if arm["sweep"] else {"curve": run["curve"]}),
+        **({} if arm["sweep"] else {"curve": _thinned(run["curve"])}),
         "provenance": {"commit": commit} | _measured(root() / "timings" / f"{run['job']}.json"),
     }
+
+
+def _thinned(curve: Sequence[Any]) -> Sequence[Any]:
+    """At most `_EPOCHS_RECORDED` of the epochs, evenly apart, the last one always: enough to draw."""
+    apart = -(-len(curve) // _EPOCHS_RECORDED)
+    return curve[(len(curve) - 1) % apart :: apart]
 
 
 def _measured(path: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ REPEATS = [4, 5, 6]
 def made(request, tmp_path):
     module, data = request.param
     data.write_data(tmp_path, 1, 200, longest=10, noise=0.1, validation_fraction=0.2)
-    write_json(tmp_path / "manifest.json", {"corpus": "synthetic", "digest": "d"})
+    write_json(tmp_path / "manifest.json", {"corpus": "sequences", "digest": "d"})
     return module, module.Data(tmp_path)
 
 

@@ -19,7 +19,7 @@ TRAINING = SimpleNamespace(hidden_size=40, batch_size=10, learning_rate=0.01, ep
 @pytest.fixture
 def data(tmp_path):
     damped_data.write_data(tmp_path, 1)
-    write_json(tmp_path / "manifest.json", {"corpus": "synthetic", "digest": "d"})
+    write_json(tmp_path / "manifest.json", {"corpus": "sequences", "digest": "d"})
     return damped.Data(tmp_path)
 
 

@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
     """data/ready/fibonacci as published."""
     made = tmp_path_factory.mktemp("fibonacci")
     write_data(made, seed=1)
-    write_json(made / "manifest.json", {"corpus": "synthetic", "digest": "d"})
+    write_json(made / "manifest.json", {"corpus": "sequences", "digest": "d"})
     return made
 
 

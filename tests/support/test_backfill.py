@@ -193,7 +193,7 @@ def test_the_arms_of_a_sweep_are_one_run_whose_points_are_means_over_repeats(wor
             own = {"key": key, "weights": weights, "curve": curve, "name": "latch/gru/corrected/0-1", "study": "latch"}
             runs.append(description("gru", 0) | described | repeat | own)
     write(workspace / "models/latch/gru/runs.json", runs)
-    write(workspace / "metrics/latch/gru.json", {"corpus": "synthetic", "arms": arms})
+    write(workspace / "metrics/latch/gru.json", {"corpus": "sequences", "arms": arms})
     import_results(workspace)
     record = outbox.read(key)
     assert {p.epoch: p.value for p in record.points if p.metric == "validation_accuracy"} == {5: 7.5, 50: 52.5}

@@ -13,7 +13,7 @@ SEQUENCES = 400
 def made(tmp_path, module, seed=1, noise=0.1):
     tmp_path.mkdir(exist_ok=True)
     module.write_data(tmp_path, seed, SEQUENCES, longest=40, noise=noise, validation_fraction=0.2)
-    write_json(tmp_path / "manifest.json", {"corpus": "synthetic", "digest": "d"})
+    write_json(tmp_path / "manifest.json", {"corpus": "sequences", "digest": "d"})
     return Data(tmp_path)
 
 
