@@ -11,6 +11,7 @@ Run: python -m benchmarks.replicas
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -62,7 +63,7 @@ class BlockDiagonal(Replicas):
             "bias_hh_l0": self._gates_first(self.bias_hh).flatten(),
         }
         outputs, _ = functional_call(layer, weights, inputs.transpose(1, 2).flatten(2))
-        hidden: Tensor = outputs[-steps:].unflatten(2, (self.replicas, self.hidden_size))
+        hidden: Tensor = outputs[-steps:].reshape(steps, -1, self.replicas, self.hidden_size)
         return hidden.permute(2, 3, 0, 1)
 
     def _joined(self, weight: Tensor) -> Tensor:
@@ -71,12 +72,13 @@ class BlockDiagonal(Replicas):
         return (blocks.unsqueeze(3) * between).flatten(3).flatten(0, 2)
 
     def _gates_first(self, parameter: Tensor) -> Tensor:
-        return parameter.unflatten(1, (self.cell.gates, self.hidden_size)).transpose(0, 1)
+        shape = (self.replicas, self.cell.gates, self.hidden_size, *parameter.shape[2:])
+        return parameter.view(shape).transpose(0, 1)
 
 
 WAYS: dict[str, Callable[..., Replicas]] = {
     "kernel": Replicas,
-    "stepwise": lambda *sizes: Replicas(*sizes, engine="stepwise"),
+    "stepwise": partial(Replicas, engine="stepwise"),
     "block-diagonal": BlockDiagonal,
 }
 

@@ -51,7 +51,7 @@ def initialise_as_keras(model: Replicas, generators: Sequence[torch.Generator]) 
     for bias in (model.bias_ih, model.bias_hh, model.output_bias):
         bias.zero_()
     if model.cell.forget_gate is not None:
-        model.bias_ih.unflatten(1, (model.cell.gates, -1))[:, model.cell.forget_gate] = 1
+        model.bias_ih.view(model.replicas, model.cell.gates, -1)[:, model.cell.forget_gate] = 1
 
 
 @torch.no_grad()

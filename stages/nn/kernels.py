@@ -120,11 +120,11 @@ def run_kernel(kernel: Kernel, inputs: Tensor, weights: Sequence[Tensor], steps:
     if batch % LANES:
         inputs = F.pad(inputs, (0, 0, 0, groups * LANES - batch))
     if groups > 1:  # each group of lanes runs as a replica of its own
-        inputs = inputs.unflatten(2, (groups, LANES)).flatten(1, 2)
+        inputs = inputs.reshape(len(inputs), -1, LANES, inputs.shape[3])
         weights = [weight.repeat_interleave(groups, 0) for weight in weights]
     hidden: Tensor = _Run.apply(kernel, steps, inputs.permute(1, 3, 0, 2), *weights)  # type: ignore[no-untyped-call]
     if groups > 1:
-        hidden = hidden.unflatten(0, (-1, groups)).permute(0, 2, 3, 1, 4).flatten(3)
+        hidden = hidden.reshape(-1, groups, *hidden.shape[1:]).permute(0, 2, 3, 1, 4).flatten(3)
     return hidden[..., :batch]
 
 
@@ -146,16 +146,17 @@ def _sigmoid(x: Any) -> Any:  # noqa: ANN401
     raise NotImplementedError
 
 
-@overload(_sigmoid, jit_options=_ARITHMETIC)  # type: ignore[misc]
+@overload(_sigmoid, jit_options=_ARITHMETIC)  # type: ignore[untyped-decorator]
 def _sigmoid_in_lanes(x: Any) -> Callable[[Any], Any]:  # noqa: ANN401
     """For float32 or float64: exp(y) is 2^n exp(r) with |r| <= log(2) / 2 and Taylor's series for exp(r).
 
     Plain arithmetic goes through all lanes at once; the C library's exp goes through one after the other.
     """
-    real, integer, mantissa_bits, bias, degree, limit = {
+    formats: dict[Any, tuple[Any, ...]] = {
         types.float32: (np.float32, np.int32, 23, 127, 7, 87),
         types.float64: (np.float64, np.int64, 52, 1023, 13, 708),
-    }[x]
+    }
+    real, integer, mantissa_bits, bias, degree, limit = formats[x]
     coefficients = tuple(real(1 / math.factorial(k)) for k in range(degree, -1, -1))
     zero, one, largest, per_log_2 = real(0), real(1), real(limit), real(1 / math.log(2))
     scale = 2 ** (mantissa_bits // 2)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 _MULTIPLICATIONS_WORTH_A_START = 2**22
-_ONE_DNN = torch.backends.mkldnn.is_available()
+_ONE_DNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 
 def _is_large(left: Tensor, right: Tensor) -> bool:

@@ -73,7 +73,7 @@ class Replicas(nn.Module):
         """Outputs of the last `steps` steps, (replicas, output, steps, batch)."""
         hidden = self._hidden(inputs, steps)
         outputs = torch.baddbmm(self.output_bias.unsqueeze(-1), self.output_weight, hidden.flatten(2))
-        return outputs.unflatten(2, hidden.shape[2:])
+        return outputs.view(self.replicas, self.output_size, *hidden.shape[2:])
 
     def _hidden(self, inputs: Tensor, steps: int) -> Tensor:
         """The hidden states of the last `steps` steps, (replicas, hidden, steps, batch)."""
