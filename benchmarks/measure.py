@@ -71,7 +71,7 @@ def run_peer(python: str, script: str, *arguments: str) -> Any:  # noqa: ANN401 
     Raises:
         StageError: there is no such interpreter, or the script failed in it.
     """
-    command = [python, "-W", "ignore", str(Path(__file__).with_name(script)), *arguments]
+    command = [python, "-W", "ignore", str(Path(__file__).parent / script), *arguments]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=os.environ | _ONE_THREAD, check=True)
     except (OSError, subprocess.CalledProcessError) as error:

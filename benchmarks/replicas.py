@@ -96,10 +96,10 @@ class Training:
         self.labels = torch.randint(2, (shape.replicas * shape.batch,), generator=generator)
 
     def loss(self) -> Tensor:
-        """The sum of the replicas' losses."""
+        """The mean of the replicas' losses."""
         if self.shape.every_step:
-            return mse_loss(self.model(self.inputs), self.inputs.roll(-1, 0)) * self.shape.replicas
-        return cross_entropy(self.model.last(self.inputs).flatten(0, 1), self.labels) * self.shape.replicas
+            return mse_loss(self.model(self.inputs), self.inputs.roll(-1, 0))
+        return cross_entropy(self.model.last(self.inputs).flatten(0, 1), self.labels)
 
     def updates(self) -> int:
         """`UPDATES` updates; returns how many."""

@@ -1,191 +1,275 @@
-"""Replicas: kernels, the cell's step and torch's own layers give the same numbers; a pack trains as each one alone."""
+"""Replicas are the nets that they stand for: checked in float64 against torch's layers, alone and through training."""
 
+import dataclasses
+import math
+
+import numpy as np
 import pytest
 import torch
+from numba import njit
 from torch import nn
+from torch.nn import functional as F
 
-from stages.nn.cells import CELLS
+from stages.nn import kernels
+from stages.nn.cells import CELLS, Cell
 from stages.nn.initialise import initialise_as_keras
-from stages.nn.models import parameter_count
-from stages.nn.replicas import Replicas
+from stages.nn.kernels import LANES
+from stages.nn.replicas import ENGINES, Replicas
 
-KERNELS = [name for name, cell in CELLS.items() if cell.kernel is not None]
+ALL_CELLS = pytest.mark.parametrize("cell", CELLS)
+SHAPES = [  # replicas, input, hidden, output, batch, time
+    (3, 1, 1, 2, LANES, 7),
+    (2, 1, 1, 1, 5, 1),
+    (4, 2, 8, 2, 2 * LANES + 5, 12),
+    (2, 3, 5, 1, 1, 40),
+    (1, 1, 40, 1, 10, 3),
+]
 
 
-def made(cell, seeds=(0, 1, 2), hidden=3, outputs=2, inputs=1, engine="kernel"):
-    model = Replicas(cell, len(seeds), inputs, hidden, outputs, engine)
-    initialise_as_keras(model, [torch.Generator().manual_seed(seed) for seed in seeds])
-    return model.double()
+def generators(*seeds):
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def filled(cell, replicas, inputs, hidden, outputs, engine="kernel"):
+    """Replicas with random weights: a trained net's biases are not zero."""
+    model = Replicas(cell, replicas, inputs, hidden, outputs, engine).double()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in trained(model):
+            parameter.uniform_(-1, 1, generator=generator)
+    return model
+
+
+def trained(module):
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
+def random(*shape, seed=1):
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 class Alone(nn.Module):
-    """One replica as torch's own layer and output: the independent second implementation."""
+    """One replica as torch would have it: its layer and a linear output."""
 
     def __init__(self, model, replica):
         super().__init__()
-        weights = {name: value[replica] for name, value in model.state_dict().items()}
         self.layer = model.cell.layer(model.input_size, model.hidden_size).double()
-        self.layer.load_state_dict(
-            {f"{name}_l0": weights[name] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
-        )
-        self.layer.bias_hh_l0.requires_grad_(model.cell.recurrent_bias)
         self.output = nn.Linear(model.hidden_size, model.output_size).double()
-        self.output.load_state_dict({"weight": weights["output_weight"], "bias": weights["output_bias"]})
+        self.load_state_dict(
+            {
+                "layer.weight_ih_l0": model.weight_ih[replica],
+                "layer.weight_hh_l0": model.weight_hh[replica],
+                "layer.bias_ih_l0": model.bias_ih[replica],
+                "layer.bias_hh_l0": model.bias_hh[replica],
+                "output.weight": model.output_weight[replica],
+                "output.bias": model.output_bias[replica],
+            }
+        )
+        self.layer.bias_hh_l0.requires_grad_(model.bias_hh.requires_grad)
 
     def forward(self, inputs):
         return self.output(self.layer(inputs)[0])
 
-    def by_name(self, gradients=False):
-        named = {name.removesuffix("_l0"): value for name, value in self.layer.named_parameters()}
-        named |= {f"output_{name}": value for name, value in self.output.named_parameters()}
-        return {name: value.grad if gradients else value for name, value in named.items()}
+    def last(self, inputs):
+        return self.forward(inputs)[-1]
 
 
-@pytest.mark.parametrize("cell", KERNELS)
-@pytest.mark.parametrize(
-    ("hidden", "time", "batch", "inputs"), [(1, 1, 16, 1), (1, 9, 5, 1), (8, 12, 16, 1), (40, 4, 10, 1), (3, 7, 33, 2)]
-)
-def test_outputs_and_gradients_are_those_of_the_step_and_of_torchs_layer(cell, hidden, time, batch, inputs):
-    sequences = torch.randn(time, 3, batch, inputs, generator=torch.Generator().manual_seed(9), dtype=torch.double)
-    weigh = torch.randn(time, 3, batch, 2, generator=torch.Generator().manual_seed(8), dtype=torch.double)
-    kernel, stepwise = (made(cell, hidden=hidden, inputs=inputs, engine=engine) for engine in ("kernel", "stepwise"))
-    given = [sequences.clone().requires_grad_() for _ in range(3)]
-    outputs = [model(values) for model, values in zip((kernel, stepwise), given, strict=False)]
-    alone = [Alone(kernel, replica) for replica in range(3)]
-    outputs.append(torch.stack([net(given[2][:, replica]) for replica, net in enumerate(alone)], 1))
-    for result in outputs:
-        (result * weigh).sum().backward()
-    for other in (1, 2):
-        assert torch.allclose(outputs[0], outputs[other], rtol=0, atol=1e-10)
-        assert torch.allclose(given[0].grad, given[other].grad, rtol=0, atol=1e-10)
-    for name, parameter in kernel.named_parameters():
-        if parameter.requires_grad:
-            by_torch = torch.stack([net.by_name(gradients=True)[name] for net in alone])
-            assert torch.allclose(parameter.grad, by_torch, rtol=0, atol=1e-10), name
-            assert torch.allclose(parameter.grad, stepwise.get_parameter(name).grad, rtol=0, atol=1e-10), name
+def results(module, call, inputs, mix):
+    """Outputs, and the gradients of a random mix of them in the inputs and every trained parameter."""
+    inputs = inputs.clone().requires_grad_()
+    outputs = getattr(module, call)(inputs)
+    return [outputs, *torch.autograd.grad((outputs * mix).sum(), [inputs, *trained(module)])]
 
 
-@pytest.mark.parametrize("cell", KERNELS)
-@pytest.mark.parametrize("engine", ["kernel", "stepwise"])
-def test_the_last_output_is_the_last_of_all_and_so_is_its_gradient(cell, engine):
-    sequences = torch.randn(6, 3, 18, 1, dtype=torch.double)
-    first, second = (made(cell, engine=engine) for _ in range(2))
-    first.last(sequences).square().sum().backward()
-    second(sequences)[-1].square().sum().backward()
-    for one, other in zip(first.parameters(), second.parameters(), strict=True):
-        assert (one.grad is None) == (other.grad is None)
-        assert one.grad is None or torch.allclose(one.grad, other.grad, rtol=0, atol=1e-12)
+@ALL_CELLS
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("call", ["forward", "last"])
+def test_both_engines_are_torchs_layer_in_outputs_and_all_gradients(cell, shape, call):
+    replicas, features, hidden, outputs, batch, time = shape
+    inputs = random(time, replicas, batch, features)
+    mix = random(*([time] if call == "forward" else []), replicas, batch, outputs, seed=2)
+    model = filled(cell, replicas, features, hidden, outputs)
+    axis = 1 if call == "forward" else 0
+    expected = [results(Alone(model, n), call, inputs[:, n], mix.select(axis, n)) for n in range(replicas)]
+    axes = [axis, 1, *[0] * (len(expected[0]) - 2)]
+    for engine in ENGINES:
+        model.engine = engine
+        for index, actual in enumerate(results(model, call, inputs, mix)):
+            torch.testing.assert_close(
+                actual, torch.stack([one[index] for one in expected], axes[index]), rtol=0, atol=1e-10
+            )
 
 
-@pytest.mark.parametrize("cell", KERNELS)
+@ALL_CELLS
 def test_gradients_are_those_of_finite_differences(cell):
-    model = made(cell, seeds=(0, 1), hidden=2)
-    sequences = torch.randn(4, 2, 3, 1, dtype=torch.double, requires_grad=True)
-    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-    values = [model.get_parameter(name).detach().clone().requires_grad_() for name in names]
+    model = filled(cell, replicas=2, inputs=2, hidden=2, outputs=1)
+    kernel = model.cell.kernel
+    weights = [weight.detach().requires_grad_() for weight in list(model.parameters())[:4]]
+    inputs = random(3, 2, 2, 2).requires_grad_()
 
     def run(inputs, *weights):
-        return torch.func.functional_call(model, dict(zip(names, weights, strict=True)), (inputs,))
+        return kernels.run_kernel(kernel, inputs, weights, 2)
 
-    assert torch.autograd.gradcheck(run, (sequences, *values))
-
-
-@pytest.mark.parametrize("cell", KERNELS)
-def test_float32_kernels_stay_near_float64s(cell):
-    model = made(cell, hidden=8)
-    sequences = torch.randn(200, 3, 16, 1, dtype=torch.double)
-    with torch.no_grad():
-        exact, single = model(sequences), model.float()(sequences.float())
-    assert (exact - single).abs().max() < 1e-4
+    assert torch.autograd.gradcheck(run, (inputs, *weights), atol=1e-8)
 
 
-def train(forward, parameters, optimizer, sequences, labels, orders):
-    """Some epochs; `sequences` (sequences, time), each replica in its own order; the loss is summed over replicas."""
-    stepper = optimizer([p for p in parameters if p.requires_grad])
-    for epoch_orders in orders:
-        for start in range(0, len(labels), 8):
-            chosen = epoch_orders[:, start : start + 8]
-            outputs = forward(sequences[chosen].permute(2, 0, 1).unsqueeze(-1))
-            losses = nn.functional.cross_entropy(outputs.flatten(0, 1), labels[chosen].flatten(), reduction="none")
-            stepper.zero_grad()
-            losses.view(chosen.shape).mean(1).sum().backward()
-            stepper.step()
+@ALL_CELLS
+def test_the_kernel_in_float32_is_as_close_to_float64_as_the_definition_in_float32(cell):
+    inputs = random(50, 4, LANES, 1)
+    exact = filled(cell, 4, 1, 8, 2)(inputs)
+    errors = {
+        engine: (filled(cell, 4, 1, 8, 2, engine).float()(inputs.float()) - exact).abs().max() for engine in ENGINES
+    }
+    assert errors["kernel"] < 2 * errors["stepwise"] + 1e-6
 
 
+@pytest.mark.parametrize(("dtype", "close"), [(np.float32, 3e-7), (np.float64, 3e-15)])
+def test_the_sigmoid_keeps_its_relative_accuracy_to_the_ends_and_passes_nan_on(dtype, close):
+    @njit
+    def sigmoids(values, into):
+        for index in range(len(values)):
+            into[index] = kernels._sigmoid(values[index])
+
+    values = np.linspace(-80, 80, 100_001).astype(dtype)
+    actual = np.empty_like(values)
+    sigmoids(values, actual)
+    np.testing.assert_allclose(actual, 1 / (1 + np.exp(-values.astype(np.longdouble))), rtol=close)
+    edges = np.array([-np.inf, np.inf, np.nan], dtype)
+    actual = np.empty_like(edges)
+    sigmoids(edges, actual)
+    np.testing.assert_allclose(actual, [0, 1, np.nan], atol=1e-37)
+
+
+@ALL_CELLS
+def test_a_second_pass_through_the_same_graph_gives_the_same_gradients(cell):
+    model = filled(cell, 2, 1, 3, 1)
+    loss = model(random(5, 2, 4, 1)).square().sum()
+    once, twice = (torch.autograd.grad(loss, trained(model), retain_graph=True) for _ in range(2))
+    assert all(map(torch.equal, once, twice))
+
+
+REPLICAS, SEQUENCES, TIME, BATCH, EPOCHS = 4, 24, 10, 5, 6  # 24 = 4 batches of 5, and one of 4
+DATA, LABELS = random(SEQUENCES, TIME, 1), torch.arange(SEQUENCES) % 2
 OPTIMIZERS = {
-    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1, fused=True),
+    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1),
     "adam": lambda parameters: torch.optim.Adam(parameters, lr=0.01, fused=True),
 }
 
 
-@pytest.mark.parametrize("cell", KERNELS)
+def started(cell, seeds, hidden):
+    model = Replicas(cell, len(seeds), 1, hidden, 2).double()
+    initialise_as_keras(model, generators(*seeds))
+    return model
+
+
+def train(model, seeds, optimizer, pack=True):
+    """Epochs in each replica's own data order; a replica's loss is its batch's mean, as a study has it."""
+    optimizer = OPTIMIZERS[optimizer](trained(model))
+    orders = [np.random.default_rng(seed) for seed in seeds]
+    for _ in range(EPOCHS):
+        order = np.stack([order.permutation(SEQUENCES) for order in orders], 1)
+        for start in range(0, SEQUENCES, BATCH):
+            chosen = torch.from_numpy(order[start : start + BATCH])  # (batch, replicas)
+            inputs, labels = DATA[chosen].permute(2, 1, 0, 3), LABELS[chosen].t()
+            if not pack:
+                inputs, labels = inputs[:, 0], labels[0]
+            losses = F.cross_entropy(model.last(inputs).flatten(0, -2), labels.flatten(), reduction="none")
+            optimizer.zero_grad()
+            losses.view(labels.shape).mean(-1).sum().backward()
+            optimizer.step()
+
+
+@ALL_CELLS
+@pytest.mark.parametrize("hidden", [1, 8])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_repeat_trained_in_a_pack_ends_with_the_weights_that_it_gets_alone(cell, optimizer):
-    generator = torch.Generator().manual_seed(3)
-    sequences = torch.randn(40, 12, generator=generator, dtype=torch.double)
-    labels = (sequences[:, 0] > 0).long()
-    orders = [torch.stack([torch.randperm(40, generator=generator) for _ in range(4)]) for _ in range(5)]
-    pack = made(cell, seeds=range(4))
-    train(pack.last, pack.parameters(), OPTIMIZERS[optimizer], sequences, labels, orders)
-    moved = (pack.weight_hh - made(cell, seeds=range(4)).weight_hh).abs().max()
-    assert moved > 1e-3
-    for replica in range(4):
-        mine = [epoch[replica : replica + 1] for epoch in orders]
-        single = made(cell, seeds=[replica])
-        by_torch = Alone(single, 0)
-        train(single.last, single.parameters(), OPTIMIZERS[optimizer], sequences, labels, mine)
-        train(
-            lambda inputs, net=by_torch: net(inputs[:, 0])[-1][None],
-            by_torch.parameters(),
-            OPTIMIZERS[optimizer],
-            sequences,
-            labels,
-            mine,
-        )
-        for name, packed in pack.named_parameters():
-            assert torch.allclose(packed[replica], single.get_parameter(name)[0], rtol=0, atol=1e-10), name
-            assert torch.allclose(packed[replica], by_torch.by_name()[name], rtol=0, atol=1e-10), name
+def test_a_repeat_trained_in_a_pack_ends_with_the_weights_that_it_gets_alone(cell, hidden, optimizer, record_property):
+    seeds = list(range(REPLICAS))
+    together = started(cell, seeds, hidden)
+    train(together, seeds, optimizer)
+    apart = {"replicas": 0.0, "torch": 0.0}
+    for n in seeds:
+        alone = started(cell, [n], hidden)
+        of_torch = Alone(alone, 0)
+        before = alone.weight_hh.detach().clone()
+        train(alone, [n], optimizer)
+        train(of_torch, [n], optimizer, pack=False)
+        assert (alone.weight_hh - before).abs().max() > 1e-3  # it did train
+        for ours, mine, its in zip(together.parameters(), alone.parameters(), of_torch.parameters(), strict=True):
+            apart["replicas"] = max(apart["replicas"], (ours[n] - mine[0]).abs().max().item())
+            apart["torch"] = max(apart["torch"], (ours[n] - its).abs().max().item())
+    record_property("weights_apart", apart)
+    assert max(apart.values()) < 1e-10
 
 
-def test_one_unit_starts_as_keras_makes_it():
-    rnn, lstm = (made(cell, seeds=range(20), hidden=1) for cell in ("rnn", "lstm"))
-    assert torch.allclose(rnn.weight_hh.abs(), torch.ones(20, 1, 1).double())
-    assert set(rnn.weight_hh.sign().flatten().tolist()) == {-1.0, 1.0}
-    assert torch.allclose(lstm.weight_hh.norm(dim=1), torch.ones(20, 1).double())
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_initial_weights_have_keras_distributions(cell):
-    model = made(cell, seeds=range(50), hidden=8)
-    gates = CELLS[cell].gates
-    identity = torch.eye(8).double()
-    for weight in model.weight_hh:  # Keras's matrix is (units, gates * units): its rows are orthonormal
-        assert torch.allclose(weight.mT @ weight, identity, atol=1e-5)
-    limit = (6 / (1 + gates * 8)) ** 0.5
-    assert 0.97 * limit < model.weight_ih.abs().max() <= limit
-    assert model.weight_ih.std().item() == pytest.approx(limit / 3**0.5, rel=0.1)
-    limit = (6 / (8 + 2)) ** 0.5
-    assert 0.97 * limit < model.output_weight.abs().max() <= limit
-    biases = model.bias_ih.unflatten(1, (gates, 8))
-    ones = [gate for gate in range(gates) if (biases[:, gate] == 1).all()]
-    assert ones == ([] if CELLS[cell].forget_gate is None else [CELLS[cell].forget_gate])
-    assert biases.sum() == 50 * 8 * len(ones)
+@ALL_CELLS
+@pytest.mark.parametrize("hidden", [1, 5])
+def test_keras_initialisation_has_kerass_distributions(cell, hidden):
+    replicas, features, outputs = 2000, 3, 2
+    model = Replicas(cell, replicas, features, hidden, outputs).double()
+    initialise_as_keras(model, generators(*range(replicas)))
+    gates = model.cell.gates
+    for weight, fans in ((model.weight_ih, features + gates * hidden), (model.output_weight, hidden + outputs)):
+        bound = math.sqrt(6 / fans)
+        assert 0.999 * bound < weight.abs().max() <= bound
+        torch.testing.assert_close(weight.std().item(), bound / math.sqrt(3), rtol=0.02, atol=0)
+        assert weight.mean().abs() < 0.03 * bound
+    columns = model.weight_hh.mT  # Keras's matrix: (units, gates * units)
+    identity = torch.eye(hidden, dtype=torch.float64).expand(replicas, -1, -1)
+    torch.testing.assert_close(columns @ columns.mT, identity, rtol=0, atol=1e-12)
+    # a direction drawn uniformly: no coordinate is preferred, in sign or in size
+    assert model.weight_hh.mean(0).abs().max() < 0.1
+    torch.testing.assert_close(
+        model.weight_hh.square().mean(0), torch.full_like(model.weight_hh[0], 1 / (gates * hidden)), rtol=0.2, atol=0
+    )
+    biases = model.bias_ih.unflatten(1, (gates, hidden))
+    for gate in range(gates):
+        assert (biases[:, gate] == (gate == model.cell.forget_gate)).all()
     assert not model.bias_hh.any()
     assert not model.output_bias.any()
 
 
-def test_a_replicas_start_does_not_depend_on_its_pack():
-    pack, single = made("gru", seeds=(4, 5, 6)), made("gru", seeds=[5])
-    assert all((one[1] == other[0]).all() for one, other in zip(pack.parameters(), single.parameters(), strict=True))
+def test_one_unit_starts_with_a_recurrent_weight_of_one_or_minus_one_and_the_lstms_four_are_a_unit_vector():
+    starts = {}
+    for cell in CELLS:
+        starts[cell] = started(cell, range(200), hidden=1).weight_hh.squeeze(2)
+    assert set(starts["rnn"].flatten().tolist()) == {-1.0, 1.0}
+    torch.testing.assert_close(starts["lstm"].norm(dim=1), torch.ones(200, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_the_second_bias_is_trained_only_where_it_does_something(cell):
-    model = made(cell, hidden=40, outputs=1, seeds=[0])
-    frozen = parameter_count(model, frozen=True) - parameter_count(model)
-    assert frozen == (0 if CELLS[cell].recurrent_bias else CELLS[cell].gates * 40)
+@ALL_CELLS
+def test_a_replicas_start_is_the_same_in_every_pack(cell):
+    pack, alone = started(cell, [3, 1, 2], hidden=4), started(cell, [2], hidden=4)
+    for ours, mine in zip(pack.parameters(), alone.parameters(), strict=True):
+        assert torch.equal(ours[2], mine[0])
+    with pytest.raises(ValueError, match="zip"):
+        initialise_as_keras(pack, generators(0))
+
+
+@pytest.mark.parametrize(
+    ("cell", "counted", "of_torch"), [("lstm", 6761, 6921), ("gru", 5201, 5201), ("rnn", 1721, 1761)]
+)
+def test_parameters_are_counted_as_the_document_counts_them(cell, counted, of_torch):
+    model = Replicas(cell, 1, 1, 40, 1)
+    assert sum(parameter.numel() for parameter in trained(model)) == counted
+    assert sum(parameter.numel() for parameter in Alone(model, 0).parameters()) == of_torch
+
+
+@ALL_CELLS
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_second_bias_that_only_adds_to_the_first_stays_zero(cell, optimizer):
+    model = started(cell, [0, 1], hidden=3)
+    train(model, [0, 1], optimizer)
+    assert model.bias_hh.any() == CELLS[cell].recurrent_bias
+
+
+def test_a_cell_without_a_kernel_goes_step_by_step(monkeypatch):
+    inputs = random(4, 2, 3, 1)
+    expected = filled("gru", 2, 1, 3, 1, "stepwise")(inputs)
+    plain: Cell = dataclasses.replace(CELLS["gru"], kernel=None)
+    monkeypatch.setattr("stages.nn.replicas.CELLS", {"gru": plain})
+    assert torch.equal(filled("gru", 2, 1, 3, 1)(inputs), expected)
 
 
 def test_an_unknown_engine_is_refused():
-    with pytest.raises(ValueError, match=r"engine 'fast': allowed are kernel, stepwise"):
-        Replicas("rnn", 1, 1, 1, 1, engine="fast")
+    with pytest.raises(ValueError, match="engine 'padded': allowed are kernel, stepwise"):
+        Replicas("rnn", 1, 1, 1, 1, engine="padded")
