@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 
 from stages.nn.models import parameter_count
 from stages.support.files import digest, read_json, write_json
-from stages.support.outbox import Outbox, final_scores
+from stages.support.outbox import Outbox, tracked_scores
 from stages.support.params import load_params
 from stages.support.process import run_stage
 from stages.training.device import prepare
@@ -19,18 +19,28 @@ def main(study: str, cell: str) -> None:
     """Write metrics/STUDY/CELL.json: each arm's scores with every repeat. No seconds and no device in it."""
     params = load_params()
     models = Path("models", study, cell)
-    runs = read_json(models / "runs.json")
-    calls = [(study, models, run, params.device, params.threads) for run in runs]
-    tested = run_parallel(test_repeat, calls, jobs_at_once(params.jobs, params.device))
+    jobs: dict[str, list[dict[str, Any]]] = {}
+    for entry in read_json(models / "runs.json"):
+        jobs.setdefault(entry["job"], []).append(entry)
+    calls = [(study, models, job, params.device, params.threads) for job in jobs.values()]
+    tested = run_parallel(test_job, calls, jobs_at_once(params.jobs, params.device))
 
     arms: dict[str, dict[str, Any]] = {}
-    for run, (parameters, scores) in zip(runs, tested, strict=True):
-        described = {name: run[name] for name in ("setting", "protocols", "hyperparameters")}
-        arm = arms.setdefault(digest(described), described | {"parameters": parameters, "repeats": []})
-        repeat = {name: run[name] for name in ("repeat", "seed", "best_epoch")} | {"test": scores}
-        arm["repeats"].append(repeat)
-        Outbox(run["key"]).scores(final_scores(arm, repeat))
+    runs: dict[str, list[tuple[Any, ...]]] = {}
+    for job, (counts, scores) in zip(jobs.values(), tested, strict=True):
+        for entry, test in zip(job, scores, strict=True):
+            described = {name: entry[name] for name in ("setting", "sweep", "protocols", "hyperparameters")}
+            arm = arms.setdefault(digest(described), described | counts | {"repeats": []})
+            chosen = entry["curve"][entry["best_epoch"] - 1]
+            validation = {k.removeprefix("validation_"): v for k, v in chosen.items() if k.startswith("validation_")}
+            scored = {name: entry[name] for name in ("repeat", "seed", "best_epoch")}
+            arm["repeats"].append(scored | {"validation": validation, "test": test})
+            runs.setdefault(entry["key"], []).append((entry, arm, arm["repeats"][-1]))
+    for key, members in runs.items():
+        for step, values in tracked_scores(*zip(*members, strict=True)).items():
+            Outbox(key).scores(values, step)
     data = study_module(study).Data(Path("data/ready", study))
+    truth = getattr(data, "closed_loop_truth", None)
     write_json(
         Path("metrics", study, f"{cell}.json"),
         {
@@ -38,23 +48,30 @@ def main(study: str, cell: str) -> None:
             "cell": cell,
             "corpus": data.corpus,
             "data_digest": data.digest,
+            **({} if truth is None else {"closed_loop_truth": truth}),
             "arms": list(arms.values()),
         },
     )
 
 
-def test_repeat(study: str, models: Path, run: dict[str, Any], device: str, threads: int) -> tuple[int, dict[str, Any]]:
-    """The parameter count and the test scores of one repeat."""
+def test_job(
+    study: str, models: Path, entries: list[dict[str, Any]], device: str, threads: int
+) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    """The parameter counts and each repeat's test scores of one job, from its entries in runs.json."""
     module = study_module(study)
     task = module.Task(
         module.Data(Path("data/ready", study)),
-        module.Hyperparameters(**run["hyperparameters"]),
-        run["seed"],
-        run["repeat"],
+        module.Hyperparameters(**entries[0]["hyperparameters"]),
+        entries[0]["seed"],
+        [entry["repeat"] for entry in entries],
         prepare(device, threads),
     )
-    task.model.load_state_dict(load_file(models / run["weights"]))
-    return parameter_count(task.model), task.test()
+    task.model.load_state_dict(load_file(models / entries[0]["weights"]))
+    counts = {
+        "parameters": parameter_count(task.model) // len(entries),
+        "parameters_in_torch": parameter_count(task.model, frozen=True) // len(entries),
+    }
+    return counts, task.test()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from stages.results import record
@@ -96,11 +97,13 @@ def _run(params: Params, study: str, cell: str, repeats: str) -> list[Entry]:
         "cell": cell,
         "cells": f"[{cell}]",
         "studies": f"[{study}]",
+        **{group: f"[{study}]" if study in getattr(params, group) else "[]" for group in ("texts", "synthetic")},
         f"{study}.full.training.repeats": repeats,
     }
     overrides = [word for key, value in settings.items() for word in ("-S", f"{key}={value}")]
     baseline = record.RECORD / study / "baseline.json"
-    targets = [f"evaluate@{study}-{cell}", *([] if baseline.exists() else [f"baseline@{study}"])]
+    with_baseline = study in params.texts and not baseline.exists()
+    targets = [f"evaluate@{study}-{cell}", *([f"baseline@{study}"] if with_baseline else [])]
     command = ["dvc", "exp", "run", "--temp", "--name", name, *overrides, *targets]
     print("+", " ".join(command), file=sys.stderr, flush=True)
     if subprocess.run(command, check=False).returncode:
@@ -111,7 +114,7 @@ def _run(params: Params, study: str, cell: str, repeats: str) -> list[Entry]:
 
     scored = json.loads(read(f"metrics/{study}/{cell}.json"))
     runs = json.loads(read(f"models/{study}/{cell}/runs.json"))
-    if not baseline.exists():
+    if with_baseline:
         write_text(baseline, read(f"metrics/{study}/baseline.json"))
     commit = _git("rev-parse", "HEAD") + (
         "-dirty" if _git("status", "--porcelain", "--", "stages", "params.yaml") else ""
@@ -129,24 +132,28 @@ def _entry(
     return {
         **{key: scored[key] for key in ("study", "cell", "corpus", "data_digest")},
         "protocol_digest": record.protocol_digest(study, arm["setting"], arm["hyperparameters"], repeat["seed"]),
-        **{key: arm[key] for key in ("setting", "protocols", "hyperparameters", "parameters")},
+        **{key: arm[key] for key in record.ARM},
+        **({"closed_loop_truth": scored["closed_loop_truth"]} if "closed_loop_truth" in scored else {}),
         **repeat,
-        "curve": run["curve"],
-        "provenance": {"commit": commit} | _measured(root() / "timings" / f"{run['key']}.json"),
+        **({} if arm["sweep"] else {"curve": run["curve"]}),
+        "provenance": {"commit": commit} | _measured(root() / "timings" / f"{run['job']}.json"),
     }
 
 
 def _measured(path: Path) -> dict[str, Any]:
-    """Machine, versions and times of a repeat; only its own machine has them."""
+    """Machine, versions and times of a job (of all its repeats together); only its own machine has them."""
     if not path.exists():
         return {"machine": {"processor": "another machine, whose DVC cache had the weights"}}
     timings = read_json(path)
+    epochs = timings["epochs"]
     return {
         "versions": timings["versions"],
         "machine": {key: timings[key] for key in ("processor", "machine", "device", "engine", "threads")},
-        "epoch_seconds": [round(epoch["seconds"], 1) for epoch in timings["epochs"]],
-        "tokens_per_second": [round(epoch["tokens_per_second"]) for epoch in timings["epochs"]],
-        "peak_memory_bytes": max(epoch["peak_memory_bytes"] for epoch in timings["epochs"]),
+        "repeats_at_once": timings["repeats"],
+        "seconds": round(sum(epoch["seconds"] for epoch in epochs), 1),
+        "seconds_per_epoch": round(median(epoch["seconds"] for epoch in epochs), 4),
+        "tokens_per_second": round(median(epoch["tokens_per_second"] for epoch in epochs)),
+        "peak_memory_bytes": max(epoch["peak_memory_bytes"] for epoch in epochs),
     }
 
 

@@ -5,12 +5,21 @@ from pathlib import Path
 from safetensors.numpy import save_file
 
 from stages.support.files import whole, write_json
-from stages.support.outbox import Outbox, start_tracker
+from stages.support.outbox import Outbox, start_tracker, tracked_curve
 from stages.support.params import load_params, parse_repeats
 from stages.support.process import run_stage
 from stages.training import checkpoint
 from stages.training.parallel import run_parallel
-from stages.training.repeats import Job, describe, jobs_at_once, study_module, train_repeat
+from stages.training.repeats import (
+    describe,
+    identity,
+    jobs_at_once,
+    split_into_jobs,
+    study_module,
+    tracked_runs,
+    train_job,
+    weights_path,
+)
 
 
 def main(study: str, cell: str) -> None:
@@ -20,26 +29,40 @@ def main(study: str, cell: str) -> None:
     training = params.section(study).training
     folder = Path("data/ready", study)
     data = module.Data(folder)
-    jobs = [
-        Job(study, folder, arm, repeat, params.seed, params.device, params.threads, data.digest, data.corpus)
-        for arm in module.arms(cell, training, params.layers, params.dropout)
-        for repeat in parse_repeats(training.repeats)
-    ]
+    jobs = split_into_jobs(
+        module.arms(cell, training, params.layers, params.dropout),
+        parse_repeats(training.repeats),
+        getattr(training, "repeats_at_once", 1),
+        study=study,
+        data_folder=folder,
+        seed=params.seed,
+        device=params.device,
+        threads=params.threads,
+        data_digest=data.digest,
+        corpus=data.corpus,
+    )
     start_tracker()
-    at_once = jobs_at_once(params.jobs, params.device)
-    fitted = run_parallel(train_repeat, [(job,) for job in jobs], at_once)
+    trained = run_parallel(train_job, [(job,) for job in jobs], jobs_at_once(params.jobs, params.device))
+    fitted = {job.key: result for job, result in zip(jobs, trained, strict=True)}
 
     output = Path("models", study, cell)
-    runs = [describe(job, result) for job, result in zip(jobs, fitted, strict=True)]
+    runs = tracked_runs(jobs)
+    entries = {key: [e for job in run for e in describe(job, fitted[job.key], key, run)] for key, run in runs.items()}
     with whole(output) as temporary:
         (temporary / "weights").mkdir(parents=True)
-        for run, result in zip(runs, fitted, strict=True):
-            save_file(result.weights, temporary / run["weights"])
-        write_json(temporary / "runs.json", runs)
-    for job, run in zip(jobs, runs, strict=True):
-        box = Outbox(job.key)
-        box.artifact(output / run["weights"], "weights")
+        for job in jobs:
+            save_file(fitted[job.key].weights, temporary / weights_path(job))
+        write_json(temporary / "runs.json", [entry for group in entries.values() for entry in group])
+    for key, run in runs.items():
+        box = Outbox(key)
+        if run[0].arm.sweep:  # others have told their curve while they trained
+            box.start(**identity(run))
+            for step, values in tracked_curve(entries[key]).items():
+                box.epoch(step, values)
+        for job in run:
+            box.artifact(output / weights_path(job), "weights")
         box.end("FINISHED")
+    for job in jobs:
         checkpoint.remove(checkpoint.checkpoint_path(job.key))
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stages.nn.kernels import GRU_KERNEL, LSTM_KERNEL, RNN_KERNEL, Kernel
 from stages.nn.scans import GRU_SCAN, LSTM_SCAN, RNN_SCAN, Scan
 
 State = tuple[Tensor, ...]
@@ -17,7 +18,7 @@ State = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class Cell:
-    """One recurrent cell. `step` defines it; `layer` and `scan` are faster ways to the same numbers."""
+    """One recurrent cell. `step` defines it; `layer`, `scan` and `kernel` are faster ways to the same numbers."""
 
     name: str
     gates: int
@@ -30,6 +31,12 @@ class Cell:
     """torch's layer, for the `packed` engine; None: that engine goes step by step."""
     scan: Scan | None = None
     """The loop with gradients by hand, for the `padded` engine; None: that engine goes step by step."""
+    kernel: Kernel | None = None
+    """The compiled loop, for replicas on a CPU; None: they go step by step."""
+    recurrent_bias: bool = True
+    """bias_hh does what bias_ih cannot; False: the two only add, and Keras has one."""
+    forget_gate: int | None = None
+    """The block whose bias Keras starts at 1."""
 
 
 def _rnn_step(projection: Tensor, state: State, weight_hh: Tensor, bias_hh: Tensor) -> State:
@@ -57,8 +64,27 @@ def _gru_step(projection: Tensor, state: State, weight_hh: Tensor, bias_hh: Tens
 CELLS: Mapping[str, Cell] = {
     cell.name: cell
     for cell in (
-        Cell("rnn", gates=1, states=1, step=_rnn_step, layer=nn.RNN, scan=RNN_SCAN),
-        Cell("lstm", gates=4, states=2, step=_lstm_step, layer=nn.LSTM, scan=LSTM_SCAN),
-        Cell("gru", gates=3, states=1, step=_gru_step, layer=nn.GRU, scan=GRU_SCAN),
+        Cell(
+            "rnn",
+            gates=1,
+            states=1,
+            step=_rnn_step,
+            layer=nn.RNN,
+            scan=RNN_SCAN,
+            kernel=RNN_KERNEL,
+            recurrent_bias=False,
+        ),
+        Cell(
+            "lstm",
+            gates=4,
+            states=2,
+            step=_lstm_step,
+            layer=nn.LSTM,
+            scan=LSTM_SCAN,
+            kernel=LSTM_KERNEL,
+            recurrent_bias=False,
+            forget_gate=1,
+        ),
+        Cell("gru", gates=3, states=1, step=_gru_step, layer=nn.GRU, scan=GRU_SCAN, kernel=GRU_KERNEL),
     )
 }

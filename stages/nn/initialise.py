@@ -3,10 +3,13 @@
 A CPU generator fills CPU parameters: initialise before moving a model, and every device starts from the same weights.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from stages.nn.models import PADDING, UNKNOWN, LanguageModel, ReviewClassifier
+from stages.nn.models import PADDING, UNKNOWN, LanguageModel, ReviewClassifier, SequencePredictor
+from stages.nn.replicas import Replicas
 
 
 @torch.no_grad()
@@ -29,6 +32,34 @@ def initialise_language_model(model: LanguageModel, generator: torch.Generator) 
     _scaled_normal([*model.recurrent.parameters(), model.output_bias], generator)
     if model.output_weight is not None:
         _scaled_normal([model.output_weight], generator)
+
+
+@torch.no_grad()
+def initialise_as_keras(model: Replicas, generators: Sequence[torch.Generator]) -> None:
+    """damped, latch, relay: the start of Keras's layers; one generator a replica, so that no pack enters its start.
+
+    Keras draws the gates together, as one matrix of (inputs or units, gates * units): its width is the fan-out of
+    Glorot's uniform, and its `units` rows are what is orthonormal in the recurrent weights. Biases start at zero, a
+    forget gate's at 1.
+    """
+    for weight_ih, weight_hh, output_weight, generator in zip(
+        model.weight_ih, model.weight_hh, model.output_weight, generators, strict=True
+    ):
+        nn.init.xavier_uniform_(weight_ih, generator=generator)
+        nn.init.orthogonal_(weight_hh, generator=generator)
+        nn.init.xavier_uniform_(output_weight, generator=generator)
+    for bias in (model.bias_ih, model.bias_hh, model.output_bias):
+        bias.zero_()
+    if model.cell.forget_gate is not None:
+        model.bias_ih.unflatten(1, (model.cell.gates, -1))[:, model.cell.forget_gate] = 1
+
+
+@torch.no_grad()
+def initialise_sequence_predictor(model: SequencePredictor, generator: torch.Generator) -> None:
+    """fibonacci: recurrent weights N(0, 1/inputs), output weights N(0, 0.01^2), zero biases (Chainer's, as used)."""
+    _scaled_normal(list(model.recurrent.parameters()), generator)
+    model.output.weight.normal_(std=0.01, generator=generator)
+    model.output.bias.zero_()
 
 
 def _uniform(module: nn.Module, fan: int, generator: torch.Generator) -> None:

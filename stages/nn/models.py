@@ -1,11 +1,11 @@
-"""The models of the text studies."""
+"""The models of the text studies and of fibonacci."""
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from stages.nn.cells import CELLS, State
 from stages.nn.dropout import Dropout
+from stages.nn.products import linear
 from stages.nn.recurrent import Recurrent
 
 UNKNOWN, PADDING = 0, 1
@@ -86,9 +86,32 @@ class LanguageModel(nn.Module):
         """
         outputs, state = self.recurrent(self.dropout(self.embedding(tokens)), state=state)
         weight = self.embedding.weight if self.output_weight is None else self.output_weight
-        return F.linear(self.dropout(outputs), weight, self.output_bias), state
+        return linear(self.dropout(outputs), weight, self.output_bias), state
 
 
-def parameter_count(model: nn.Module) -> int:
-    """Trainable numbers in `model`; tied weights count once."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+class SequencePredictor(nn.Module):
+    """fibonacci: recurrent layers with dropout between them, and one number predicted at every step."""
+
+    def __init__(self, cell: str, hidden_size: int, layers: int, dropout: float, engine: str = "padded") -> None:
+        """Make the layers of a cell of CELLS, for sequences of one feature. `stages.nn.initialise` fills them."""
+        super().__init__()
+        self.recurrent = Recurrent(CELLS[cell], 1, hidden_size, layers, dropout, engine=engine)
+        self.output = nn.Linear(hidden_size, 1)
+
+    def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Predict at every step.
+
+        Args:
+            inputs: values (time, batch, 1).
+            state: what the sequence before returned, detached where its gradient should end; None: zeros.
+
+        Returns:
+            Predictions (time, batch, 1) and the state after the sequence.
+        """
+        outputs, state = self.recurrent(inputs, state=state)
+        return self.output(outputs), state
+
+
+def parameter_count(model: nn.Module, frozen: bool = False) -> int:
+    """Numbers in `model` that are trained, and with `frozen` those that are not as well; tied weights count once."""
+    return sum(parameter.numel() for parameter in model.parameters() if frozen or parameter.requires_grad)

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from stages.nn.products import addmm, mm
+
 _ZERO, _MINUS_ONE = torch.tensor(0.0), torch.tensor(-1.0)
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
@@ -61,7 +63,7 @@ class _Scanned(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         time, batch, _ = inputs.shape
         bias = bias_ih if scan.product_apart else bias_ih + bias_hh
-        gates = torch.addmm(bias, inputs.flatten(0, 1), weight_ih.t()).view(time, batch, -1)
+        gates = addmm(bias, inputs.flatten(0, 1), weight_ih.t()).view(time, batch, -1)
         traces = [state.new_empty(1 + time, *state.shape) for state in initial]
         for trace, state in zip(traces, initial, strict=True):
             trace[0] = state
@@ -78,9 +80,9 @@ class _Scanned(torch.autograd.Function):
         traces, kept = rest[: ctx.states], tuple(rest[ctx.states :])
         d_gates, d_products, d_initial = ctx.scan.backward(gates, kept, traces, list(gradients), weight_hh)
         d_gates, d_products = d_gates.flatten(0, 1), d_products.flatten(0, 1)
-        d_inputs = torch.mm(d_gates, weight_ih).view(inputs.shape) if ctx.needs_input_grad[1] else None
-        d_weight_ih = torch.mm(d_gates.t(), inputs.flatten(0, 1))
-        d_weight_hh = torch.mm(d_products.t(), traces[0][:-1].flatten(0, 1))
+        d_inputs = mm(d_gates, weight_ih).view(inputs.shape) if ctx.needs_input_grad[1] else None
+        d_weight_ih = mm(d_gates.t(), inputs.flatten(0, 1))
+        d_weight_hh = mm(d_products.t(), traces[0][:-1].flatten(0, 1))
         d_bias_ih = d_gates.sum(0)
         d_bias_hh = d_products.sum(0) if ctx.scan.product_apart else d_bias_ih
         return None, d_inputs, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh, *d_initial
@@ -121,7 +123,7 @@ def _rnn_forward(gates: Tensor, weight_hh: Tensor, bias_hh: Tensor, traces: list
     gate, h = _steps(gates, *traces)
     weight_hh_t = weight_hh.t()
     for t in range(len(gate)):
-        _tanh_from_double(gate[t].addmm_(h[t], weight_hh_t, beta=2, alpha=2), out=h[t + 1])
+        _tanh_from_double(addmm(gate[t], h[t], weight_hh_t, beta=2, alpha=2, out=gate[t]), out=h[t + 1])
     return ()
 
 
@@ -138,7 +140,7 @@ def _rnn_backward(
     dh = d_output[-1]
     for t in reversed(range(len(d_gate))):
         _tanh_backward(dh, h[t + 1], grad_input=d_gate[t])
-        dh = torch.addmm(d_output[t - 1], d_gate[t], weight_hh, beta=min(t, 1))  # nothing lies before step 0
+        dh = addmm(d_output[t - 1], d_gate[t], weight_hh, beta=min(t, 1))  # nothing lies before step 0
     return d_gates, d_gates, (dh,)
 
 
@@ -147,7 +149,7 @@ def _lstm_forward(gates: Tensor, weight_hh: Tensor, bias_hh: Tensor, traces: lis
     gate, i, f, doubled, o, h, c, g, tanh_c = _steps(gates, *gates.chunk(4, -1), *traces, candidates, squashed)
     weight_hh_t = weight_hh.t()
     for t in range(len(gate)):
-        gate[t].addmm_(h[t], weight_hh_t)
+        addmm(gate[t], h[t], weight_hh_t, out=gate[t])
         doubled[t].add_(doubled[t])  # so that one call does all four gates: see _tanh_from_double
         gate[t].sigmoid_()
         torch.add(_MINUS_ONE, doubled[t], alpha=2, out=g[t])
@@ -180,7 +182,7 @@ def _lstm_backward(
         torch.addcmul(_ZERO, dc, i[t], value=4, out=d_doubled[t])  # g's slope is 4 s (1 - s), s = sigmoid(2x)
         _sigmoid_backward(d_gate[t], gate[t], grad_input=d_gate[t])
         dc *= f[t]
-        dh = torch.addmm(d_output[t - 1], d_gate[t], weight_hh, beta=min(t, 1))
+        dh = addmm(d_output[t - 1], d_gate[t], weight_hh, beta=min(t, 1))
     return d_gates, d_gates, (dh, dc)
 
 
@@ -193,7 +195,7 @@ def _gru_forward(gates: Tensor, weight_hh: Tensor, bias_hh: Tensor, traces: list
     )
     weight_hh_t = weight_hh.t()
     for t in range(len(r)):
-        torch.addmm(bias_hh, h[t], weight_hh_t, out=product[t])
+        addmm(bias_hh, h[t], weight_hh_t, out=product[t])
         r_and_z[t].add_(product_r_z[t]).sigmoid_()
         n[t].addcmul_(r[t], product_n[t])
         _tanh_from_double(n[t].add_(n[t]), out=n[t])
@@ -228,7 +230,7 @@ def _gru_backward(
         _sigmoid_backward(d_r_and_z[t], r_and_z[t], grad_input=d_r_and_z[t])
         d_product_r_z[t].copy_(d_r_and_z[t])
         torch.mul(d_n[t], r[t], out=d_product_n[t])
-        dh = kept_back.addmm_(d_product[t], weight_hh)
+        dh = addmm(kept_back, d_product[t], weight_hh, out=kept_back)
         if t:
             dh += d_output[t - 1]
     return d_gates, d_products, (dh,)

@@ -1,16 +1,19 @@
 """The record of full runs: metrics/record/STUDY/CELL.json, an entry a repeat, merged and never overwritten."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stages.support.files import digest, read_json, whole, write_json
+from stages.support.files import digest, read_json, whole, write_text
 
 RECORD = Path("metrics/record")
 FIGURES = Path("plots/record")
 
 Entry = dict[str, Any]
+ARM = ("setting", "sweep", "protocols", "hyperparameters", "parameters", "parameters_in_torch")
+"""What an entry takes from its arm in metrics/STUDY/CELL.json."""
 
 
 def protocol_digest(study: str, setting: str, hyperparameters: Mapping[str, Any], seed: int) -> str:
@@ -51,8 +54,9 @@ def merge(recorded: Sequence[Entry], new: Iterable[Entry]) -> tuple[list[Entry],
 
 
 def write_entries(study: str, cell: str, entries: Sequence[Entry]) -> None:
-    """Write the entries of one cell."""
-    write_json(RECORD / study / f"{cell}.json", list(entries))
+    """Write the entries of one cell, each on a line of its own, so that Git shows and merges whole entries."""
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in entries)
+    write_text(RECORD / study / f"{cell}.json", f"[\n{lines}\n]\n")
 
 
 def draw_record(study: str) -> Path:
@@ -83,15 +87,14 @@ def _as_scored(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     scored: dict[str, dict[str, Any]] = {}
     arms: dict[str, dict[str, Any]] = {}
     for entry in entries:
-        cell = scored.setdefault(
-            entry["cell"], {key: entry[key] for key in ("study", "cell", "corpus", "data_digest")} | {"arms": []}
-        )
+        about = ("study", "cell", "corpus", "data_digest", "closed_loop_truth")
+        cell = scored.setdefault(entry["cell"], {key: entry[key] for key in about if key in entry} | {"arms": []})
         key = entry["protocol_digest"]  # the cell is part of it
         if key not in arms:
-            arms[key] = {k: entry[k] for k in ("setting", "protocols", "parameters", "hyperparameters")}
+            arms[key] = {k: entry[k] for k in ARM}
             arms[key]["repeats"] = []
             cell["arms"].append(arms[key])
-        arms[key]["repeats"].append({k: entry[k] for k in ("repeat", "seed", "best_epoch", "test")})
+        arms[key]["repeats"].append({k: entry[k] for k in ("repeat", "seed", "best_epoch", "validation", "test")})
     return list(scored.values())
 
 

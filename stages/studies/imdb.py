@@ -4,7 +4,7 @@ Source: document 000_deb3cf6396f3faf9. Flaws that the corrected arm mends: the G
 layers, where the LSTM had 0.5; scores that were means of batch means, not of reviews.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,9 @@ class Task:
     gradient_norm_limit = None
 
     def __init__(
-        self, data: Data, hyperparameters: Hyperparameters, seed: int, repeat: int, device: torch.device
+        self, data: Data, hyperparameters: Hyperparameters, seed: int, repeats: Sequence[int], device: torch.device
     ) -> None:
+        (repeat,) = repeats
         self.data, self.device, self._batch_size = data, device, hyperparameters.batch_size
         self.engine = engine_for(device.type)
         self.model = ReviewClassifier(
@@ -128,8 +129,9 @@ class Task:
         self.train_items = len(data.train)
         self.train_tokens = len(data.train.tokens)
 
-    def batches(self, order: np.random.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """One epoch: batches of reviews of like length, in random order."""
+        (order,) = orders
         reviews = order.permutation(len(self.data.train))
         pool_size = self._batch_size * _BATCHES_IN_A_POOL
         batches = []
@@ -146,17 +148,17 @@ class Task:
         logits = self.model(tokens, lengths)
         loss = binary_cross_entropy_with_logits(logits, labels)
         correct = ((logits > 0) == (labels > 0.5)).sum()
-        return Step(loss, {"loss": loss.detach() * len(labels), "accuracy": correct}, len(labels))
+        return Step(loss[None], {"loss": loss.detach() * len(labels), "accuracy": correct}, len(labels))
 
     def after_epoch(self, improved: bool) -> None:
         """Nothing changes between epochs."""
 
-    def validate(self) -> dict[str, float]:
+    def validate(self) -> list[dict[str, float]]:
         """Loss (nats a review) and accuracy (a share) on the validation part."""
         losses, correct = self._score(self.data.validation)
-        return {"loss": float(losses.mean()), "accuracy": float(correct.mean())}
+        return [{"loss": float(losses.mean()), "accuracy": float(correct.mean())}]
 
-    def test(self) -> dict[str, Any]:
+    def test(self) -> list[dict[str, Any]]:
         """Scores on the test part, and each of the thirteen sentences' probability of being positive.
 
         `batch_mean_*` are the document's: means over batches of reviews sorted by length, each batch alike,
@@ -165,13 +167,14 @@ class Task:
         losses, correct = self._score(self.data.test)
         starts = range(0, len(losses), self._batch_size)
         probabilities = torch.sigmoid(self._logits(self.data.sentences))
-        return {
+        scores = {
             "loss": float(losses.mean()),
             "accuracy": float(correct.mean()),
             "batch_mean_loss": float(np.mean([losses[i : i + self._batch_size].mean() for i in starts])),
             "batch_mean_accuracy": float(np.mean([correct[i : i + self._batch_size].mean() for i in starts])),
             "sentences": dict(zip(self.data.sentence_texts, probabilities.tolist(), strict=True)),
         }
+        return [scores]
 
     def _score(self, reviews: Reviews) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Each review's loss and whether it is right, from the shortest review to the longest."""

@@ -5,7 +5,7 @@ cross-entropy a token (nats). The document names no flaw that changes a protocol
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,8 +95,9 @@ class Task:
     chosen_by = "perplexity"
 
     def __init__(
-        self, data: Data, hyperparameters: Hyperparameters, seed: int, repeat: int, device: torch.device
+        self, data: Data, hyperparameters: Hyperparameters, seed: int, repeats: Sequence[int], device: torch.device
     ) -> None:
+        (repeat,) = repeats
         self.data, self.device, self._settings = data, device, hyperparameters
         self.engine = engine_for(device.type)
         self.model = LanguageModel(
@@ -120,10 +121,10 @@ class Task:
         self.train_items = self.train_tokens = self._steps * hyperparameters.streams
         self._state: Any = None
 
-    def batches(self, order: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch: windows (window, streams) of inputs and of targets, in the order of the text.
 
-        `order` is not used: the text has one order. A stream is a stretch of the text, its state carried from
+        `orders` is not used: the text has one order. A stream is a stretch of the text, its state carried from
         window to window and reset here, at the epoch's start.
         """
         self._state = None
@@ -138,7 +139,7 @@ class Task:
         logits, state = self.model(inputs, self._state)
         self._state = tuple(part.detach() for part in state)
         loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
-        return Step(loss, {"loss": loss.detach() * targets.numel()}, targets.numel())
+        return Step(loss[None], {"loss": loss.detach() * targets.numel()}, targets.numel())
 
     def after_epoch(self, improved: bool) -> None:
         """Divide the learning rate after an epoch whose validation perplexity is no better than the best."""
@@ -146,13 +147,13 @@ class Task:
             for group in self.optimizer.param_groups:
                 group["lr"] /= self._settings.rate_divisor
 
-    def validate(self) -> dict[str, float]:
+    def validate(self) -> list[dict[str, float]]:
         """Loss (nats a token) and perplexity on the validation part."""
-        return self._score(self.data.validation)
+        return [self._score(self.data.validation)]
 
-    def test(self) -> dict[str, Any]:
+    def test(self) -> list[dict[str, Any]]:
         """Loss (nats a token) and perplexity on the test part."""
-        return self._score(self.data.test)
+        return [self._score(self.data.test)]
 
     @torch.no_grad()
     def _score(self, text: NDArray[Any]) -> dict[str, float]:

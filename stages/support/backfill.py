@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.support.files import digest, file_digest, read_json
-from stages.support.outbox import Outbox, Record, final_scores, read, study_key, warn
+from stages.support.outbox import Outbox, Record, read, study_key, tracked_curve, tracked_scores, warn
 
 
 def import_results(workspace: Path) -> int:
@@ -35,12 +35,16 @@ def import_results(workspace: Path) -> int:
 def _import_cell(models: Path, scored: dict[str, Any]) -> tuple[int, str | None]:
     """Return how many runs were touched, and the corpus that they were trained on if all of them are scored."""
     found = {_identity(arm | repeat): (arm, repeat) for arm in scored["arms"] for repeat in arm["repeats"]}
-    runs = read_json(models / "runs.json")
+    entries = read_json(models / "runs.json")
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for entry in entries:
+        runs.setdefault(entry["key"], []).append(entry)
     touched = 0
-    for run in runs:
-        if _identity(run) in found:
-            touched += _import_run(run, final_scores(*found[_identity(run)]), models / run["weights"])
-    return touched, scored["corpus"] if all(_identity(run) in found for run in runs) else None
+    for run in runs.values():
+        if all(_identity(entry) in found for entry in run):
+            arms, repeats = zip(*(found[_identity(entry)] for entry in run), strict=True)
+            touched += _import_run(run, tracked_scores(run, arms, repeats), models)
+    return touched, scored["corpus"] if all(_identity(entry) in found for entry in entries) else None
 
 
 def _identity(run: dict[str, Any]) -> str:
@@ -49,9 +53,9 @@ def _identity(run: dict[str, Any]) -> str:
     return digest([run[name] for name in names])
 
 
-def _import_run(run: dict[str, Any], scores: dict[str, float], weights: Path) -> bool:
+def _import_run(entries: list[dict[str, Any]], scores: dict[int | None, dict[str, float]], models: Path) -> bool:
+    run = entries[0]
     key = run["key"]
-    curve = {row["epoch"]: {name: value for name, value in row.items() if name != "epoch"} for row in run["curve"]}
     record = read(key) or Record(key)
     if record.status == "RUNNING":
         return False
@@ -61,17 +65,22 @@ def _import_run(run: dict[str, Any], scores: dict[str, float], weights: Path) ->
     have = {(point.metric, point.epoch) for point in record.points}
     lacking = {
         epoch: new
-        for epoch, values in curve.items()
+        for epoch, values in tracked_curve(entries).items()
         if (new := {name: value for name, value in values.items() if (name, epoch) not in have})
     }
     for epoch, values in lacking.items():
         box.epoch(epoch, values)
-    new_weights = _import_artifact(box, record, weights, "weights")
+    weights = sorted({entry["weights"] for entry in entries})
+    new_weights = [path for path in weights if _import_artifact(box, record, models / path, "weights")]
     if record.status != "FINISHED":
         box.end("FINISHED")
-    new_scores = {name: value for name, value in scores.items() if record.score(name) != value}
-    if new_scores:
-        box.scores(new_scores)
+    new_scores = {
+        step: new
+        for step, values in scores.items()
+        if (new := {name: value for name, value in values.items() if record.score(name, step) != value})
+    }
+    for step, values in new_scores.items():
+        box.scores(values, step)
     return record.status != "FINISHED" or bool(lacking or new_weights or new_scores)
 
 

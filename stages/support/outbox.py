@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -40,10 +40,35 @@ def study_key(study: str, profile: str) -> str:
     return digest({"study": study, "profile": profile})
 
 
-def final_scores(arm: Mapping[str, Any], repeat: Mapping[str, Any]) -> dict[str, float]:
-    """What is tracked of a scored repeat, both as in metrics/STUDY/CELL.json: test_NAME and what goes with it."""
-    scores = {f"test_{name}": value for name, value in repeat["test"].items() if isinstance(value, float)}
-    return scores | {"best_epoch": repeat["best_epoch"], "parameter_count": arm["parameters"]}
+def tracked_curve(entries: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
+    """What a run's curve is, from its entries in models/STUDY/CELL/runs.json: means over repeats by epoch.
+
+    The curve of a sweep goes over its settings, and takes the last epoch of each.
+    """
+    rows: dict[int, list[dict[str, float]]] = {}
+    for entry in entries:
+        for row in entry["curve"][-1:] if entry["sweep"] else entry["curve"]:
+            rows.setdefault(int(entry["setting"]) if entry["sweep"] else row["epoch"], []).append(row)
+    return {step: _means(values) for step, values in rows.items()}
+
+
+def tracked_scores(
+    entries: Sequence[Mapping[str, Any]], arms: Sequence[Mapping[str, Any]], repeats: Sequence[Mapping[str, Any]]
+) -> dict[int | None, dict[str, float]]:
+    """What a run's scores are: means over its repeats, by setting for a sweep, else under None.
+
+    `arms` and `repeats` hold, for each of the run's entries, its arm and itself as in metrics/STUDY/CELL.json.
+    """
+    rows: dict[int | None, list[dict[str, float]]] = {}
+    for entry, arm, repeat in zip(entries, arms, repeats, strict=True):
+        scores = {f"test_{name}": value for name, value in repeat["test"].items() if isinstance(value, float)}
+        scores |= {"best_epoch": repeat["best_epoch"], "parameter_count": arm["parameters"]}
+        rows.setdefault(int(entry["setting"]) if entry["sweep"] else None, []).append(scores)
+    return {step: _means(values) for step, values in rows.items()}
+
+
+def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if name != "epoch"}
 
 
 def warn(message: str) -> None:
@@ -109,9 +134,9 @@ class Outbox:
         """Record one point of each curve; a point that is already recorded for that epoch stays as it was."""
         self._append("epoch", epoch=epoch, values=_numbers(values))
 
-    def scores(self, values: Mapping[str, float]) -> None:
-        """Record final scores; a score measured again becomes a new value only where it differs."""
-        self._append("scores", values=_numbers(values))
+    def scores(self, values: Mapping[str, float], step: int | None = None) -> None:
+        """Record final scores, or a sweep's at one step; measured again, one is a new value where it differs."""
+        self._append("scores", step=step, values=_numbers(values))
 
     def artifact(self, path: Path, place: str = "") -> None:
         """Record a file under `place` in the run's artifacts, and keep a link to it, or a copy.
@@ -160,7 +185,7 @@ class Outbox:
 
 @dataclass(frozen=True)
 class Point:
-    """One value of one metric; `epoch` is None for a final score."""
+    """One value of one metric; `epoch` is a sweep's step in its run, and None for a final score."""
 
     metric: str
     epoch: int | None
@@ -212,9 +237,9 @@ class Record:
         """The last version of an artifact."""
         return next((a for a in reversed(self.artifacts) if (a.name, a.place) == (name, place)), None)
 
-    def score(self, metric: str) -> float | None:
-        """The last value of a final score."""
-        return next((p.value for p in reversed(self.points) if p.metric == metric and p.epoch is None), None)
+    def score(self, metric: str, step: int | None = None) -> float | None:
+        """The last value of a final score, or of a sweep's at one step."""
+        return next((p.value for p in reversed(self.points) if (p.metric, p.epoch) == (metric, step)), None)
 
 
 def read(key: str) -> Record | None:
@@ -352,10 +377,10 @@ def _add_line(record: Record, line: dict[str, Any], known: dict[tuple[str, int |
         record.started_milliseconds = record.started_milliseconds or milliseconds
         record.status = "RUNNING"
     elif kind in ("epoch", "scores"):
-        epoch = int(line["epoch"]) if kind == "epoch" else None
+        epoch = line["epoch"] if kind == "epoch" else line.get("step")
         for metric, value in line["values"].items():
             before, now = known.get((metric, epoch)), float(value)
-            if before is None or (epoch is None and repr(before) != repr(now)):
+            if before is None or (kind == "scores" and repr(before) != repr(now)):
                 known[metric, epoch] = now
                 record.points.append(Point(metric, epoch, now, milliseconds))
     elif kind == "artifact":

@@ -45,6 +45,7 @@ Positive = Annotated[int, BeforeValidator(_no_bool), Field(ge=1)]
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
 Fraction = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, lt=1)]
 PositiveReal = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)]
+ValidationFraction = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, lt=1)]
 Repeats = Annotated[str, BeforeValidator(_check_repeats)]
 
 
@@ -76,7 +77,7 @@ class ImdbTokens(Section):
     """How reviews become numbers."""
 
     vocabulary_size: Positive
-    validation_fraction: Annotated[float, BeforeValidator(_no_bool), Field(gt=0, lt=1)]
+    validation_fraction: ValidationFraction
 
 
 class ImdbTraining(Section):
@@ -144,6 +145,96 @@ class PtbProfile(Section):
     training: PtbTraining
 
 
+class DampedData(Section):
+    """The damped oscillation: points of the curve, and windows of them."""
+
+    points: Positive
+    window: Positive
+    validation_fraction: ValidationFraction
+
+
+class DampedTraining(Section):
+    """The damped net and its training."""
+
+    repeats: Repeats
+    repeats_at_once: Positive
+    epochs: Positive
+    batch_size: Positive
+    learning_rate: PositiveReal
+    hidden_size: Positive
+
+
+class DampedProfile(Section):
+    """Section damped of one profile."""
+
+    data: DampedData
+    training: DampedTraining
+
+
+class BitsData(Section):
+    """Sequences that begin with a bit (latch), or hold two (relay), in noise: how many, and the longest."""
+
+    sequences: Annotated[int, BeforeValidator(_no_bool), Field(ge=20, multiple_of=4)]
+    longest: Annotated[int, BeforeValidator(_no_bool), Field(ge=2)]
+    noise: Annotated[float, BeforeValidator(_no_bool), Field(ge=0, allow_inf_nan=False)]
+    validation_fraction: ValidationFraction
+
+
+class BitsTraining(Section):
+    """The nets of latch or relay and their training."""
+
+    repeats: Repeats
+    repeats_at_once: Positive
+    lengths: Annotated[list[Annotated[int, BeforeValidator(_no_bool), Field(ge=2)]], Field(min_length=1)]
+    epochs: Positive
+    batch_size: Positive
+    learning_rate: PositiveReal
+    hidden_size: Positive
+
+
+class BitsProfile(Section):
+    """Section latch or relay of one profile."""
+
+    data: BitsData
+    training: BitsTraining
+
+    @model_validator(mode="after")
+    def _lengths(self) -> Self:
+        if max(self.training.lengths) > self.data.longest:
+            raise ValueError(f"lengths: {max(self.training.lengths)} is beyond data.longest, {self.data.longest}")
+        if len(set(self.training.lengths)) != len(self.training.lengths):
+            raise ValueError(f"lengths: {self.training.lengths} names one twice")
+        return self
+
+
+class FibonacciData(Section):
+    """Fibonacci numbers modulo a number: how many, and windows of them."""
+
+    values: Positive
+    modulus: Annotated[int, BeforeValidator(_no_bool), Field(ge=2)]
+    validation_fraction: ValidationFraction
+    window: Positive
+
+
+class FibonacciTraining(Section):
+    """The fibonacci nets and their training."""
+
+    repeats: Repeats
+    epochs: Positive
+    batch_size: Positive
+    learning_rate: PositiveReal
+    hidden_size: Positive
+    dropout: Fraction
+    layer_counts: Annotated[list[Positive], Field(min_length=1)]
+
+
+class FibonacciProfile(Section):
+    """Section fibonacci of one profile."""
+
+    data: FibonacciData
+    training: FibonacciTraining
+
+
 class Imdb(Section):
     """Section imdb."""
 
@@ -158,12 +249,35 @@ class Ptb(Section):
     full: PtbProfile
 
 
+class Damped(Section):
+    """Section damped."""
+
+    sample: DampedProfile
+    full: DampedProfile
+
+
+class Bits(Section):
+    """Section latch or relay."""
+
+    sample: BitsProfile
+    full: BitsProfile
+
+
+class Fibonacci(Section):
+    """Section fibonacci."""
+
+    sample: FibonacciProfile
+    full: FibonacciProfile
+
+
 class Params(Section):
     """All of params.yaml."""
 
     cell: str
     cells: Annotated[list[str], Field(min_length=1)]
-    studies: Annotated[list[Literal["imdb", "ptb"]], Field(min_length=1)]
+    studies: Annotated[list[Literal["imdb", "ptb", "damped", "latch", "relay", "fibonacci"]], Field(min_length=1)]
+    texts: list[Literal["imdb", "ptb"]]
+    synthetic: list[Literal["damped", "latch", "relay", "fibonacci"]]
     layers: Positive
     dropout: Fraction
     device: Literal["auto", "cpu", "cuda"]
@@ -174,6 +288,10 @@ class Params(Section):
     threads: Positive
     imdb: Imdb
     ptb: Ptb
+    damped: Damped
+    latch: Bits
+    relay: Bits
+    fibonacci: Fibonacci
 
     @model_validator(mode="after")
     def _combinations(self) -> Self:
@@ -181,12 +299,14 @@ class Params(Section):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name}: {values} names one twice")
+        if sorted(self.studies) != sorted([*self.texts, *self.synthetic]):
+            raise ValueError(f"studies: {self.studies} are not those of texts and synthetic together")
         if self.cell not in self.cells:
             raise ValueError(f"cell: '{self.cell}' is not one of cells ({', '.join(self.cells)})")
         return self
 
     def section(self, study: str) -> Any:  # noqa: ANN401 - each study has a class of its own
-        """The chosen profile's section of a study, with its parts `corpus`, `tokens` and `training`."""
+        """The chosen profile's section of a study, with its parts: `training`, and `corpus` and `tokens`, or `data`."""
         return getattr(getattr(self, study), self.profile)
 
 

@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +25,10 @@ _SECONDS_BETWEEN_MESSAGES = 30.0
 
 @dataclass(frozen=True)
 class Step:
-    """What one batch gave: the mean loss to descend, and sums over `items` of what the curves show."""
+    """What one batch gave each repeat: the mean loss to descend, and sums over `items` of what the curves show.
+
+    The loss and every sum have the shape (repeats,); each repeat has as many items.
+    """
 
     loss: Tensor
     sums: dict[str, Tensor]
@@ -33,43 +36,51 @@ class Step:
 
 
 class Task(Protocol):
-    """One repeat of one arm, ready to train: what a study gives to the loop."""
+    """Some repeats of one arm, ready to train together: what a study gives to the loop.
+
+    Most studies are given one repeat at a time. Those of replicas (`stages.nn.replicas`) train many as one net: as
+    the sum of their losses is descended, each goes the way that it would go alone.
+    """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     device: torch.device
-    gradient_norm_limit: float | None
-    chosen_by: str  # the validation score whose lowest epoch is kept
-    train_items: int  # items an epoch, for the progress shown
-    train_tokens: int  # tokens (or time steps) an epoch, for the speed shown
+    gradient_norm_limit: float | None  # for one repeat at a time only: a norm would tie them together
+    chosen_by: str | None  # the validation score whose lowest epoch is kept (one repeat only); None: the last is
+    train_items: int  # items an epoch and repeat, for the progress shown
+    train_tokens: int  # tokens (or time steps) an epoch, of all repeats, for the speed shown
 
-    def batches(self, order: np.random.Generator) -> Iterable[Any]:
-        """One epoch's training batches."""
+    def batches(self, orders: Sequence[np.random.Generator]) -> Iterable[Any]:
+        """One epoch's training batches; a generator a repeat shuffles its data."""
 
     def step(self, batch: Any) -> Step:  # noqa: ANN401 - each study has its own batches
-        """The loss of one batch, in training mode."""
+        """The losses of one batch, in training mode."""
 
-    def validate(self) -> dict[str, float]:
-        """Scores on the validation part, means over items."""
+    def validate(self) -> list[dict[str, float]]:
+        """Each repeat's scores on the validation part, means over items."""
 
     def after_epoch(self, improved: bool) -> None:
         """Change what changes between epochs: a learning rate that falls, say."""
 
 
 @dataclass(frozen=True)
-class Repeat:
-    """Which repeat this is: its name in messages, the seeds, how long, and its checkpoint."""
+class Pack:
+    """Which repeats are trained together: their name in messages, the seeds, how long, and their checkpoint."""
 
     name: str
     seed: int
-    number: int
+    repeats: Sequence[int]
     epochs: int
     checkpoint: Path
 
 
+Curve = list[dict[str, float]]
+"""A row an epoch: `epoch`, train_NAME and validation_NAME."""
+
+
 @dataclass(frozen=True)
 class Fitted:
-    """A trained repeat: the weights that validation chose, and the curves (one row an epoch).
+    """Trained repeats: the kept weights, and each repeat's curve.
 
     The weights are NumPy's, since torch sends its tensors between processes through shared memory, which a
     container may have too little of.
@@ -77,109 +88,140 @@ class Fitted:
 
     weights: dict[str, NDArray[Any]]
     best_epoch: int
-    curve: list[dict[str, float]]
+    curves: list[Curve]
     costs: list[dict[str, float]]
 
 
-def fit(task: Task, repeat: Repeat, on_epoch: Callable[[dict[str, float]], None]) -> Fitted:
-    """Train, keep the epoch with the best validation score, and go on from a checkpoint if there is one.
+def fit(task: Task, pack: Pack, on_epoch: Callable[[list[dict[str, float]], dict[str, float]], None]) -> Fitted:
+    """Train, keep the epoch that validation chooses, and go on from a checkpoint if there is one.
 
-    `on_epoch` gets each new epoch's row, curves and costs together.
+    `on_epoch` gets each new epoch's rows, one a repeat, and its costs.
 
     Raises:
         StageError: a loss is not finite; it names the epoch, the batch and the last good checkpoint.
     """
-    state: dict[str, Any] = checkpoint.load(repeat.checkpoint) or {
+    state: dict[str, Any] = checkpoint.load(pack.checkpoint) or {
         "epoch": 0,
         "best_epoch": 0,
         "best_weights": {},
-        "curve": [],
+        "curves": [[] for _ in pack.repeats],
         "costs": [],
     }
     if state["epoch"]:
         task.model.load_state_dict(state["model"])
         task.optimizer.load_state_dict(state["optimizer"])
-    for epoch in range(state["epoch"] + 1, repeat.epochs + 1):
+    spoken = time.monotonic()
+    for epoch in range(state["epoch"] + 1, pack.epochs + 1):
         start = time.monotonic()
-        row = {"epoch": epoch} | _train_epoch(task, repeat, epoch)
+        trained = _train_epoch(task, pack, epoch)
         train_seconds = time.monotonic() - start
-        validation = task.validate()
-        row |= {f"validation_{name}": value for name, value in validation.items()}
-        score = validation[task.chosen_by]
-        if not math.isfinite(score):
-            raise StageError(
-                f"{repeat.name}: validation {task.chosen_by} is {score} after epoch {epoch}; "
-                f"{_last_good(repeat, epoch)}"
-            )
-        best = min((earlier[f"validation_{task.chosen_by}"] for earlier in state["curve"]), default=float("inf"))
-        improved = score < best
+        validated = task.validate()
+        rows = [
+            {"epoch": epoch} | row | {f"validation_{name}": value for name, value in scores.items()}
+            for row, scores in zip(trained, validated, strict=True)
+        ]
+        improved = _improved(task, pack, epoch, rows, state["curves"])
         cost = {
             "train_seconds": train_seconds,
             "seconds": time.monotonic() - start,
             "tokens_per_second": task.train_tokens / train_seconds,
             "peak_memory_bytes": peak_memory_bytes(task.device),
         }
-        state["curve"].append(row)
+        for curve, row in zip(state["curves"], rows, strict=True):
+            curve.append(row)
         state["costs"].append(cost)
         if improved:
             state["best_epoch"] = epoch
             state["best_weights"] = {name: value.cpu().clone() for name, value in task.model.state_dict().items()}
         task.after_epoch(improved)
         state |= {"epoch": epoch, "model": task.model.state_dict(), "optimizer": task.optimizer.state_dict()}
-        checkpoint.save(repeat.checkpoint, state)
-        _say(repeat, epoch, ", ".join(f"{k} {v:.4g}" for k, v in (row | cost).items() if k != "epoch"))
-        on_epoch(row | cost)
+        checkpoint.save(pack.checkpoint, state)
+        on_epoch(rows, cost)
+        now = time.monotonic()
+        if epoch == pack.epochs or cost["seconds"] > 1 or now - spoken > _SECONDS_BETWEEN_MESSAGES:
+            spoken = now
+            _say(pack, epoch, ", ".join(f"{name} {value:.4g}" for name, value in (mean_row(rows) | cost).items()))
     weights = {name: value.numpy() for name, value in state["best_weights"].items()}
-    return Fitted(weights, state["best_epoch"], state["curve"], state["costs"])
+    return Fitted(weights, state["best_epoch"], state["curves"], state["costs"])
 
 
-def _train_epoch(task: Task, repeat: Repeat, epoch: int) -> dict[str, float]:
-    """One pass over the training data; means over its items, each taken as the weights stood then."""
+def _improved(
+    task: Task, pack: Pack, epoch: int, rows: list[dict[str, float]], curves: list[Curve]
+) -> bool:
+    """Whether this epoch's weights are the ones to keep so far."""
+    for repeat, row in zip(pack.repeats, rows, strict=True):
+        for name, value in row.items():
+            if not math.isfinite(value):
+                raise StageError(
+                    f"{pack.name}: {name.replace('_', ' ')}{_whose(pack, repeat)} is {value} after epoch {epoch}; "
+                    f"{_last_good(pack, epoch)}"
+                )
+    if task.chosen_by is None:
+        return True
+    ((row,), (curve,)) = rows, curves
+    name = f"validation_{task.chosen_by}"
+    return row[name] < min((earlier[name] for earlier in curve), default=float("inf"))
+
+
+def mean_row(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of an epoch's rows over repeats, without `epoch`."""
+    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if name != "epoch"}
+
+
+def _train_epoch(task: Task, pack: Pack, epoch: int) -> list[dict[str, float]]:
+    """One pass over the training data; each repeat's means over its items, taken as the weights stood then."""
     task.model.train()
-    torch.manual_seed(stream_seed(repeat.seed, repeat.number, Purpose.DROPOUT, epoch))
+    torch.manual_seed(stream_seed(pack.seed, pack.repeats[0], Purpose.DROPOUT, epoch))
     # Accumulated in place: a small tensor kept from batch to batch pins the heap between large ones that come and
     # go, and an epoch then takes three times the memory that it needs.
     sums: dict[str, Tensor] = {}
-    losses = torch.zeros(_LOSSES_BETWEEN_CHECKS, device=task.device)
+    losses = torch.zeros(_LOSSES_BETWEEN_CHECKS, len(pack.repeats), device=task.device)
     items = batch_number = unchecked = 0
     spoken = time.monotonic()
-    for batch_number, batch in enumerate(task.batches(order_generator(repeat.seed, repeat.number, epoch)), 1):
+    orders = [order_generator(pack.seed, repeat, epoch) for repeat in pack.repeats]
+    for batch_number, batch in enumerate(task.batches(orders), 1):
         step = task.step(batch)
         task.optimizer.zero_grad(set_to_none=True)
-        step.loss.backward()  # type: ignore[no-untyped-call]
+        step.loss.sum().backward()  # type: ignore[no-untyped-call]
         if task.gradient_norm_limit is not None:
             clip_grad_norm_(task.model.parameters(), task.gradient_norm_limit)
         task.optimizer.step()
         losses[unchecked] = step.loss.detach()
         unchecked += 1
         for name, value in step.sums.items():
-            sums.setdefault(name, torch.zeros((), dtype=torch.float64, device=task.device)).add_(value.detach())
+            total = sums.setdefault(name, torch.zeros(len(losses[0]), dtype=torch.float64, device=task.device))
+            total.add_(value.detach())
         items += step.items
         if unchecked == len(losses):
-            _check_finite(losses, repeat, epoch, batch_number)
+            _check_finite(losses, pack, epoch, batch_number)
             unchecked = 0
         if time.monotonic() - spoken > _SECONDS_BETWEEN_MESSAGES:
             spoken = time.monotonic()
-            _say(repeat, epoch, f"{items / task.train_items:.0%}, loss {step.loss.item():.4g}")
-    _check_finite(losses[:unchecked], repeat, epoch, batch_number)
-    return {f"train_{name}": value.item() / items for name, value in sums.items()}
+            _say(pack, epoch, f"{items / task.train_items:.0%}, loss {step.loss.mean().item():.4g}")
+    _check_finite(losses[:unchecked], pack, epoch, batch_number)
+    columns = {f"train_{name}": (total / items).tolist() for name, total in sums.items()}
+    return [{name: values[i] for name, values in columns.items()} for i in range(len(pack.repeats))]
 
 
-def _check_finite(losses: Tensor, repeat: Repeat, epoch: int, last_batch: int) -> None:
+def _check_finite(losses: Tensor, pack: Pack, epoch: int, last_batch: int) -> None:
     finite = torch.isfinite(losses)
     if finite.all():
         return
-    first = int((~finite).nonzero()[0])
+    first, place = (~finite).nonzero()[0].tolist()
     raise StageError(
-        f"{repeat.name}: loss is {losses[first].item()} in epoch {epoch}, "
-        f"batch {last_batch - len(losses) + first + 1}; {_last_good(repeat, epoch)}"
+        f"{pack.name}: loss{_whose(pack, pack.repeats[place])} is {losses[first, place].item()} in epoch {epoch}, "
+        f"batch {last_batch - len(losses) + first + 1}; {_last_good(pack, epoch)}"
     )
 
 
-def _last_good(repeat: Repeat, epoch: int) -> str:
-    kept = f"{repeat.checkpoint} (epoch {epoch - 1})" if epoch > 1 else "none, it was the first epoch"
+def _whose(pack: Pack, repeat: int) -> str:
+    return f" of repeat {repeat}" if len(pack.repeats) > 1 else ""
+
+
+def _last_good(pack: Pack, epoch: int) -> str:
+    kept = f"{pack.checkpoint} (epoch {epoch - 1})" if epoch > 1 else "none, it was the first epoch"
     return f"last good checkpoint: {kept}"
 
 
-def _say(repeat: Repeat, epoch: int, text: str) -> None:
-    print(f"{repeat.name}: epoch {epoch}/{repeat.epochs}: {text}", file=sys.stderr, flush=True)
+def _say(pack: Pack, epoch: int, text: str) -> None:
+    print(f"{pack.name}: epoch {epoch}/{pack.epochs}: {text}", file=sys.stderr, flush=True)

@@ -1,9 +1,11 @@
-"""All repeats of a study's arms for one cell, trained side by side, each tracked and resumable."""
+"""All repeats of a study's arms for one cell: jobs trained side by side, each resumable, and how they are tracked."""
 
 import os
 import platform
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -17,19 +19,19 @@ from stages.support.files import digest, file_digest, root, write_json
 from stages.support.outbox import Outbox
 from stages.training import checkpoint
 from stages.training.device import machine, prepare
-from stages.training.loop import Fitted, Repeat, fit
+from stages.training.loop import Fitted, Pack, fit, mean_row
 
 _CODE = Path(__file__).parent.parent  # stages/
 
 
 @dataclass(frozen=True)
 class Job:
-    """One repeat of one arm: all that a process needs to train it."""
+    """Repeats of one arm that are trained together: all that a process needs to train them."""
 
     study: str
     data_folder: Path
     arm: Arm
-    repeat: int
+    repeats: tuple[int, ...]
     seed: int
     device: str
     threads: int
@@ -38,12 +40,17 @@ class Job:
 
     @property
     def name(self) -> str:
-        """What messages and the tracker call it, such as `imdb/gru/published/0`."""
-        return f"{self.study}/{self.arm.hyperparameters.cell}/{self.arm.slug}/{self.repeat}"
+        """What messages call it, such as `imdb/gru/published/0` or `latch/gru/50-published/0-29`."""
+        return f"{self.study}/{self.arm.hyperparameters.cell}/{self.arm.slug}/{self.span}"
 
     @property
+    def span(self) -> str:
+        """The repeats, such as `0` or `0-29`."""
+        return "-".join(str(repeat) for repeat in sorted({self.repeats[0], self.repeats[-1]}))
+
+    @cached_property
     def key(self) -> str:
-        """Decides the result: two runs with the same key give the same bytes on the same machine."""
+        """Decides the result: two jobs with the same key give the same bytes on the same machine."""
         return digest(
             {
                 "name": self.name,
@@ -72,29 +79,40 @@ def jobs_at_once(jobs: int, device: str) -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def train_repeat(job: Job) -> Fitted:
-    """Train one repeat, or go on with it; its record goes to the outbox, its times to timings/."""
+def split_into_jobs(arms: Sequence[Arm], repeats: Sequence[int], at_once: int, **common: Any) -> list[Job]:  # noqa: ANN401
+    """Jobs for all repeats of all arms, `at_once` repeats in each; `common` are the other fields of `Job`."""
+    packs = [tuple(repeats[start : start + at_once]) for start in range(0, len(repeats), at_once)]
+    return [Job(arm=arm, repeats=pack, **common) for arm in arms for pack in packs]
+
+
+def train_job(job: Job) -> Fitted:
+    """Train the repeats of a job, or go on with them; their record goes to the outbox, their times to timings/."""
     device = prepare(job.device, job.threads)
     study = study_module(job.study)
-    box = Outbox(job.key)
+    box = None if job.arm.sweep else Outbox(job.key)  # a sweep is one run, which has a point an arm
     path = checkpoint.checkpoint_path(job.key)
     with checkpoint.only_here(path):
-        task = study.Task(study.Data(job.data_folder), job.arm.hyperparameters, job.seed, job.repeat, device)
-        box.start(**_identity(job))
-        epochs = job.arm.hyperparameters.epochs
+        task = study.Task(study.Data(job.data_folder), job.arm.hyperparameters, job.seed, job.repeats, device)
+        if box:
+            box.start(**identity([job]))
+
+        def track(rows: list[dict[str, float]], cost: dict[str, float]) -> None:
+            if box:
+                box.epoch(int(rows[0]["epoch"]), mean_row(rows) | cost)
+
         try:
             fitted = fit(
-                task,
-                Repeat(job.name, job.seed, job.repeat, epochs, path),
-                lambda row: box.epoch(int(row["epoch"]), {k: v for k, v in row.items() if k != "epoch"}),
+                task, Pack(job.name, job.seed, job.repeats, job.arm.hyperparameters.epochs, path), on_epoch=track
             )
         except Exception:
-            box.end("FAILED")
+            if box:
+                box.end("FAILED")
             raise
     write_json(
         root() / "timings" / f"{job.key}.json",
         {
             "name": job.name,
+            "repeats": len(job.repeats),
             **machine(device),
             "engine": task.engine,
             "threads": job.threads,
@@ -105,31 +123,58 @@ def train_repeat(job: Job) -> Fitted:
     return fitted
 
 
-def describe(job: Job, fitted: Fitted) -> dict[str, Any]:
-    """An entry of models/STUDY/CELL/runs.json: what was trained, its curve, and where its weights are."""
-    return {
-        "key": job.key,
-        **_identity(job),
-        "corpus": job.corpus,
-        "setting": job.arm.setting,
-        "protocols": list(job.arm.protocols),
-        "repeat": job.repeat,
-        "seed": job.seed,
-        "hyperparameters": asdict(job.arm.hyperparameters),
-        "best_epoch": fitted.best_epoch,
-        "curve": fitted.curve,
-        "weights": f"weights/{job.arm.slug}-{job.repeat}.safetensors",
-    }
+def tracked_runs(jobs: Sequence[Job]) -> dict[str, list[Job]]:
+    """The jobs by the key of the run that tracks them: a run a job, but one for all arms of a sweep and protocol."""
+    runs: dict[Any, list[Job]] = {}
+    for job in jobs:
+        runs.setdefault(job.arm.protocols if job.arm.sweep else job.key, []).append(job)
+    return {digest([job.key for job in run]) if run[0].arm.sweep else run[0].key: run for run in runs.values()}
 
 
-def _identity(job: Job) -> dict[str, Any]:
-    """What the tracker calls a run."""
+def describe(job: Job, fitted: Fitted, run_key: str, run: Sequence[Job]) -> list[dict[str, Any]]:
+    """A job's entries of models/STUDY/CELL/runs.json, one a repeat: what was trained, its curve, and its weights.
+
+    The weights of a job with several repeats are stacked in the order of its entries.
+    """
+    return [
+        {
+            "key": run_key,
+            "job": job.key,
+            **identity(run),
+            "corpus": job.corpus,
+            "setting": job.arm.setting,
+            "sweep": job.arm.sweep,
+            "protocols": list(job.arm.protocols),
+            "repeat": repeat,
+            "seed": job.seed,
+            "hyperparameters": asdict(job.arm.hyperparameters),
+            "best_epoch": fitted.best_epoch,
+            "curve": curve,
+            "weights": weights_path(job),
+        }
+        for repeat, curve in zip(job.repeats, fitted.curves, strict=True)
+    ]
+
+
+def weights_path(job: Job) -> str:
+    """Where a job's weights lie in models/STUDY/CELL."""
+    return f"weights/{job.arm.slug}-{job.span}.safetensors"
+
+
+def identity(run: Sequence[Job]) -> dict[str, Any]:
+    """What the tracker calls the run of some jobs: one job, or those of a sweep."""
+    job = run[0]
+    arm = job.arm
+    repeats = sorted({repeat for member in run for repeat in member.repeats})
+    span = "-".join(str(repeat) for repeat in sorted({repeats[0], repeats[-1]}))
+    slug = replace(arm, setting="").slug if arm.sweep else arm.slug
+    parameters = {name: value for name, value in asdict(arm.hyperparameters).items() if name != arm.sweep}
     return {
-        "name": job.name,
+        "name": f"{job.study}/{arm.hyperparameters.cell}/{slug}/{span}",
         "study": job.study,
         "profile": job.corpus,
-        "parameters": asdict(job.arm.hyperparameters) | {"seed": job.seed, "repeat": job.repeat},
-        "tags": {"data_digest": job.data_digest, "corpus": job.corpus, "protocols": ", ".join(job.arm.protocols)},
+        "parameters": parameters | {"seed": job.seed, "repeat": span},
+        "tags": {"data_digest": job.data_digest, "corpus": job.corpus, "protocols": ", ".join(arm.protocols)},
     }
 
 
@@ -139,5 +184,6 @@ def _device_type(device: str) -> str:
 
 def _code_digest(study: str) -> str:
     """What the code that trains is: the files that the train stage depends on."""
-    files = sorted([*_CODE.glob("nn/*.py"), *_CODE.glob("training/*.py"), _CODE / "studies" / f"{study}.py"])
+    folders = [path for name in ("nn", "training", "studies/common") for path in _CODE.glob(f"{name}/*.py")]
+    files = sorted([*folders, _CODE / "studies" / f"{study}.py"])
     return digest({str(path.relative_to(_CODE)): file_digest(path) for path in files})
