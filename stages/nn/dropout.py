@@ -1,8 +1,13 @@
 """Dropout whose random numbers do not cost a CPU more than the network does."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from stages.nn.compiled import Array, compiled
 
 
 def dropout(values: Tensor, rate: float, training: bool) -> Tensor:
@@ -18,11 +23,38 @@ def dropout(values: Tensor, rate: float, training: bool) -> Tensor:
         raise ValueError(f"dropout {rate}: allowed is 0 <= dropout < 1")
     if values.device.type != "cpu":
         return nn.functional.dropout(values, rate)
-    seed = int(torch.randint(2**62, ()))
-    words = np.random.Generator(np.random.PCG64(seed)).integers(2**64, size=-(-values.numel() // 2), dtype=np.uint64)
-    bits = torch.from_numpy(words.view(np.int32))[: values.numel()].view(values.shape)
-    kept = bits >= round(rate * 2**32) - 2**31
-    return values * kept.to(values.dtype).mul_(1 / (1 - rate))
+    dropped: Tensor = _Dropped.apply(values, rate)  # type: ignore[no-untyped-call]
+    return dropped
+
+
+class _Dropped(torch.autograd.Function):
+    """Values on a CPU, and in the backward pass their gradient, with the same ones dropped."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, rate: float) -> Tensor:  # noqa: ANN401
+        seed = int(torch.randint(2**62, ()))
+        words = np.random.PCG64(seed).random_raw(-(-values.numel() // 2))
+        ctx.rate, ctx.bits = rate, words.view(np.int32)[: values.numel()]
+        return _without_dropped(values, ctx.bits, rate)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        return _without_dropped(gradient, ctx.bits, ctx.rate), None
+
+
+def _without_dropped(values: Tensor, bits: Array, rate: float) -> Tensor:
+    result = torch.empty_like(values, memory_format=torch.contiguous_format)
+    scale = result.numpy().dtype.type(1 / (1 - rate))
+    flat = values.detach().contiguous().numpy().reshape(-1)
+    _drop(flat, bits, np.int32(round(rate * 2**32) - 2**31), scale, result.numpy().reshape(-1))
+    return result
+
+
+@compiled
+def _drop(values: Array, bits: Array, dropped_below: Any, scale: Any, result: Array) -> None:  # noqa: ANN401
+    for i in range(values.shape[0]):
+        result[i] = values[i] * scale if bits[i] >= dropped_below else 0
 
 
 class Dropout(nn.Module):

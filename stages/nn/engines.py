@@ -1,6 +1,6 @@
 """Three ways to run the same recurrent layers: the same outputs, the same gradients, different speed.
 
-- `padded`: each direction as a scan over the padded batch, the second on length-reversed input. For CPUs.
+- `padded`: each direction as a compiled scan over the padded batch. For CPUs.
 - `packed`: torch's own multi-layer kernel on packed sequences. For CUDA (cuDNN); slow on a CPU.
 - `stepwise`: an explicit loop over time and the cell's `step`. The definition that the others are tested against.
 
@@ -10,11 +10,10 @@ A cell without a scan or without a torch layer goes step by step under every nam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -40,7 +39,7 @@ def engine_for(device_type: str) -> str:
 def kernel_name(cell: Cell, engine: str, device_type: str) -> str:
     """What runs the recurrence, for tables of timings."""
     if engine == "padded" and cell.scan is not None:
-        return "scan, gradients by hand"
+        return "compiled scan, gradients by hand"
     if engine == "packed" and cell.layer is not None:
         return "cuDNN" if device_type == "cuda" else "torch's packed loop"
     return "step by step, autograd"
@@ -74,55 +73,27 @@ def _stepwise(
     return inputs, tuple(torch.stack(tensors) for tensors in zip(*finals, strict=True))
 
 
-class _Reordered(torch.autograd.Function):
-    """Rows put in an order that is its own inverse: the gradient is the same gather, where torch would scatter."""
-
-    @staticmethod
-    def forward(ctx: Any, sequences: Tensor, rows: Tensor) -> Tensor:  # noqa: ANN401
-        ctx.save_for_backward(rows)
-        return sequences.flatten(0, 1).index_select(0, rows).view(sequences.shape)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
-        (rows,) = ctx.saved_tensors
-        return gradient.flatten(0, 1).index_select(0, rows).view(gradient.shape), None
-
-
-def _reorder(sequences: Tensor, rows: Tensor) -> Tensor:
-    result: Tensor = _Reordered.apply(sequences, rows)  # type: ignore[no-untyped-call]
-    return result
-
-
 def _padded(
     net: Recurrent, inputs: Tensor, lengths: Tensor | None, state: State, want_outputs: bool
 ) -> tuple[Tensor | None, State]:
-    if net.cell.scan is None:
+    if net.cell.scan is None or inputs.device.type != "cpu":
         return _stepwise(net, inputs, lengths, state, want_outputs)
-    time, batch, _ = inputs.shape
-    if lengths is None:
-        lengths = torch.full((batch,), time, device=inputs.device)
-    column = torch.arange(batch, device=inputs.device)
-    step = torch.arange(time, device=inputs.device).unsqueeze(1)
-    valid = step < lengths
-    rows = (torch.where(valid, lengths - 1 - step, step) * batch + column).flatten()
     finals: list[State] = []
     for layer in range(net.layers):
         inputs = dropout(inputs, net.dropout, net.training and layer > 0)
         outputs = []
         for direction in range(net.directions):
             initial = tuple(tensor[layer * net.directions + direction] for tensor in state)
-            sequences = _reorder(inputs, rows) if direction else inputs
-            traces = run_scan(net.cell.scan, sequences, net.weights(layer, direction), initial)
-            finals.append(tuple(trace[lengths - 1, column] for trace in traces))
-            if want_outputs or layer < net.layers - 1:
-                outputs.append(_reorder(traces[0], rows) if direction else traces[0])
-        if outputs:
-            inputs = torch.cat(outputs, -1)
-    return (
-        torch.where(valid.unsqueeze(-1), inputs, 0) if want_outputs else None,
-        tuple(torch.stack(tensors) for tensors in zip(*finals, strict=True)),
-    )
+            weights = net.weights(layer, direction)
+            output, *final = run_scan(net.cell.scan, inputs, weights, initial, lengths, reverse=bool(direction))
+            outputs.append(output)
+            finals.append(tuple(final))
+        if want_outputs or layer < net.layers - 1:
+            inputs = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
+    if want_outputs and lengths is not None:
+        valid = torch.arange(len(inputs)).unsqueeze(1) < lengths
+        inputs = torch.where(valid.unsqueeze(-1), inputs, 0)
+    return inputs if want_outputs else None, tuple(torch.stack(tensors) for tensors in zip(*finals, strict=True))
 
 
 def _packed(

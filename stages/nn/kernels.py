@@ -8,28 +8,20 @@ weights' gradients are products over all steps, which torch does best. benchmark
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, types
-from numba.core.compiler import Compiler
-from numba.extending import overload
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from stages.nn.compiled import Array, compiled, sigmoid, tanh
+
 LANES = 16
 """Sequences of one replica computed side by side: in float32, one register of AVX-512."""
-
-_ARITHMETIC = {"error_model": "numpy", "fastmath": {"contract"}}  # of the C compiler's licences only a * b + c in one
-
-Array = NDArray[Any]
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -128,64 +120,7 @@ def run_kernel(kernel: Kernel, inputs: Tensor, weights: Sequence[Tensor], steps:
     return hidden[..., :batch]
 
 
-class _DisjointArrays(Compiler):  # type: ignore[misc]
-    """Numba's compiler, told that a call's arrays share no memory: else few of the loops become vector code."""
-
-    def define_pipelines(self) -> Any:  # noqa: ANN401
-        self.state.flags.noalias = True
-        return super().define_pipelines()
-
-
-def _compiled(function: Function) -> Function:
-    """Compile a function of arrays that share no memory, on first use; the result is cached beside this file."""
-    return cast(Function, njit(pipeline_class=_DisjointArrays, forceinline=True, cache=True, **_ARITHMETIC)(function))
-
-
-def _sigmoid(x: Any) -> Any:  # noqa: ANN401
-    """1 / (1 + exp(-x)), in compiled code."""
-    raise NotImplementedError
-
-
-@overload(_sigmoid, jit_options=_ARITHMETIC)  # type: ignore[untyped-decorator]
-def _sigmoid_in_lanes(x: Any) -> Callable[[Any], Any]:  # noqa: ANN401
-    """For float32 or float64: exp(y) is 2^n exp(r) with |r| <= log(2) / 2 and Taylor's series for exp(r).
-
-    Plain arithmetic goes through all lanes at once; the C library's exp goes through one after the other.
-    """
-    formats: dict[Any, tuple[Any, ...]] = {
-        types.float32: (np.float32, np.int32, 23, 127, 7, 87),
-        types.float64: (np.float64, np.int64, 52, 1023, 13, 708),
-    }
-    real, integer, mantissa_bits, bias, degree, limit = formats[x]
-    coefficients = tuple(real(1 / math.factorial(k)) for k in range(degree, -1, -1))
-    zero, one, largest, per_log_2 = real(0), real(1), real(limit), real(1 / math.log(2))
-    scale = 2 ** (mantissa_bits // 2)
-    log_2 = real(round(math.log(2) * scale) / scale)  # so few bits that n times it is exact
-    log_2_rest = real(math.log(2) - float(log_2))
-    rounder = real(1.5 * 2**mantissa_bits)  # its last bit is worth 1: a sum with it is rounded, and ends in n's bits
-    bits_of_one, exponent_at = integer(bias << mantissa_bits), integer(mantissa_bits)
-
-    def sigmoid(x: Any) -> Any:  # noqa: ANN401
-        y = min(max(-x, -largest), largest)
-        rounded = real(y * per_log_2 + rounder)
-        n = rounded - rounder
-        r = y - n * log_2 - n * log_2_rest
-        exp_r = zero
-        for coefficient in coefficients:
-            exp_r = exp_r * r + coefficient
-        power = integer((rounded.view(integer) << exponent_at) + bits_of_one)
-        return one / (one + exp_r * power.view(real))
-
-    return sigmoid
-
-
-@_compiled
-def _tanh(x: Any) -> Any:  # noqa: ANN401
-    s = _sigmoid(x + x)
-    return s + (s - type(x)(1))
-
-
-@_compiled
+@compiled
 def _lanes(array: Array) -> int:
     """LANES, the last size of every array, but not so that the compiler knows.
 
@@ -194,7 +129,7 @@ def _lanes(array: Array) -> int:
     return int(array.shape[-1]) & LANES
 
 
-@_compiled
+@compiled
 def _fill(products: Array, bias: Array, n: int) -> None:
     """`products` (rows, LANES) becomes `bias[n]` (rows,) in every lane."""
     for row in range(products.shape[0]):
@@ -202,7 +137,7 @@ def _fill(products: Array, bias: Array, n: int) -> None:
             products[row, lane] = bias[n, row]
 
 
-@_compiled
+@compiled
 def _add_product(products: Array, weight: Array, values: Array, n: int, t: int) -> None:
     """Add `weight[n]` (rows, columns) times `values[n, :, t]` (columns, LANES) to `products` (rows, LANES)."""
     for column in range(weight.shape[2]):
@@ -211,7 +146,7 @@ def _add_product(products: Array, weight: Array, values: Array, n: int, t: int) 
                 products[row, lane] += weight[n, row, column] * values[n, column, t, lane]
 
 
-@_compiled
+@compiled
 def _add_product_back(d_values: Array, weight: Array, d_products: Array, n: int, t: int) -> None:
     """The gradient of `_add_product`: add to `d_values[n]` (columns, LANES) from `d_products[n, :, t]`."""
     for row in range(weight.shape[1]):
@@ -220,7 +155,7 @@ def _add_product_back(d_values: Array, weight: Array, d_products: Array, n: int,
                 d_values[column, lane] += weight[n, row, column] * d_products[n, row, t, lane]
 
 
-@_compiled
+@compiled
 def _add_output_gradient(dh: Array, d_hidden: Array, n: int, step: int) -> None:
     """Add `d_hidden[n, :, step]` to `dh[n]` (hidden, LANES); before the first wanted step there is none."""
     if step >= 0:
@@ -229,14 +164,14 @@ def _add_output_gradient(dh: Array, d_hidden: Array, n: int, step: int) -> None:
                 dh[k, lane] += d_hidden[n, k, step, lane]
 
 
-@_compiled
+@compiled
 def _rnn_step(gates: Array, h: Array, n: int, t: int) -> None:
     for k in range(h.shape[1]):
         for lane in range(_lanes(gates)):
-            h[n, k, t + 1, lane] = _tanh(gates[k, lane])
+            h[n, k, t + 1, lane] = tanh(gates[k, lane])
 
 
-@_compiled
+@compiled
 def _rnn_forward(inputs: Array, weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array, h: Array) -> None:
     bias = bias_ih + bias_hh
     gates = np.empty((weight_hh.shape[1], LANES), h.dtype)
@@ -248,7 +183,7 @@ def _rnn_forward(inputs: Array, weight_ih: Array, weight_hh: Array, bias_ih: Arr
             _rnn_step(gates, h, n, t)
 
 
-@_compiled
+@compiled
 def _rnn_step_back(dh: Array, h: Array, d_gates: Array, n: int, t: int) -> None:
     one = h.dtype.type(1)
     for k in range(dh.shape[0]):
@@ -258,7 +193,7 @@ def _rnn_step_back(dh: Array, h: Array, d_gates: Array, n: int, t: int) -> None:
             dh[k, lane] = 0
 
 
-@_compiled
+@compiled
 def _rnn_backward(d_hidden: Array, weight_hh: Array, h: Array, d_gates: Array) -> None:
     replicas, hidden, time, _ = d_gates.shape
     dh = np.empty((hidden, LANES), h.dtype)
@@ -270,21 +205,21 @@ def _rnn_backward(d_hidden: Array, weight_hh: Array, h: Array, d_gates: Array) -
             _add_product_back(dh, weight_hh, d_gates, n, t)
 
 
-@_compiled
+@compiled
 def _lstm_step(gates: Array, h: Array, c: Array, activations: Array, squashed: Array, n: int, t: int) -> None:
     hidden = h.shape[1]
     for k in range(hidden):
         for lane in range(_lanes(gates)):
-            i, f = _sigmoid(gates[k, lane]), _sigmoid(gates[hidden + k, lane])
-            g, o = _tanh(gates[2 * hidden + k, lane]), _sigmoid(gates[3 * hidden + k, lane])
+            i, f = sigmoid(gates[k, lane]), sigmoid(gates[hidden + k, lane])
+            g, o = tanh(gates[2 * hidden + k, lane]), sigmoid(gates[3 * hidden + k, lane])
             cell = f * c[n, k, t, lane] + i * g
-            tanh_c = _tanh(cell)
+            tanh_c = tanh(cell)
             c[n, k, t + 1, lane], squashed[n, k, t + 1, lane], h[n, k, t + 1, lane] = cell, tanh_c, o * tanh_c
             activations[n, k, t + 1, lane], activations[n, hidden + k, t + 1, lane] = i, f
             activations[n, 2 * hidden + k, t + 1, lane], activations[n, 3 * hidden + k, t + 1, lane] = g, o
 
 
-@_compiled
+@compiled
 def _lstm_forward(
     inputs: Array,
     weight_ih: Array,
@@ -306,7 +241,7 @@ def _lstm_forward(
             _lstm_step(gates, h, c, activations, squashed, n, t)
 
 
-@_compiled
+@compiled
 def _lstm_step_back(
     dh: Array, dc: Array, c: Array, activations: Array, squashed: Array, d_gates: Array, n: int, t: int
 ) -> None:
@@ -327,7 +262,7 @@ def _lstm_step_back(
             dh[k, lane] = 0
 
 
-@_compiled
+@compiled
 def _lstm_backward(
     d_hidden: Array, weight_hh: Array, h: Array, c: Array, activations: Array, squashed: Array, d_gates: Array
 ) -> None:
@@ -342,21 +277,21 @@ def _lstm_backward(
             _add_product_back(dh, weight_hh, d_gates, n, t)
 
 
-@_compiled
+@compiled
 def _gru_step(projections: Array, products: Array, h: Array, gates: Array, product_n: Array, n: int, t: int) -> None:
     hidden = h.shape[1]
     for k in range(hidden):
         for lane in range(_lanes(products)):
-            r = _sigmoid(projections[k, lane] + products[k, lane])
-            z = _sigmoid(projections[hidden + k, lane] + products[hidden + k, lane])
+            r = sigmoid(projections[k, lane] + products[k, lane])
+            z = sigmoid(projections[hidden + k, lane] + products[hidden + k, lane])
             product = products[2 * hidden + k, lane]
-            candidate = _tanh(projections[2 * hidden + k, lane] + r * product)
+            candidate = tanh(projections[2 * hidden + k, lane] + r * product)
             h[n, k, t + 1, lane] = candidate + z * (h[n, k, t, lane] - candidate)
             gates[n, k, t + 1, lane], gates[n, hidden + k, t + 1, lane] = r, z
             gates[n, 2 * hidden + k, t + 1, lane], product_n[n, k, t + 1, lane] = candidate, product
 
 
-@_compiled
+@compiled
 def _gru_forward(
     inputs: Array,
     weight_ih: Array,
@@ -378,7 +313,7 @@ def _gru_forward(
             _gru_step(projections, products, h, gates, product_n, n, t)
 
 
-@_compiled
+@compiled
 def _gru_step_back(
     dh: Array,
     h: Array,
@@ -406,7 +341,7 @@ def _gru_step_back(
             dh[k, lane] = d_output * z
 
 
-@_compiled
+@compiled
 def _gru_backward(
     d_hidden: Array,
     weight_hh: Array,

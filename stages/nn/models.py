@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from stages.nn.cells import CELLS, State
 from stages.nn.dropout import Dropout
+from stages.nn.losses import linear_cross_entropy
 from stages.nn.products import linear
 from stages.nn.recurrent import Recurrent
 
@@ -84,9 +85,20 @@ class LanguageModel(nn.Module):
         Returns:
             Logits (time, batch, vocabulary) and the state after the window.
         """
+        outputs, state = self._outputs(tokens, state)
+        return linear(outputs, self._weight(), self.output_bias), state
+
+    def mean_loss(self, tokens: Tensor, targets: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Mean cross-entropy (nats a token) of the targets, (time, batch) as the tokens, and the state after them."""
+        outputs, state = self._outputs(tokens, state)
+        return linear_cross_entropy(outputs, self._weight(), self.output_bias, targets), state
+
+    def _outputs(self, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
         outputs, state = self.recurrent(self.dropout(self.embedding(tokens)), state=state)
-        weight = self.embedding.weight if self.output_weight is None else self.output_weight
-        return linear(self.dropout(outputs), weight, self.output_bias), state
+        return self.dropout(outputs), state
+
+    def _weight(self) -> Tensor:
+        return self.embedding.weight if self.output_weight is None else self.output_weight
 
 
 class SequencePredictor(nn.Module):

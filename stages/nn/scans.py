@@ -1,8 +1,9 @@
-"""Time loops of the cells with gradients derived by hand: what the `padded` engine runs.
+"""Time loops of the cells over a padded batch, compiled, with gradients derived by hand: what `padded` runs on a CPU.
 
 torch's own CPU loop pays, in every time step, for autograd's bookkeeping and (packed) for a gradient as long as the
 whole batch. Here a direction of a layer is one autograd node: its input projection is one matrix product over all
-steps, the loop works in place on preallocated memory, and its weight gradients are one product over all steps again.
+steps, the loop is one call into Numba that works in place, and its weight gradients are one product over all steps
+again. A sequence that has ended keeps its state, so that neither direction needs its input put in another order.
 """
 
 from __future__ import annotations
@@ -11,49 +12,53 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from stages.nn.products import addmm, mm
-
-_ZERO, _MINUS_ONE = torch.tensor(0.0), torch.tensor(-1.0)
-_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
-_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+from stages.nn.compiled import Array, compiled, sigmoid, tanh
+from stages.nn.products import mm
 
 
 @dataclass(frozen=True)
 class Scan:
-    """One cell's loop over time and its gradient.
+    """One cell's loop over time and its gradient: functions that fill the arrays they are given.
 
-    Shapes: gates and products (time, batch, gates * hidden); a state's trace (1 + time, batch, hidden), whose first
-    entry is the initial state; a gradient of a trace lacks that first entry; weight_hh (gates * hidden, hidden);
-    bias_hh (gates * hidden,).
+    Shapes: gates, d_gates and d_products (time, batch, gates * hidden); a state's trace (1 + time, batch, hidden),
+    which begins with the initial state, or, backwards in time (`reverse`), ends with it; each array of `kept`
+    (time, batch, hidden); d_outputs (time, batch, hidden), or of no steps where nothing asks for the outputs; d_states,
+    the gradients of the final states, each (batch, hidden).
     """
 
-    forward: Callable[[Tensor, Tensor, Tensor, list[Tensor]], tuple[Tensor, ...]]
-    """(gates, weight_hh, bias_hh, traces) -> whatever `backward` wants kept.
+    forward: Callable[..., None]
+    """(gates, weight_hh transposed, bias_ih, bias_hh, lengths, reverse, *traces, *kept).
 
-    `gates` arrives as the input's projection and leaves as what `backward` wants of it; `traces` are filled.
+    `gates` arrives as the input's projection without its bias and leaves as what `backward` wants of it.
     """
 
-    backward: Callable[
-        [Tensor, tuple[Tensor, ...], list[Tensor], list[Tensor | None], Tensor],
-        tuple[Tensor, Tensor, tuple[Tensor, ...]],
-    ]
-    """(gates, kept, traces, gradients of the traces, weight_hh) -> gradients of projection, product, initial states."""
+    backward: Callable[..., None]
+    """(gates, weight_hh, lengths, reverse, *traces, *kept, d_outputs, *d_states, d_gates[, d_products]).
+
+    Fills the last ones, and leaves in d_states the gradients of the initial states.
+    """
+
+    kept: int = 0
+    """Arrays that `forward` fills for `backward`."""
 
     product_apart: bool = False
-    """The recurrent product does not simply add to the projection (GRU); else `bias_hh` is in the projection."""
+    """The recurrent product does not simply add to the projection (GRU); else both have the same gradient."""
 
 
 class _Scanned(torch.autograd.Function):
-    """Inputs (time, batch, features), weights and initial states to each state's trace less its first entry."""
+    """Inputs (time, batch, features), weights and initial states to the outputs of every step and the final states."""
 
     @staticmethod
     def forward(
         ctx: Any,  # noqa: ANN401 - torch's context takes any attribute
         scan: Scan,
+        lengths: Tensor,
+        reverse: bool,
         inputs: Tensor,
         weight_ih: Tensor,
         weight_hh: Tensor,
@@ -62,180 +67,332 @@ class _Scanned(torch.autograd.Function):
         *initial: Tensor,
     ) -> tuple[Tensor, ...]:
         time, batch, _ = inputs.shape
-        bias = bias_ih if scan.product_apart else bias_ih + bias_hh
-        gates = addmm(bias, inputs.flatten(0, 1), weight_ih.t()).view(time, batch, -1)
+        gates = mm(inputs.flatten(0, 1), weight_ih.t()).view(time, batch, -1)
         traces = [state.new_empty(1 + time, *state.shape) for state in initial]
+        first, last = (time, 0) if reverse else (0, time)
         for trace, state in zip(traces, initial, strict=True):
-            trace[0] = state
-        kept = scan.forward(gates, weight_hh, bias_hh, traces)
-        ctx.scan, ctx.states = scan, len(initial)
+            trace[first] = state
+        kept = [torch.empty_like(traces[0][1:]) for _ in range(scan.kept)]
+        scan.forward(*_arrays(gates, weight_hh.t(), bias_ih, bias_hh, lengths), reverse, *_arrays(*traces, *kept))
+        ctx.scan, ctx.reverse, ctx.states = scan, reverse, len(initial)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(inputs, weight_ih, weight_hh, gates, *traces, *kept)
-        return tuple(trace[1:] for trace in traces)
+        ctx.save_for_backward(lengths, inputs, weight_ih, weight_hh, gates, *traces, *kept)
+        outputs = traces[0][:-1] if reverse else traces[0][1:]
+        return outputs, *(trace[last] for trace in traces)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        inputs, weight_ih, weight_hh, gates, *rest = ctx.saved_tensors
-        traces, kept = rest[: ctx.states], tuple(rest[ctx.states :])
-        d_gates, d_products, d_initial = ctx.scan.backward(gates, kept, traces, list(gradients), weight_hh)
-        d_gates, d_products = d_gates.flatten(0, 1), d_products.flatten(0, 1)
-        d_inputs = mm(d_gates, weight_ih).view(inputs.shape) if ctx.needs_input_grad[1] else None
+    def backward(ctx: Any, d_outputs: Tensor | None, *d_finals: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        lengths, inputs, weight_ih, weight_hh, gates, *rest = ctx.saved_tensors
+        traces = rest[: ctx.states]
+        if d_outputs is None:
+            d_outputs = inputs.new_empty(0, *traces[0].shape[1:])
+        d_states = [
+            torch.zeros_like(trace[0]) if d_final is None else d_final.clone(memory_format=torch.contiguous_format)
+            for trace, d_final in zip(traces, d_finals, strict=True)
+        ]
+        gradients = [torch.empty_like(gates) for _ in range(1 + ctx.scan.product_apart)]
+        ctx.scan.backward(
+            *_arrays(gates, weight_hh, lengths), ctx.reverse, *_arrays(*rest, d_outputs, *d_states, *gradients)
+        )
+        d_gates, d_products = gradients[0].flatten(0, 1), gradients[-1].flatten(0, 1)
+        before = traces[0][1:] if ctx.reverse else traces[0][:-1]
+        d_inputs = mm(d_gates, weight_ih).view(inputs.shape) if ctx.needs_input_grad[3] else None
         d_weight_ih = mm(d_gates.t(), inputs.flatten(0, 1))
-        d_weight_hh = mm(d_products.t(), traces[0][:-1].flatten(0, 1))
+        d_weight_hh = mm(d_products.t(), before.flatten(0, 1))
         d_bias_ih = d_gates.sum(0)
         d_bias_hh = d_products.sum(0) if ctx.scan.product_apart else d_bias_ih
-        return None, d_inputs, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh, *d_initial
+        return None, None, None, d_inputs, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh, *d_states
 
 
-def run_scan(scan: Scan, inputs: Tensor, weights: Sequence[Tensor], initial: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Run one direction of one layer forwards through its inputs.
+def _arrays(*tensors: Tensor) -> list[Array]:
+    return [tensor.detach().contiguous().numpy() for tensor in tensors]
+
+
+def run_scan(
+    scan: Scan,
+    inputs: Tensor,
+    weights: Sequence[Tensor],
+    initial: tuple[Tensor, ...],
+    lengths: Tensor | None = None,
+    reverse: bool = False,
+) -> tuple[Tensor, ...]:
+    """Run one direction of one layer through its inputs.
 
     Args:
         scan: the cell's loop.
-        inputs: (time, batch, features).
+        inputs: (time, batch, features), on a CPU, float32 or float64.
         weights: weight_ih (gates * hidden, features), weight_hh (gates * hidden, hidden), bias_ih and bias_hh
             (gates * hidden,).
         initial: the initial states, each (batch, hidden).
+        lengths: (batch,) int64, after which a sequence keeps its state; None: all of them time.
+        reverse: backwards in time, each sequence from its own last item.
 
     Returns:
-        Each state after every step, (time, batch, hidden); the first is the output.
+        The output of every step (time, batch, hidden), past a sequence's length what state it keeps; then each
+        final state, (batch, hidden).
     """
-    result: tuple[Tensor, ...] = _Scanned.apply(scan, inputs, *weights, *initial)  # type: ignore[no-untyped-call]
+    if lengths is None:
+        lengths = torch.full((inputs.shape[1],), len(inputs))
+    result: tuple[Tensor, ...] = _Scanned.apply(scan, lengths, reverse, inputs, *weights, *initial)  # type: ignore[no-untyped-call]
     return result
 
 
-def _steps(*tensors: Tensor) -> list[tuple[Tensor, ...]]:
-    """Views of each time step: made in one go, because slicing inside a loop costs as much as arithmetic."""
-    return [tensor.unbind() for tensor in tensors]
+@compiled
+def _places(step: int, time: int, reverse: bool) -> tuple[int, int, int]:
+    """Of a step: its item, and where a trace holds the state before and after it."""
+    return (time - 1 - step, time - step, time - 1 - step) if reverse else (step, step, step + 1)
 
 
-def _steps_or_zeros(gradient: Tensor | None, trace: Tensor) -> tuple[Tensor, ...]:
-    return (torch.zeros_like(trace[1:]) if gradient is None else gradient).unbind()
+@compiled
+def _keep(before: Array, after: Array, b: int) -> None:
+    """The state of a sequence that has ended."""
+    for k in range(before.shape[1]):
+        after[b, k] = before[b, k]
 
 
-def _tanh_from_double(doubled: Tensor, out: Tensor) -> Tensor:
-    """tanh(x) from 2x, which it overwrites: 2 sigmoid(2x) - 1 takes a CPU less than half the time of torch's tanh."""
-    return torch.add(_MINUS_ONE, doubled.sigmoid_(), alpha=2, out=out)
+@compiled
+def _no_gradient(gradient: Array, b: int) -> None:
+    for k in range(gradient.shape[1]):
+        gradient[b, k] = 0
 
 
-def _rnn_forward(gates: Tensor, weight_hh: Tensor, bias_hh: Tensor, traces: list[Tensor]) -> tuple[Tensor, ...]:
-    gate, h = _steps(gates, *traces)
-    weight_hh_t = weight_hh.t()
-    for t in range(len(gate)):
-        _tanh_from_double(addmm(gate[t], h[t], weight_hh_t, beta=2, alpha=2, out=gate[t]), out=h[t + 1])
-    return ()
+@compiled
+def _add_output_gradient(dh: Array, d_outputs: Array, t: int) -> None:
+    if d_outputs.shape[0]:
+        for b in range(dh.shape[0]):
+            for k in range(dh.shape[1]):
+                dh[b, k] += d_outputs[t, b, k]
 
 
+@compiled
+def _rnn_forward(
+    gates: Array, weight_hh_t: Array, bias_ih: Array, bias_hh: Array, lengths: Array, reverse: bool, h: Array
+) -> None:
+    time, batch, hidden = gates.shape
+    bias = bias_ih + bias_hh
+    products = np.empty_like(gates[0])
+    for step in range(time):
+        t, before, after = _places(step, time, reverse)
+        np.dot(h[before], weight_hh_t, products)
+        for b in range(batch):
+            if t < lengths[b]:
+                for k in range(hidden):
+                    h[after, b, k] = tanh(gates[t, b, k] + (products[b, k] + bias[k]))
+            else:
+                _keep(h[before], h[after], b)
+
+
+@compiled
+def _rnn_row_back(dh: Array, h: Array, d_gates: Array, b: int) -> None:
+    one = h.dtype.type(1)
+    for k in range(dh.shape[1]):
+        d_gates[b, k] = dh[b, k] * (one - h[b, k] * h[b, k])
+        dh[b, k] = 0
+
+
+@compiled
 def _rnn_backward(
-    gates: Tensor,
-    kept: tuple[Tensor, ...],
-    traces: list[Tensor],
-    gradients: list[Tensor | None],
-    weight_hh: Tensor,
-) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    d_gates = torch.empty_like(gates)
-    d_gate, h = _steps(d_gates, *traces)
-    d_output = _steps_or_zeros(gradients[0], traces[0])
-    dh = d_output[-1]
-    for t in reversed(range(len(d_gate))):
-        _tanh_backward(dh, h[t + 1], grad_input=d_gate[t])
-        dh = addmm(d_output[t - 1], d_gate[t], weight_hh, beta=min(t, 1))  # nothing lies before step 0
-    return d_gates, d_gates, (dh,)
+    gates: Array,
+    weight_hh: Array,
+    lengths: Array,
+    reverse: bool,
+    h: Array,
+    d_outputs: Array,
+    dh: Array,
+    d_gates: Array,
+) -> None:
+    time, batch, _ = gates.shape
+    products = np.empty_like(dh)
+    for step in range(time - 1, -1, -1):
+        t, _, after = _places(step, time, reverse)
+        _add_output_gradient(dh, d_outputs, t)
+        for b in range(batch):
+            if t < lengths[b]:
+                _rnn_row_back(dh, h[after], d_gates[t], b)
+            else:
+                _no_gradient(d_gates[t], b)
+        np.dot(d_gates[t], weight_hh, products)
+        dh += products
 
 
-def _lstm_forward(gates: Tensor, weight_hh: Tensor, bias_hh: Tensor, traces: list[Tensor]) -> tuple[Tensor, ...]:
-    candidates, squashed = (torch.empty_like(traces[1][1:]) for _ in range(2))  # tanh(pre-activation of g), tanh(c)
-    gate, i, f, doubled, o, h, c, g, tanh_c = _steps(gates, *gates.chunk(4, -1), *traces, candidates, squashed)
-    weight_hh_t = weight_hh.t()
-    for t in range(len(gate)):
-        addmm(gate[t], h[t], weight_hh_t, out=gate[t])
-        doubled[t].add_(doubled[t])  # so that one call does all four gates: see _tanh_from_double
-        gate[t].sigmoid_()
-        torch.add(_MINUS_ONE, doubled[t], alpha=2, out=g[t])
-        torch.mul(f[t], c[t], out=c[t + 1]).addcmul_(i[t], g[t])
-        _tanh_from_double(torch.add(c[t + 1], c[t + 1], out=tanh_c[t]), out=tanh_c[t])
-        torch.mul(o[t], tanh_c[t], out=h[t + 1])
-    return candidates, squashed
+@compiled
+def _lstm_gates(gates: Array, products: Array, bias: Array, hidden: int, b: int) -> None:
+    for k in range(2 * hidden):
+        gates[b, k] = sigmoid(gates[b, k] + (products[b, k] + bias[k]))
+    for k in range(hidden):
+        product = products[b, 2 * hidden + k] + bias[2 * hidden + k]
+        gates[b, 2 * hidden + k] = tanh(gates[b, 2 * hidden + k] + product)
+    for k in range(hidden):
+        product = products[b, 3 * hidden + k] + bias[3 * hidden + k]
+        gates[b, 3 * hidden + k] = sigmoid(gates[b, 3 * hidden + k] + product)
 
 
+@compiled
+def _lstm_row(gates: Array, c_before: Array, c: Array, squashed: Array, h: Array, b: int) -> None:
+    hidden = c.shape[1]
+    for k in range(hidden):
+        cell = gates[b, hidden + k] * c_before[b, k] + gates[b, k] * gates[b, 2 * hidden + k]
+        tanh_c = tanh(cell)
+        c[b, k], squashed[b, k], h[b, k] = cell, tanh_c, gates[b, 3 * hidden + k] * tanh_c
+
+
+@compiled
+def _lstm_forward(
+    gates: Array,
+    weight_hh_t: Array,
+    bias_ih: Array,
+    bias_hh: Array,
+    lengths: Array,
+    reverse: bool,
+    h: Array,
+    c: Array,
+    squashed: Array,
+) -> None:
+    time, batch, _ = gates.shape
+    bias = bias_ih + bias_hh
+    products = np.empty_like(gates[0])
+    for step in range(time):
+        t, before, after = _places(step, time, reverse)
+        np.dot(h[before], weight_hh_t, products)
+        for b in range(batch):
+            if t < lengths[b]:
+                _lstm_gates(gates[t], products, bias, h.shape[2], b)
+                _lstm_row(gates[t], c[before], c[after], squashed[t], h[after], b)
+            else:
+                _keep(h[before], h[after], b)
+                _keep(c[before], c[after], b)
+
+
+@compiled
+def _lstm_row_back(
+    dh: Array, dc: Array, gates: Array, c_before: Array, squashed: Array, d_gates: Array, b: int
+) -> None:
+    one = dh.dtype.type(1)
+    hidden = dh.shape[1]
+    for k in range(hidden):
+        i, f = gates[b, k], gates[b, hidden + k]
+        g, o = gates[b, 2 * hidden + k], gates[b, 3 * hidden + k]
+        tanh_c, d_output = squashed[b, k], dh[b, k]
+        d_cell = dc[b, k] + d_output * o * (one - tanh_c * tanh_c)
+        d_gates[b, k] = d_cell * g * i * (one - i)
+        d_gates[b, hidden + k] = d_cell * c_before[b, k] * f * (one - f)
+        d_gates[b, 2 * hidden + k] = d_cell * i * (one - g * g)
+        d_gates[b, 3 * hidden + k] = d_output * tanh_c * o * (one - o)
+        dc[b, k] = d_cell * f
+        dh[b, k] = 0
+
+
+@compiled
 def _lstm_backward(
-    gates: Tensor,
-    kept: tuple[Tensor, ...],
-    traces: list[Tensor],
-    gradients: list[Tensor | None],
-    weight_hh: Tensor,
-) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    d_gates = torch.empty_like(gates)
-    gate, i, f, _, o, h, c, g, tanh_c = _steps(gates, *gates.chunk(4, -1), *traces, *kept)
-    d_gate, d_i, d_f, d_doubled, d_o = _steps(d_gates, *d_gates.chunk(4, -1))
-    d_output = _steps_or_zeros(gradients[0], traces[0])
-    d_cell = None if gradients[1] is None else gradients[1].unbind()
-    dh, dc = d_output[-1], torch.zeros_like(c[0])
-    for t in reversed(range(len(gate))):
-        torch.mul(dh, tanh_c[t], out=d_o[t])
-        dc.addcmul_(dh, o[t]).addcmul_(d_o[t], h[t + 1], value=-1)  # dh * o * (1 - tanh(c)^2)
-        if d_cell is not None:
-            dc += d_cell[t]
-        torch.mul(dc, g[t], out=d_i[t])
-        torch.mul(dc, c[t], out=d_f[t])
-        torch.addcmul(_ZERO, dc, i[t], value=4, out=d_doubled[t])  # g's slope is 4 s (1 - s), s = sigmoid(2x)
-        _sigmoid_backward(d_gate[t], gate[t], grad_input=d_gate[t])
-        dc *= f[t]
-        dh = addmm(d_output[t - 1], d_gate[t], weight_hh, beta=min(t, 1))
-    return d_gates, d_gates, (dh, dc)
+    gates: Array,
+    weight_hh: Array,
+    lengths: Array,
+    reverse: bool,
+    h: Array,
+    c: Array,
+    squashed: Array,
+    d_outputs: Array,
+    dh: Array,
+    dc: Array,
+    d_gates: Array,
+) -> None:
+    time, batch, _ = gates.shape
+    products = np.empty_like(dh)
+    for step in range(time - 1, -1, -1):
+        t, before, _ = _places(step, time, reverse)
+        _add_output_gradient(dh, d_outputs, t)
+        for b in range(batch):
+            if t < lengths[b]:
+                _lstm_row_back(dh, dc, gates[t], c[before], squashed[t], d_gates[t], b)
+            else:
+                _no_gradient(d_gates[t], b)
+        np.dot(d_gates[t], weight_hh, products)
+        dh += products
 
 
-def _gru_forward(gates: Tensor, weight_hh: Tensor, bias_hh: Tensor, traces: list[Tensor]) -> tuple[Tensor, ...]:
-    hidden = weight_hh.shape[-1]
-    products = torch.empty_like(gates)
-    r, z, n, product, h = _steps(*gates.chunk(3, -1), products, *traces)
-    r_and_z, product_r_z, product_n = _steps(
-        gates[..., : 2 * hidden], products[..., : 2 * hidden], products[..., 2 * hidden :]
-    )
-    weight_hh_t = weight_hh.t()
-    for t in range(len(r)):
-        addmm(bias_hh, h[t], weight_hh_t, out=product[t])
-        r_and_z[t].add_(product_r_z[t]).sigmoid_()
-        n[t].addcmul_(r[t], product_n[t])
-        _tanh_from_double(n[t].add_(n[t]), out=n[t])
-        torch.lerp(n[t], h[t], z[t], out=h[t + 1])
-    return (products,)
+@compiled
+def _gru_row(
+    gates: Array, products: Array, bias_ih: Array, bias_hh: Array, h_before: Array, h: Array, product_n: Array, b: int
+) -> None:
+    hidden = h.shape[1]
+    for k in range(2 * hidden):
+        gates[b, k] = sigmoid(gates[b, k] + (products[b, k] + (bias_ih[k] + bias_hh[k])))
+    for k in range(hidden):
+        product = products[b, 2 * hidden + k] + bias_hh[2 * hidden + k]
+        candidate = tanh(gates[b, 2 * hidden + k] + (bias_ih[2 * hidden + k] + gates[b, k] * product))
+        product_n[b, k], gates[b, 2 * hidden + k] = product, candidate
+        h[b, k] = candidate + gates[b, hidden + k] * (h_before[b, k] - candidate)
 
 
+@compiled
+def _gru_forward(
+    gates: Array,
+    weight_hh_t: Array,
+    bias_ih: Array,
+    bias_hh: Array,
+    lengths: Array,
+    reverse: bool,
+    h: Array,
+    product_n: Array,
+) -> None:
+    time, batch, _ = gates.shape
+    products = np.empty_like(gates[0])
+    for step in range(time):
+        t, before, after = _places(step, time, reverse)
+        np.dot(h[before], weight_hh_t, products)
+        for b in range(batch):
+            if t < lengths[b]:
+                _gru_row(gates[t], products, bias_ih, bias_hh, h[before], h[after], product_n[t], b)
+            else:
+                _keep(h[before], h[after], b)
+
+
+@compiled
+def _gru_row_back(
+    dh: Array, gates: Array, h_before: Array, product_n: Array, d_gates: Array, d_products: Array, b: int
+) -> None:
+    one = dh.dtype.type(1)
+    hidden = dh.shape[1]
+    for k in range(hidden):
+        r, z, candidate = gates[b, k], gates[b, hidden + k], gates[b, 2 * hidden + k]
+        d_output = dh[b, k]
+        d_candidate = d_output * (one - z) * (one - candidate * candidate)
+        d_r = d_candidate * product_n[b, k] * r * (one - r)
+        d_z = d_output * (h_before[b, k] - candidate) * z * (one - z)
+        d_gates[b, k], d_gates[b, hidden + k], d_gates[b, 2 * hidden + k] = d_r, d_z, d_candidate
+        d_products[b, k], d_products[b, hidden + k], d_products[b, 2 * hidden + k] = d_r, d_z, d_candidate * r
+        dh[b, k] = d_output * z
+
+
+@compiled
 def _gru_backward(
-    gates: Tensor,
-    kept: tuple[Tensor, ...],
-    traces: list[Tensor],
-    gradients: list[Tensor | None],
-    weight_hh: Tensor,
-) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    hidden = weight_hh.shape[-1]
-    (products,) = kept
-    d_gates, d_products = torch.empty_like(gates), torch.empty_like(gates)
-    r, z, n, h, product_n = _steps(*gates.chunk(3, -1), *traces, products[..., 2 * hidden :])
-    d_r, d_z, d_n, d_product = _steps(*d_gates.chunk(3, -1), d_products)
-    r_and_z, d_r_and_z, d_product_r_z, d_product_n = _steps(
-        *(tensor[..., : 2 * hidden] for tensor in (gates, d_gates, d_products)),
-        d_products[..., 2 * hidden :],
-    )
-    d_output = _steps_or_zeros(gradients[0], traces[0])
-    dh, difference = d_output[-1], torch.empty_like(h[0])
-    for t in reversed(range(len(r))):
-        kept_back = torch.mul(dh, z[t])
-        torch.sub(dh, kept_back, out=d_n[t])
-        _tanh_backward(d_n[t], n[t], grad_input=d_n[t])
-        torch.mul(dh, torch.sub(h[t], n[t], out=difference), out=d_z[t])
-        torch.mul(d_n[t], product_n[t], out=d_r[t])
-        _sigmoid_backward(d_r_and_z[t], r_and_z[t], grad_input=d_r_and_z[t])
-        d_product_r_z[t].copy_(d_r_and_z[t])
-        torch.mul(d_n[t], r[t], out=d_product_n[t])
-        dh = addmm(kept_back, d_product[t], weight_hh, out=kept_back)
-        if t:
-            dh += d_output[t - 1]
-    return d_gates, d_products, (dh,)
+    gates: Array,
+    weight_hh: Array,
+    lengths: Array,
+    reverse: bool,
+    h: Array,
+    product_n: Array,
+    d_outputs: Array,
+    dh: Array,
+    d_gates: Array,
+    d_products: Array,
+) -> None:
+    time, batch, _ = gates.shape
+    products = np.empty_like(dh)
+    for step in range(time - 1, -1, -1):
+        t, before, _ = _places(step, time, reverse)
+        _add_output_gradient(dh, d_outputs, t)
+        for b in range(batch):
+            if t < lengths[b]:
+                _gru_row_back(dh, gates[t], h[before], product_n[t], d_gates[t], d_products[t], b)
+            else:
+                _no_gradient(d_gates[t], b)
+                _no_gradient(d_products[t], b)
+        np.dot(d_products[t], weight_hh, products)
+        dh += products
 
 
 RNN_SCAN = Scan(_rnn_forward, _rnn_backward)
-LSTM_SCAN = Scan(_lstm_forward, _lstm_backward)
-GRU_SCAN = Scan(_gru_forward, _gru_backward, product_apart=True)
+LSTM_SCAN = Scan(_lstm_forward, _lstm_backward, kept=1)
+GRU_SCAN = Scan(_gru_forward, _gru_backward, kept=1, product_apart=True)

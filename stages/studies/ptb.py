@@ -136,9 +136,8 @@ class Task:
     def step(self, batch: tuple[Tensor, Tensor]) -> Step:
         """Mean cross-entropy of a window (nats a token)."""
         inputs, targets = (part.to(self.device, non_blocking=True) for part in batch)
-        logits, state = self.model(inputs, self._state)
+        loss, state = self.model.mean_loss(inputs, targets, self._state)
         self._state = tuple(part.detach() for part in state)
-        loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
         return Step(loss[None], {"loss": loss.detach() * targets.numel()}, targets.numel())
 
     def after_epoch(self, improved: bool) -> None:

@@ -7,7 +7,9 @@ import resource
 import sys
 from pathlib import Path
 
+import scipy.linalg.cython_blas  # noqa: F401 - compiled products are its, and only what is loaded can be limited
 import torch
+from threadpoolctl import threadpool_limits
 
 from stages.support.process import InputError
 
@@ -23,6 +25,7 @@ def prepare(device: str, threads: int = 1) -> torch.device:
     """
     torch.set_flush_denormal(True)
     torch.set_num_threads(threads)
+    threadpool_limits(threads)
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("params.yaml: device: 'cuda' was asked for, but torch finds no CUDA device; use cpu or auto")
     if device == "cpu" or not torch.cuda.is_available():

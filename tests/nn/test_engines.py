@@ -79,13 +79,27 @@ def test_parameters_are_named_and_laid_out_as_in_torchs_layer(cell):
 
 
 @pytest.mark.parametrize("cell", CELLS.values(), ids=lambda cell: cell.name)
-def test_gradients_by_hand_agree_with_finite_differences(cell):
+@pytest.mark.parametrize("reverse", [False, True])
+def test_gradients_by_hand_agree_with_finite_differences(cell, reverse):
     rows = cell.gates * HIDDEN
     shapes = [(4, 2, FEATURES), (rows, FEATURES), (rows, HIDDEN), (rows,), (rows,), *[(2, HIDDEN)] * cell.states]
     arguments = [random(*shape, seed=i).requires_grad_() for i, shape in enumerate(shapes)]
-    assert torch.autograd.gradcheck(
-        lambda inputs, *rest: run_scan(cell.scan, inputs, rest[:4], rest[4:]), arguments, atol=1e-8
-    )
+
+    def run(inputs, *rest):
+        return run_scan(cell.scan, inputs, rest[:4], rest[4:], torch.tensor([4, 3]), reverse)
+
+    assert torch.autograd.gradcheck(run, arguments, atol=1e-8)
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=lambda cell: cell.name)
+def test_the_scan_in_float32_is_as_close_to_float64_as_the_definition_in_float32(cell):
+    inputs = random(50, BATCH, FEATURES)
+    exact, _ = filled(cell)(inputs)
+    errors = {
+        engine: (filled(cell, engine=engine).float()(inputs.float())[0] - exact).abs().max()
+        for engine in ("padded", "stepwise")
+    }
+    assert errors["padded"] < 2 * errors["stepwise"] + 1e-6
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -1,0 +1,35 @@
+"""The output layer's loss: what torch's two steps give, and gradients that finite differences confirm."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from stages.nn.losses import linear_cross_entropy
+
+
+def parts(time, batch, features, classes, scale=1.0):
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(time, batch, features), (classes, features), (classes,)]
+    floats = [
+        (scale * torch.randn(shape, dtype=torch.float64, generator=generator)).requires_grad_() for shape in shapes
+    ]
+    return floats, torch.randint(classes, (time, batch), generator=generator)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3, 2), (7, 5, 4, 11), (35, 20, 8, 50)])  # one stretch of rows, two, many
+@pytest.mark.parametrize("scale", [1.0, 30.0])  # the latter has logits beyond what exp can hold
+def test_value_and_gradients_are_those_of_torchs_two_steps(shape, scale):
+    floats, targets = parts(*shape, scale=scale)
+    results = []
+    for loss in (
+        linear_cross_entropy(*floats, targets),
+        F.cross_entropy(F.linear(*floats).flatten(0, 1), targets.flatten()),
+    ):
+        results.append([loss, *torch.autograd.grad(3 * loss, floats)])
+    for mine, expected in zip(*results, strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_gradients_agree_with_finite_differences():
+    floats, targets = parts(3, 2, 3, 5)
+    assert torch.autograd.gradcheck(lambda *tensors: linear_cross_entropy(*tensors, targets), floats)
