@@ -46,7 +46,7 @@ class Hyperparameters:
 
 
 def arms(cell: str, training: Any, layers: int, dropout: float) -> list[Arm]:  # noqa: ANN401
-    """The arms of a cell: `basic` and `better`; `training` is section ptb.PROFILE.training."""
+    """The arms of a cell, those of `basic` and `better` that `training` (section ptb.PROFILE.training) names."""
     common = {name: getattr(training, name) for name in ("streams", "window", "learning_rate", "gradient_norm_limit")}
     basic = Hyperparameters(
         cell,
@@ -70,10 +70,8 @@ def arms(cell: str, training: Any, layers: int, dropout: float) -> list[Arm]:  #
         epochs=training.better.epochs,
         **common,
     )
-    return [
-        Arm("basic", ("published", "corrected"), basic),
-        Arm("better", ("published", "corrected"), better),
-    ]
+    models = {"basic": basic, "better": better}
+    return [Arm(name, ("published", "corrected"), models[name]) for name in dict.fromkeys(training.models)]
 
 
 class Data:

@@ -126,9 +126,10 @@ class PtbBetter(Section):
 
 
 class PtbTraining(Section):
-    """The two language models and their training."""
+    """The two language models, those of them to train, and their training."""
 
     repeats: Repeats
+    models: Annotated[list[Literal["basic", "better"]], Field(min_length=1)]
     streams: Positive
     window: Positive
     learning_rate: PositiveReal

@@ -14,6 +14,7 @@ from stages.training.seeds import order_generator
 
 VOCABULARY = 12
 TRAINING = SimpleNamespace(
+    models=["basic", "better"],
     streams=3,
     window=5,
     learning_rate=20.0,
@@ -102,3 +103,8 @@ def test_better_is_tied_and_basic_is_not():
     basic, better = (arm.hyperparameters for arm in ptb.arms("gru", TRAINING, 2, 0.5))
     assert (basic.layers, basic.dropout, basic.tied, basic.rate_divisor) == (1, 0.0, False, 1.0)
     assert (better.layers, better.dropout, better.tied, better.rate_divisor) == (2, 0.5, True, 4.0)
+
+
+def test_only_the_models_that_are_asked_for_are_arms():
+    training = SimpleNamespace(**vars(TRAINING) | {"models": ["basic"]})
+    assert [arm.setting for arm in ptb.arms("rnn", training, 2, 0.5)] == ["basic"]
