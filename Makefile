@@ -19,7 +19,7 @@ $(VENV)/installed: constraints.txt
 
 setup: $(VENV)/installed ## Make .venv and install the pinned packages into it
 
-repro: setup ## Run the whole pipeline (profile of params.yaml), then print the tables
+repro: setup ## Run the whole pipeline (profile of params.yaml), then print tables, verdicts and where the report is
 	dvc repro
 	python -m stages.track
 	@python -m stages.show

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from stages import readme
 from stages.results import record
 from stages.results.record import Entry
 from stages.support.files import read_json, root, write_text
@@ -52,6 +53,7 @@ def record_runs(study: str, cell: str, repeats: str) -> None:
     for first, last in _stretches(missing):
         conflicts += _merge(study, cell, _run(params, study, cell, f"{first}-{last}"))
     print(f"recorded {study} {cell}: see {record.draw_record(study) / 'table.md'}")
+    readme.main()
     _report(conflicts)
 
 
@@ -65,6 +67,7 @@ def merge_folder(folder: Path) -> None:
         conflicts += _merge(path.parent.name, path.stem, read_json(path))
     for study in sorted({path.parent.name for path in paths}):
         print(f"merged {study}: see {record.draw_record(study) / 'table.md'}")
+    readme.main()
     _report(conflicts)
 
 

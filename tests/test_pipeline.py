@@ -60,6 +60,9 @@ def test_a_run_from_nothing_makes_every_result_and_a_second_one_does_nothing(clo
     assert "up to date" in clone.run("dvc", "repro").stdout
     shown = clone.run("python", "-m", "stages.show").stdout
     assert "Where to look next" in shown
+    assert "## Verdicts of this run on sample text" in shown
+    for page in ("run", "record"):
+        assert "</html>" in clone.read(f"report/{page}.html")
     assert "## ptb" in shown
 
 
@@ -95,7 +98,7 @@ def test_scores_agree_with_each_other_along_the_chain(clone):
 def test_showing_the_other_cell_trains_nothing_and_metrics_diff_sets_it_beside_the_first(clone):
     lstm = json.loads(clone.read("metrics/imdb.json"))
     done = clone.run("dvc", "exp", "run", "-S", "cell=gru")
-    assert set(clone.stages_run(done)) == {"check", *each("headline")}
+    assert set(clone.stages_run(done)) == {"check", "report", *each("headline")}
     gru = [arm for arm in json.loads(clone.read("metrics/imdb/gru.json"))["arms"] if "corrected" in arm["protocols"]]
     mean = sum(repeat["test"]["accuracy"] for repeat in gru[0]["repeats"]) / 2
     diff = json.loads(clone.run("dvc", "metrics", "diff", "--json").stdout)
@@ -143,7 +146,7 @@ def test_one_chain_alone_is_run_for_a_target_and_its_table_says_custom(clone):
         ("stages/studies/latch.py", '"""latch', '"""Latch', {"train_synthetic@latch", "evaluate@latch"}),
         ("stages/synthetic/relay.py", '"""', '""" ', each("generate", studies=SYNTHETIC)),
         ("stages/nn/models.py", '"""', '""" ', TRAINED | each("evaluate")),
-        ("stages/results/tables.py", '"""', '""" ', each("headline", "compare")),
+        ("stages/results/tables.py", '"""', '""" ', {"report", *each("headline", "compare")}),
         ("stages/support/process.py", '"""', '""" ', set()),
         ("stages/text/baselines.py", '"""', '""" ', {"baseline@imdb", "baseline@ptb"}),
     ],

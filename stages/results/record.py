@@ -64,11 +64,7 @@ def draw_record(study: str) -> Path:
     from stages.results.compare import write_comparison  # matplotlib and pandas are slow
     from stages.results.scores import curves_table
 
-    paths = sorted(path for path in (RECORD / study).glob("*.json") if path.stem != "baseline")
-    entries = [entry for path in paths for entry in read_json(path)]
-    # Scores on other data are no repeats of these: what is recorded most is shown.
-    shown, _ = Counter(entry["data_digest"] for entry in entries).most_common(1)[0]
-    entries = [entry for entry in entries if entry["data_digest"] == shown]
+    entries = _shown(study)
     baseline = RECORD / study / "baseline.json"
     output = FIGURES / study
     with whole(output) as temporary:
@@ -80,6 +76,19 @@ def draw_record(study: str) -> Path:
             temporary,
         )
     return output
+
+
+def read_scored(study: str) -> list[dict[str, Any]]:
+    """What is recorded of a study, in the form of metrics/STUDY/CELL.json; nothing where nothing is."""
+    return _as_scored(_shown(study))
+
+
+def _shown(study: str) -> list[Entry]:
+    """A study's entries, all cells. Scores on other data are no repeats of these: those on what is recorded most."""
+    paths = sorted(path for path in (RECORD / study).glob("*.json") if path.stem != "baseline")
+    entries = [entry for path in paths for entry in read_json(path)]
+    most = Counter(entry["data_digest"] for entry in entries).most_common(1)
+    return [entry for entry in entries if entry["data_digest"] == most[0][0]]
 
 
 def _as_scored(entries: Sequence[Entry]) -> list[dict[str, Any]]:

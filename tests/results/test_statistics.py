@@ -1,5 +1,6 @@
 """Intervals against published tables and by simulation."""
 
+import itertools
 import math
 import warnings
 
@@ -7,7 +8,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stages.results.statistics import bootstrap_interval, mean_interval, share_interval
+from stages.results.statistics import (
+    bootstrap_interval,
+    fewest_for_bootstrap,
+    holm,
+    mean_interval,
+    paired_effect,
+    repeats_needed,
+    share_interval,
+    sign_flip_p_values,
+    smallest_detectable,
+    unpaired_effect,
+)
 
 
 def test_against_the_t_table():
@@ -105,3 +117,127 @@ def test_wilson_against_its_closed_form():
     middle = (12 + z2 / 2) / (20 + z2)
     half = math.sqrt(z2) / (20 + z2) * math.sqrt(12 * 8 / 20 + z2 / 4)
     assert (share, low, high) == pytest.approx((0.6, middle - half, middle + half))
+
+
+def test_pairs_against_scipys_paired_t_test():
+    generator = np.random.default_rng(0)
+    first, second = generator.normal(size=(2, 7))
+    effect = paired_effect(first - second)
+    interval = stats.ttest_rel(first, second).confidence_interval(0.95)
+    assert (effect.low, effect.high) == pytest.approx((interval.low, interval.high))
+    assert effect.mean == pytest.approx(first.mean() - second.mean())
+    assert effect.deviation / math.sqrt(7) == pytest.approx(stats.sem(first - second))
+
+
+def test_what_is_not_paired_against_welchs_formula():
+    first, second = np.array([1.0, 2.0, 4.0, 3.0]), np.array([10.0, 30.0, 20.0])
+    effect = unpaired_effect(first, second)
+    variances = first.var(ddof=1) / 4, second.var(ddof=1) / 3
+    degrees = sum(variances) ** 2 / (variances[0] ** 2 / 3 + variances[1] ** 2 / 2)
+    half = stats.t.ppf(0.975, degrees) * math.sqrt(sum(variances))
+    assert (effect.mean, effect.low, effect.high) == pytest.approx((-17.5, -17.5 - half, -17.5 + half))
+
+
+@pytest.mark.parametrize("effect", [paired_effect([0.5]), unpaired_effect([1.0], [2.0, 3.0])])
+def test_a_single_repeat_has_an_effect_and_no_interval(effect):
+    assert effect.repeats == 1
+    assert math.isfinite(effect.mean)
+    assert math.isnan(effect.low)
+    assert math.isnan(effect.high)
+
+
+def at_most(rate, trials):
+    """The most false calls in so many trials of which each is one with this probability (one in 1,000 has more)."""
+    return stats.binom.ppf(0.999, trials, rate)
+
+
+def heaps_apart(generator, repeats, settings, share):
+    """The difference of two arms' mean accuracies over settings, in each of which a repeat converges or does not."""
+    accuracies = np.where(generator.random((2, repeats, settings)) < share, 1.0, 0.5).mean(2)
+    return accuracies[0] - accuracies[1]
+
+
+NULLS = {
+    "normal": lambda generator, repeats: generator.normal(size=repeats),
+    "two heaps": lambda generator, repeats: heaps_apart(generator, repeats, 1, 0.8),
+    "means of heaps": lambda generator, repeats: heaps_apart(generator, repeats, 6, 0.6),
+}
+
+
+@pytest.mark.parametrize("draw", NULLS.values(), ids=NULLS)
+@pytest.mark.parametrize(("repeats", "bootstrapped"), [(5, False), (10, True), (30, True)])
+def test_no_effect_is_called_one_within_the_nominal_rate(draw, repeats, bootstrapped):
+    generator = np.random.default_rng(0)
+    trials = 600 if bootstrapped else 1000
+    effects = [paired_effect(draw(generator, repeats), bootstrapped=bootstrapped) for _ in range(trials)]
+    assert sum(effect.low > 0 or effect.high < 0 for effect in effects) <= at_most(0.05, trials)
+
+
+def test_a_bootstrap_of_few_repeats_at_its_nominal_level_would_call_too_many():
+    # Why paired_effect raises the level.
+    generator = np.random.default_rng(0)
+    intervals = [bootstrap_interval(generator.normal(size=10)) for _ in range(400)]
+    assert sum(low > 0 or high < 0 for _, low, high in intervals) > at_most(0.05, 400)
+
+
+def test_below_the_fewest_repeats_all_on_one_side_are_too_likely_by_chance():
+    for confidence in (0.9, 0.95, 0.9875):
+        fewest = fewest_for_bootstrap(confidence)
+        assert 2 * 0.5**fewest <= 1 - confidence < 2 * 0.5 ** (fewest - 1)
+        assert math.isnan(paired_effect([0.1] * (fewest - 1), confidence, bootstrapped=True).low)
+        assert paired_effect([0.1] * fewest, confidence, bootstrapped=True).low == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("repeats", [2, 3, 10, 30])
+def test_the_smallest_detectable_effect_is_called_as_often_as_it_says(repeats):
+    generator = np.random.default_rng(0)
+    effect = smallest_detectable(2.0, repeats)
+    found = stats.power(
+        stats.ttest_1samp,
+        lambda size: generator.normal(effect, 2.0, size),
+        (repeats,),
+        significance=0.05,
+        kwargs={"popmean": 0.0},
+    )
+    assert found.power == pytest.approx(0.8, abs=0.015)
+
+
+def exactly(mean, deviation, repeats):
+    """Repeats of just this mean and standard deviation."""
+    shape = stats.norm.ppf((np.arange(repeats) + 0.5) / repeats)
+    return mean + deviation * (shape - shape.mean()) / shape.std(ddof=1)
+
+
+@pytest.mark.parametrize(("deviation", "distance"), [(1.0, 0.5), (0.02, 0.03), (3.0, 0.1)])
+def test_the_repeats_needed_are_the_least_that_settle_it(deviation, distance):
+    needed = repeats_needed(deviation, distance)
+    assert paired_effect(exactly(distance, deviation, needed)).low > 0
+    assert paired_effect(exactly(distance, deviation, needed - 1)).low <= 0
+
+
+def test_no_number_of_repeats_settles_an_effect_on_the_edge():
+    assert repeats_needed(1.0, 0.0) is None
+    assert repeats_needed(1.0, 1.96 / 101) is None
+    assert repeats_needed(1.0, 1.97 / 100) == pytest.approx(9900, abs=100)
+    assert repeats_needed(0.001, 5.0, fewest=6) == 6
+
+
+def test_sign_flips_against_all_of_them():
+    differences = np.random.default_rng(0).normal(0.3, 1.0, size=(6, 4))
+    signs = np.array(list(itertools.product([-1, 1], repeat=6)))
+    means = np.abs(signs @ differences) / 6
+    expected = (means >= np.abs(differences.mean(0)) - 1e-12).mean(0)
+    assert sign_flip_p_values(differences) == pytest.approx(expected)
+    assert sign_flip_p_values(np.zeros((6, 2))) == pytest.approx([1.0, 1.0])
+
+
+def test_holm_is_the_closure_of_bonferronis_test():
+    p_values = np.array([0.01, 0.04, 0.03, 0.005, 0.5])
+
+    def least_level(test):  # at which every set of tests that has this one among them is rejected
+        others = [i for i in range(len(p_values)) if i != test]
+        sets = [(test, *more) for size in range(len(p_values)) for more in itertools.combinations(others, size)]
+        return max(min(1.0, len(chosen) * p_values[list(chosen)].min()) for chosen in sets)
+
+    assert holm(p_values) == pytest.approx([least_level(test) for test in range(len(p_values))])
+    assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])

@@ -1,0 +1,23 @@
+"""The report, a page of this workspace's run and one of the record: `python -m stages.report`."""
+
+from pathlib import Path
+
+from stages.support.files import write_text
+from stages.support.params import load_params
+from stages.support.process import run_stage
+
+OUTPUT = Path("report")
+
+
+def main() -> None:
+    """Write report/run.html and report/record.html from what is in metrics/ and plots/."""
+    from stages.results.report import record_page, run_page  # pandas is slow, as is scipy
+
+    params = load_params()
+    repeats = {str(study): str(getattr(params, study).full.training.repeats) for study in params.studies}
+    write_text(OUTPUT / "run.html", run_page(params.studies, params.cells, sample=params.profile == "sample"))
+    write_text(OUTPUT / "record.html", record_page(params.cells, repeats))
+
+
+if __name__ == "__main__":
+    run_stage(main)
