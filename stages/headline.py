@@ -5,6 +5,9 @@ from typing import Any
 
 from stages.support.files import read_json, whole, write_json
 from stages.support.process import run_stage
+from stages.trained.find import put_on_show
+
+SERVED = ("imdb",)  # studies whose model on show MLflow's registry gets
 
 
 def main(study: str, cell: str) -> None:
@@ -45,6 +48,8 @@ def main(study: str, cell: str) -> None:
         points.columns = [f"{setting}_{column}" if setting else column for setting in points.columns]
     with whole(Path("plots/headline", f"{study}.csv")) as temporary:
         points.to_csv(temporary, float_format="%.6g")
+    if study in SERVED:
+        put_on_show(study, cell)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
 
-from stages.support.files import digest, file_digest, root, whole
+from stages.support.files import digest, file_digest, read_json, root, whole, write_json
 
 Ending = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -144,14 +144,7 @@ class Outbox:
         The original may be deleted or replaced afterwards, as DVC does, but not be changed in place.
         """
         try:
-            sha256 = file_digest(path)
-            kept = _kept_artifact(sha256, path.name)
-            if not kept.exists():
-                with whole(kept) as temporary:
-                    try:
-                        os.link(path.resolve(), temporary)
-                    except OSError:
-                        shutil.copyfile(path, temporary)
+            sha256 = _keep(path)
         except OSError as error:
             warn(f"{path} is not recorded: {error}")
             return
@@ -207,13 +200,34 @@ class Artifact:
         return _kept_artifact(self.sha256, self.name)
 
 
+@dataclass(frozen=True)
+class ModelOnShow:
+    """The model that a study shows, for MLflow's registry.
+
+    `settings` name its study, cell, repeat, corpus, data_digest, the `key` of the run that trained it, and under
+    `files` each file's name and SHA-256; `files` are those files, as kept.
+    """
+
+    settings: dict[str, Any]
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The kept files: `weights`, `vocabulary`."""
+        return {part: _kept_artifact(file["sha256"], file["name"]) for part, file in self.settings["files"].items()}
+
+    @property
+    def digest(self) -> str:
+        """Tells one model on show from another."""
+        return digest(self.settings)
+
+
 @dataclass
 class Record:
     """What one run's lines add up to. `points` and `artifacts` only ever grow at their ends.
 
     `status` is the last end's, or RUNNING, or KILLED if the run's process is gone without one; it is empty
     where only scores are recorded. `ended_milliseconds` is the time of the end, or of the last line of a run
-    without one.
+    without one. `on_show`, which `read_all` adds, is the run's model if that is the one that its study shows.
     """
 
     key: str
@@ -227,6 +241,7 @@ class Record:
     status: str = ""
     started_milliseconds: int = 0
     ended_milliseconds: int = 0
+    on_show: ModelOnShow | None = None
 
     @property
     def is_study(self) -> bool:
@@ -240,6 +255,33 @@ class Record:
     def score(self, metric: str, step: int | None = None) -> float | None:
         """The last value of a final score, or of a sweep's at one step."""
         return next((p.value for p in reversed(self.points) if (p.metric, p.epoch) == (metric, step)), None)
+
+
+def put_on_show(settings: Mapping[str, Any], files: Mapping[str, Path]) -> None:
+    """Say which model the study `settings["study"]` shows from now on; see `ModelOnShow`.
+
+    A state, not an event: what was on show while no server could be reached, and is no longer, is never registered.
+    From an experiment in a temporary folder nothing is put on show, since the workspace goes on showing its own.
+    """
+    if Path.cwd().resolve() != root():
+        return
+    try:
+        kept = {part: {"name": path.name, "sha256": _keep(path)} for part, path in files.items()}
+        write_json(folder() / "on-show" / f"{settings['study']}.json", {**settings, "files": kept})
+    except OSError as error:
+        warn(f"the model on show is not recorded: {error}")
+
+
+def _models_on_show() -> dict[str, ModelOnShow]:
+    """The models on show by the key of the run that trained them."""
+    found = {}
+    for path in sorted(folder().glob("on-show/*.json")):
+        try:
+            settings = read_json(path)
+            found[str(settings["key"])] = ModelOnShow(settings)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            warn(f"{path} can't be read: {error!r}")
+    return found
 
 
 def read(key: str) -> Record | None:
@@ -263,7 +305,8 @@ def read_all() -> list[Record]:
     Call it inside `tracker_turn`.
     """
     found = [record for path in sorted(folder().glob("*.jsonl")) if (record := read(path.stem)) and record.name]
-    runs = [record for record in found if not record.is_study]
+    shown = _models_on_show()
+    runs = [replace(record, on_show=shown.get(record.key)) for record in found if not record.is_study]
     return [_with_status(record, runs) for record in found if record.is_study] + runs
 
 
@@ -320,6 +363,19 @@ def start_tracker() -> None:
             )
     except OSError as error:
         warn(f"no tracker started: {error}")
+
+
+def _keep(path: Path) -> str:
+    """Keep a link to a file, or a copy, and return its SHA-256."""
+    sha256 = file_digest(path)
+    kept = _kept_artifact(sha256, path.name)
+    if not kept.exists():
+        with whole(kept) as temporary:
+            try:
+                os.link(path.resolve(), temporary)
+            except OSError:
+                shutil.copyfile(path, temporary)
+    return sha256
 
 
 def _kept_artifact(sha256: str, name: str) -> Path:

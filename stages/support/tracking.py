@@ -11,11 +11,15 @@ import fcntl
 import json
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from importlib import metadata
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from stages.support import outbox
 from stages.support.files import digest, read_json, root, write_json
@@ -32,6 +36,20 @@ SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
+NOTE = "mlflow.note.content"
+EXPERIMENT_TAGS = {
+    NOTE: "A run a study: open one for the charts of its repeats, unfold it for each. Costs are system metrics.",
+    "mlflow.experimentKind": "custom_model_development",  # else MLflow guesses, and may show an empty page for agents
+}
+SAMPLE_NOTE = "Trained on sample text made by this project: no published figure compares with these scores."
+COSTS = ("seconds", "train_seconds", "tokens_per_second", "peak_memory_bytes")
+# The registered model's alias, and the end of its name.
+ON_SHOW = "on-show"
+MODEL_DESCRIPTION = (
+    "The trained model of study {study} that the pipeline shows: of the cell on show, the corrected arm's repeat with "
+    "the lowest validation loss. A version a set of weights; the alias on-show is the one shown now."
+)
+MODEL_NEEDS = ("mlflow", "numba", "numpy", "pandas", "safetensors", "torch")
 # MLflow's limits on one request.
 POINTS_A_REQUEST = 1000
 PARAMETERS_A_REQUEST = 100
@@ -50,6 +68,7 @@ class Sent:
     points: int = 0
     status: str = ""
     artifacts: int = 0
+    on_show: str = ""
 
 
 @dataclass
@@ -59,10 +78,12 @@ class Report:
     runs: int = 0
     points: int = 0
     artifacts: int = 0
+    on_show: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        return f"{self.runs} runs, {self.points} values, {self.artifacts} files"
+        counts = f"{self.runs} runs, {self.points} values, {self.artifacts} files"
+        return ", ".join([counts, *(f"on show {model}" for model in self.on_show)])
 
 
 def store_address() -> str:
@@ -172,6 +193,48 @@ class Store:
             sent.artifacts += 1
             self._save(record, sent)
 
+        on_show = _on_show(record)
+        if sent.on_show != on_show:  # noted as well where it no longer is, so that it can be once more
+            if record.on_show:
+                report.on_show.append(self._put_on_show(record, record.on_show, sent.run_id))
+            sent.on_show = on_show
+            self._save(record, sent)
+
+    def _put_on_show(self, record: outbox.Record, model: outbox.ModelOnShow, run_id: str) -> str:
+        """Give the study's registered model a version of these weights, once, and the alias; return its name."""
+        from mlflow.exceptions import MlflowException
+
+        name = f"{record.study}-{ON_SHOW}"
+        try:
+            self.client.create_registered_model(name, description=MODEL_DESCRIPTION.format(study=record.study))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        weights = model.settings["files"]["weights"]["sha256"]
+        found = self.client.search_model_versions(f"name = '{name}' and tags.weights_digest = '{weights}'")
+        version = found[0].version if found else self._register(name, record, model, run_id)
+        self.client.set_registered_model_alias(name, ON_SHOW, version)
+        return f"{name} {version}"
+
+    def _register(self, name: str, record: outbox.Record, model: outbox.ModelOnShow, run_id: str) -> str:
+        """Log the model to the run that trained it, and make it a version of the registered model."""
+        with TemporaryDirectory() as temporary:
+            _save_pyfunc(model, Path(temporary) / "model")
+            self.client.log_artifacts(run_id, temporary)
+        settings = model.settings
+        version = self.client.create_model_version(
+            name,
+            source=f"{self.client.get_run(run_id).info.artifact_uri}/model",
+            run_id=run_id,
+            tags={
+                "weights_digest": settings["files"]["weights"]["sha256"],
+                "commit": record.tags.get("mlflow.source.git.commit", "unknown"),
+                **{tag: str(settings[tag]) for tag in ("cell", "repeat", "corpus", "data_digest")},
+            },
+            description=f"{record.name}, the repeat with the lowest validation loss; corpus: {settings['corpus']}",
+        )
+        return str(version.version)
+
     def _experiment(self, database: Path | None) -> str:
         """The experiment's id; forgets what was sent if this is not the store that it was sent to."""
         if self.client.get_experiment_by_name(EXPERIMENT) is None:
@@ -182,6 +245,8 @@ class Store:
         experiment = self.client.get_experiment_by_name(EXPERIMENT)
         if experiment is None or experiment.lifecycle_stage == "deleted":
             raise RuntimeError(f"experiment {EXPERIMENT!r} was deleted there; restore it or delete it for good")
+        for name in EXPERIMENT_TAGS.keys() - experiment.tags.keys():  # a description that somebody edited stays
+            self.client.set_experiment_tag(experiment.experiment_id, name, EXPERIMENT_TAGS[name])
         identity = {"experiment": experiment.experiment_id, "created": experiment.creation_time}
         noted = _state(self.address) / "store.json"
         if _note(noted) != identity:
@@ -210,12 +275,31 @@ class Store:
 
     def _tags(self, record: outbox.Record) -> dict[str, str]:
         tags = {**record.tags, RUN_KEY_TAG: record.key, "study": record.study, "profile": record.profile}
-        if not record.is_study:
+        if record.is_study:
+            tags[NOTE] = self._note_on_study(record)
+        else:
             parent = _load(self.address, outbox.study_key(record.study, record.profile)).run_id
             if not parent:
                 raise RuntimeError("the study's own run is not there yet")
             tags["mlflow.parentRunId"] = parent
         return tags
+
+    def _note_on_study(self, record: outbox.Record) -> str:
+        """What the study's page in MLflow says first, with a link to the charts of all its repeats.
+
+        Sorted by a metric, the page lists repeats, which else are folded away below the study.
+        """
+        of_study = f"tags.study = '{record.study}' and tags.profile = '{record.profile}'"
+        query = {
+            "workflowType": "machine_learning",
+            "searchFilter": f"{of_study} and tags.`mlflow.parentRunId` != ''",
+            "orderByKey": "metrics.`test_loss`",
+            "orderByAsc": "true",
+            "compareRunsMode": "CHART",
+        }
+        link = f"#/experiments/{self.experiment_id}/runs?{urlencode(query, quote_via=quote)}"
+        text = SAMPLE_NOTE if record.profile == "sample" else ""
+        return f"[Charts of every repeat of {record.study}]({link}). Tables and figures are among the artifacts. {text}"
 
     def _describe(self, record: outbox.Record, run_id: str) -> None:
         from mlflow.entities import Param, RunTag
@@ -229,7 +313,7 @@ class Store:
         from mlflow.entities import Metric
 
         if points:
-            metrics = [Metric(p.metric, p.value, p.time_milliseconds, p.epoch or 0) for p in points]
+            metrics = [Metric(_name(p.metric), p.value, p.time_milliseconds, p.epoch or 0) for p in points]
             self.client.log_batch(run_id, metrics=metrics)
 
     def _held(self, run_id: str) -> set[tuple[object, ...]]:
@@ -277,6 +361,37 @@ def create_database(path: Path) -> None:
         new.replace(path)
 
 
+def _save_pyfunc(model: outbox.ModelOnShow, folder: Path) -> None:
+    """Write the model as MLflow's pyfunc, which needs no more than its folder: no pickled code, `stages` beside it."""
+    import pandas as pd
+    from mlflow.models import ModelSignature
+    from mlflow.pyfunc import save_model
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Array
+
+    outputs = {"probability_positive": DataType.double, "label": DataType.string}
+    unknown = ColSpec(Array(DataType.string), "unknown_words")
+    with TemporaryDirectory() as temporary:
+        data = Path(temporary, "files")
+        data.mkdir()
+        for file in model.files.values():
+            shutil.copyfile(file, data / file.name)
+        write_json(data / "settings.json", model.settings)
+        save_model(
+            folder,
+            loader_module="stages.trained.served",
+            data_path=data,
+            code_paths=[str(Path(__file__).parents[1])],
+            signature=ModelSignature(
+                Schema([ColSpec(DataType.string, "text")]),
+                Schema([*(ColSpec(kind, name) for name, kind in outputs.items()), unknown]),
+            ),
+            input_example=pd.DataFrame({"text": ["I loved the movie, every part of it", "This film is horrible"]}),
+            # Named, since MLflow would load the model to find them out.
+            pip_requirements=[f"{name}=={metadata.version(name).partition('+')[0]}" for name in MODEL_NEEDS],
+        )
+
+
 def _database(address: str) -> Path | None:
     """The file of a sqlite address, or None for another kind of store."""
     found = re.fullmatch(r"sqlite:///([^?]+)", address)
@@ -303,8 +418,14 @@ def _description(record: outbox.Record) -> str:
     return digest({"parameters": _flat(record.parameters), "tags": record.tags})
 
 
+def _on_show(record: outbox.Record) -> str:
+    return record.on_show.digest if record.on_show else ""
+
+
 def _all_sent(record: outbox.Record, run_id: str) -> Sent:
-    return Sent(run_id, _description(record), len(record.points), record.status, len(record.artifacts))
+    return Sent(
+        run_id, _description(record), len(record.points), record.status, len(record.artifacts), _on_show(record)
+    )
 
 
 def _is_sent(record: outbox.Record, sent: Sent) -> bool:
@@ -313,9 +434,13 @@ def _is_sent(record: outbox.Record, sent: Sent) -> bool:
 
 def _marks(point: outbox.Point) -> set[tuple[object, ...]]:
     """What shows, among a run's marks, that it has this point: a score may change, a curve not."""
-    if point.epoch is None:
-        return {(point.metric, 0, repr(point.value))}
-    return {(point.metric, point.epoch)}
+    name = _name(point.metric)
+    return {(name, 0, repr(point.value))} if point.epoch is None else {(name, point.epoch)}
+
+
+def _name(metric: str) -> str:
+    """A metric's name in MLflow, whose pages show those that begin with `system/` in a section of their own."""
+    return f"system/{metric}" if metric in COSTS else metric
 
 
 def _flat(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -174,6 +174,54 @@ def test_a_study_runs_while_one_of_its_runs_does(repository):
     assert {r.status for r in outbox.read_all()} == {"FINISHED"}
 
 
+def show(folder, cell, text):
+    weights = folder / f"{cell}.safetensors"
+    weights.write_text(text)
+    outbox.put_on_show({"study": "imdb", "cell": cell, "key": KEY}, {"weights": weights})
+    weights.unlink()
+
+
+def on_show():
+    (record,) = [record for record in outbox.read_all() if record.key == KEY]
+    return record.on_show
+
+
+def test_the_last_model_put_on_show_is_the_one_and_outlives_its_files(repository):
+    Outbox(KEY).start(**START)
+    assert on_show() is None
+    show(repository, "lstm", "first")
+    first = on_show()
+    show(repository, "gru", "second")
+    assert on_show().settings["cell"] == "gru"
+    assert on_show().files["weights"].read_text() == "second"
+    assert on_show().digest != first.digest
+    show(repository, "lstm", "first")
+    assert on_show() == first
+    assert first.files["weights"].read_text() == "first"
+
+
+def test_an_experiment_in_a_temporary_folder_puts_nothing_on_show(repository, monkeypatch):
+    Outbox(KEY).start(**START)
+    show(repository, "lstm", "mine")
+    temporary = repository / "temporary"
+    temporary.mkdir()
+    monkeypatch.chdir(temporary)
+    show(temporary, "gru", "another")
+    assert on_show().settings["cell"] == "lstm"
+
+
+def test_a_model_that_cannot_be_put_on_show_costs_a_warning_and_no_more(repository, capsys):
+    Outbox(KEY).start(**START)
+    show(repository, "lstm", "whole")
+    outbox.put_on_show({"study": "imdb", "key": KEY}, {"weights": repository / "absent"})
+    assert on_show().settings["cell"] == "lstm"
+    (outbox.folder() / "on-show/imdb.json").write_text("{")
+    assert on_show() is None
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("tracking: ") for line in lines)
+
+
 def test_neither_the_outbox_nor_its_tracker_is_started_where_it_is_off(repository, monkeypatch):
     monkeypatch.setenv("LSTM_VS_GRU_TRACKING", "off")
     outbox.start_tracker()

@@ -1,3 +1,5 @@
+import hashlib
+import json
 import multiprocessing
 import os
 import re
@@ -8,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -25,7 +28,7 @@ os.environ.update({name: os.environ.get(name, value) for name, value in tracking
 def processes():
     """Processes that die by a signal without this one, each with MLflow already imported."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mlflow", "stages.support.tracking"])
+    context.set_forkserver_preload(["mlflow", "mlflow.pyfunc", "pandas", "stages.support.tracking"])
     return context
 
 
@@ -78,7 +81,11 @@ def send_and_die(root, address, steps):
 
         return call
 
-    for name in ("create_experiment", "create_run", "log_batch", "set_terminated", "update_run", "log_artifact"):
+    for name in (
+        "create_experiment", "set_experiment_tag", "create_run", "log_batch", "set_terminated", "update_run",
+        "log_artifact", "log_artifacts", "create_registered_model", "create_model_version",
+        "set_registered_model_alias",
+    ):  # fmt: skip
         setattr(MlflowClient, name, deadly(getattr(MlflowClient, name)))
     tracking.write_json = deadly(tracking.write_json)
     with outbox.tracker_turn():
@@ -124,6 +131,24 @@ def whole_run(key=KEYS[0], repeat=0, profile="sample"):
     box.scores({"test_accuracy": 0.5 + repeat / 16})
 
 
+def show(key=KEYS[0], repeat=0):
+    """Put the model of a run on show; its weights are as `whole_run` has them."""
+    Path("weights.safetensors").write_bytes(bytes(range(repeat, repeat + 100)))
+    Path("vocabulary.txt").write_text("<unk>\n<pad>\n")
+    settings = {"study": "imdb", "cell": "gru", "key": key, "repeat": repeat, "corpus": "sample", "data_digest": "abc"}
+    outbox.put_on_show(settings, {"weights": Path("weights.safetensors"), "vocabulary": Path("vocabulary.txt")})
+    Path("weights.safetensors").unlink()
+
+
+def models_on_show():
+    """The repeat under the alias, and the weights' digests of all versions, by MLflow's own tables."""
+    shown = rows(
+        "select value from model_version_tags t join registered_model_aliases a on a.name = t.name "
+        "and a.version = t.version where a.name = 'imdb-on-show' and alias = 'on-show' and key = 'repeat'"
+    )
+    return shown, rows("select value from model_version_tags where key = 'weights_digest' order by version")
+
+
 def send(address):
     with outbox.tracker_turn():
         return tracking.send(address)
@@ -150,7 +175,7 @@ def assert_whole(repeats):
     """The store beside the outbox has each value of `whole_run` once, by its own tables."""
     expected = sorted(
         [(f"imdb/gru/corrected/{r}", "train_loss", e, r + 1 / e) for r in repeats for e in EPOCHS]
-        + [(f"imdb/gru/corrected/{r}", "tokens_per_second", e, 1000.0) for r in repeats for e in EPOCHS]
+        + [(f"imdb/gru/corrected/{r}", "system/tokens_per_second", e, 1000.0) for r in repeats for e in EPOCHS]
         + [(f"imdb/gru/corrected/{r}", "test_accuracy", 0, 0.5 + r / 16) for r in repeats]
     )
     found = rows("select name, key, step, value from metrics join runs using (run_uuid) order by 1, 2, 3, 4")
@@ -286,6 +311,110 @@ def test_a_run_that_its_user_deleted_stays_deleted(store):
     assert str(send(store)) == "0 runs, 0 values, 0 files"
 
 
+def test_a_model_version_a_set_of_weights_and_the_alias_on_the_one_on_show(store, tmp_path):
+    for repeat in (0, 1):
+        whole_run(KEYS[repeat], repeat)
+    send(store)
+    digests = [(hashlib.sha256(bytes(range(r, r + 100))).hexdigest(),) for r in (0, 1)]
+    for repeat, known in ((0, 1), (1, 2), (0, 2), (0, 2), (1, 2)):
+        show(KEYS[repeat], repeat)
+        send(store)
+        assert models_on_show() == ([(str(repeat),)], digests[:known])
+        assert send(store).runs == 0
+    client, by_name = runs(store)
+    for version in client.search_model_versions("name = 'imdb-on-show'"):
+        run = by_name[f"imdb/gru/corrected/{version.tags['repeat']}"]
+        assert version.run_id == run.info.run_id
+        assert version.tags.items() >= {"cell": "gru", "corpus": "sample", "data_digest": "abc"}.items()
+        files = tmp_path / "mlruns" / version.run_id / "artifacts/model/data/files"
+        weights = files / "weights.safetensors"
+        assert hashlib.sha256(weights.read_bytes()).hexdigest() == version.tags["weights_digest"]
+        assert json.loads((files / "settings.json").read_text())["key"] == KEYS[int(version.tags["repeat"])]
+
+
+def test_a_model_shown_for_a_while_only_is_not_registered_and_lost_notes_register_none_twice(store, tmp_path):
+    for repeat in (0, 1):
+        whole_run(KEYS[repeat], repeat)
+    for repeat in (0, 1, 0):
+        show(KEYS[repeat], repeat)
+    send(store)
+    show(KEYS[1], 1)
+    send(store)
+    before = models_on_show()
+    assert len(before[1]) == 2
+    for note in (tmp_path / "outbox" / "sent").glob("*/*.json"):
+        note.unlink()
+    send(store)
+    assert models_on_show() == before
+    assert_whole([0, 1])
+
+
+def test_a_model_whose_run_is_not_recorded_here_waits_for_it(store):
+    show()
+    assert str(send(store)) == "0 runs, 0 values, 0 files"
+    whole_run()
+    assert send(store).on_show == ["imdb-on-show 1"]
+
+
+def test_the_same_weights_from_another_machine_are_the_same_version(store, tmp_path, monkeypatch):
+    whole_run()
+    show()
+    send(store)
+    other = tmp_path / "other"
+    other.mkdir()
+    monkeypatch.setenv("DVC_ROOT", str(other))
+    monkeypatch.chdir(other)
+    whole_run(KEYS[1], 1)
+    whole_run()
+    show()
+    send(store)
+    monkeypatch.chdir(tmp_path)
+    shown, versions = models_on_show()
+    assert (shown, len(versions)) == ([("0",)], 1)
+
+
+def test_a_tracker_killed_while_it_registers_leaves_one_version(store, processes, tmp_path):
+    whole_run(KEYS[1], repeat=1)
+    show(KEYS[1], 1)
+    send(store)
+    whole_run(KEYS[0], repeat=0)
+    send(store)
+    show(KEYS[0], 0)
+    died = 0
+    while True:
+        process = processes.Process(target=send_and_die, args=(str(tmp_path), store, died + 1))
+        process.start()
+        process.join()
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+        died += 1
+    assert died >= 3
+    shown, versions = models_on_show()
+    assert (shown, len(versions)) == ([("0",)], 2)
+    assert_whole([0, 1])
+
+
+def test_a_first_look_at_mlflow_finds_its_way(store):
+    whole_run()
+    send(store)
+    client, by_name = runs(store)
+    experiment = client.get_experiment_by_name("lstm-vs-gru")
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    note = by_name["imdb (sample)"].data.tags["mlflow.note.content"]
+    assert "sample text made by this project" in note
+    # The link lists what MLflow finds by its query: the repeats, not the study's own run.
+    (link,) = re.findall(r"\((#[^)]*)\)", note)
+    query = dict(urllib.parse.parse_qsl(link.partition("?")[2]))
+    found = client.search_runs([experiment.experiment_id], query["searchFilter"], order_by=[query["orderByKey"]])
+    assert link.startswith(f"#/experiments/{experiment.experiment_id}/runs?")
+    assert [run.info.run_name for run in found] == ["imdb/gru/corrected/0"]
+    client.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", "mine")
+    whole_run(KEYS[1], 1)
+    send(store)
+    assert client.get_experiment_by_name("lstm-vs-gru").tags["mlflow.note.content"] == "mine"
+
+
 def test_a_refused_run_does_not_hold_up_the_others(store):
     box = start(KEYS[0], repeat=0)
     send(store)
@@ -344,6 +473,7 @@ def test_a_dead_server_loses_nothing_and_a_live_one_gets_it_all(tmp_path, monkey
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://somebody:secret@127.0.0.1:{port}")
     monkeypatch.chdir(tmp_path)
     whole_run()
+    show()
 
     refused = track()
     assert refused.returncode == 1
@@ -365,12 +495,14 @@ def test_a_dead_server_loses_nothing_and_a_live_one_gets_it_all(tmp_path, monkey
             time.sleep(0.1)
         sent = track()
         assert (sent.returncode, sent.stderr) == (0, "")
-        assert sent.stdout == f"sent 2 runs, 7 values, 1 files to http://127.0.0.1:{port}\n"
+        assert sent.stdout == f"sent 2 runs, 7 values, 1 files, on show imdb-on-show 1 to http://127.0.0.1:{port}\n"
     finally:
         server.kill()
         server.join()
     assert_whole([0])
-    assert [path.read_bytes() for path in tmp_path.glob("kept/**/weights.safetensors")] == [bytes(range(100))]
+    # With the run, and in the model that is registered.
+    assert [path.read_bytes() for path in tmp_path.glob("kept/**/weights.safetensors")] == 2 * [bytes(range(100))]
+    assert len(models_on_show()[1]) == 1
 
 
 def wait_for_trackers(log, trackers):

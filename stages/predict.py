@@ -1,0 +1,63 @@
+"""Ask the trained imdb model: `python -m stages.predict imdb "I loved the movie"`."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from stages.support.process import InputError, run_stage
+from stages.trained.command_line import as_text, chosen_model, make_parser, prepare_output, printable
+
+_UNKNOWN_WORDS_SHOWN = 5
+
+
+def main(*words: str) -> None:
+    """Print whether each text is positive: a readable line, or with --json an object a line."""
+    parser = make_parser("imdb", "Is a text positive? The corrected arm's model says how probable.")
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="- or none: a text a line of standard input")
+    parser.add_argument("--file", type=Path, help="a text file, a text a line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a text")
+    arguments = parser.parse_intermixed_args(words)
+    prepare_output()
+    trained = chosen_model(arguments)
+    texts = _texts(arguments.texts, arguments.file)
+
+    from stages.trained.reviews import ReviewModel
+    from stages.training.device import prepare  # torch is slow
+
+    prepare("cpu")
+    model = ReviewModel(trained.settings["hyperparameters"], trained.weights, trained.vocabulary)
+    if not arguments.json:
+        print(trained, file=sys.stderr)
+    for verdict in model.predict(texts):
+        if arguments.json:
+            print(json.dumps(asdict(verdict), ensure_ascii=False))
+            continue
+        unknown = verdict.unknown_words
+        named = ", ".join(printable(word, 20) for word in unknown[:_UNKNOWN_WORDS_SHOWN])
+        more = f" and {len(unknown) - _UNKNOWN_WORDS_SHOWN} more" * (len(unknown) > _UNKNOWN_WORDS_SHOWN)
+        note = f"   (unknown: {named}{more})" if unknown else ""
+        print(f"{verdict.label}  {verdict.probability_positive:.4f}  {printable(verdict.text, 80)}{note}")
+
+
+def _texts(words: list[str], file: Path | None) -> list[str]:
+    """The texts of the command line, of a file, or of standard input.
+
+    Raises:
+        InputError: a file that can't be read or holds nothing, or texts in two places.
+    """
+    if words and file:
+        raise InputError(f"--file {file} and texts on the command line: give one of the two")
+    if words and words != ["-"]:
+        return [as_text(word) for word in words]
+    try:
+        data = file.read_bytes() if file else sys.stdin.buffer.read()
+    except OSError as error:
+        raise InputError(f"--file {file}: {error.strerror}; allowed is a text file, a text a line") from None
+    if not data:
+        raise InputError(f"{file or 'standard input'} is empty: a text a line is needed")
+    return data.decode("utf-8-sig", "replace").removesuffix("\n").split("\n")
+
+
+if __name__ == "__main__":
+    run_stage(main)

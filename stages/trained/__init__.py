@@ -1,0 +1,1 @@
+"""Use of the trained models: which one, loaded, asked."""

@@ -1,0 +1,85 @@
+"""Texts to the trained imdb model: the probability that each is positive."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stages.nn.models import PADDING, UNKNOWN, ReviewClassifier
+from stages.text.tokens.basic_english import basic_english
+from stages.trained.weights import load_weights, read_vocabulary
+
+# In a batch: as many as evaluation takes, fewer of long ones, so that memory stays within a few hundred MB.
+_TEXTS_AT_ONCE = 256
+_TOKENS_AT_ONCE = 1 << 17
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the model makes of one text; words that its vocabulary lacks are named once each, in order."""
+
+    text: str
+    probability_positive: float
+    label: Literal["positive", "negative"]
+    unknown_words: list[str]
+
+
+class ReviewModel:
+    """A trained imdb model on a CPU, with its tokenizer and vocabulary."""
+
+    def __init__(self, hyperparameters: Mapping[str, Any], weights: Path, vocabulary: Path) -> None:
+        """Load it; `hyperparameters` are those of `stages.studies.imdb`, as a mapping.
+
+        Raises:
+            InputError: the weights are damaged, or another model's.
+        """
+        self._numbers = read_vocabulary(vocabulary)
+        names = ("cell", "embedding_size", "hidden_size", "layers", "dropout", "dropout_between_layers")
+        self._model = ReviewClassifier(
+            vocabulary_size=len(self._numbers), **{name: hyperparameters[name] for name in names}
+        )
+        load_weights(self._model, weights)
+
+    @torch.no_grad()
+    def predict(self, texts: Sequence[str]) -> list[Verdict]:
+        """A verdict a text, in order; a text without words is read as one unknown word, as in training."""
+        tokens = [basic_english(text) for text in texts]
+        sequences = [self._sequence(words) for words in tokens]
+        logits = torch.empty(len(texts), dtype=torch.float64)
+        for chosen in _batches([len(sequence) for sequence in sequences]):
+            lengths = [len(sequences[i]) for i in chosen]
+            padded = np.full((lengths[-1], len(chosen)), PADDING, np.int64)
+            for column, i in enumerate(chosen):
+                padded[: len(sequences[i]), column] = sequences[i]
+            logits[chosen] = self._model(torch.from_numpy(padded), torch.tensor(lengths)).double()
+        return [
+            Verdict(text, probability, "positive" if logit > 0 else "negative", self._unknown(words))
+            for text, probability, logit, words in zip(
+                texts, torch.sigmoid(logits).tolist(), logits.tolist(), tokens, strict=True
+            )
+        ]
+
+    def _sequence(self, words: Sequence[str]) -> NDArray[np.int64]:
+        """Token numbers, (tokens,); what a text calls `<pad>` is no padding."""
+        numbers = np.fromiter((self._numbers.get(word, UNKNOWN) for word in words), np.int64, len(words))
+        numbers[numbers == PADDING] = UNKNOWN
+        return numbers if len(numbers) else np.array([UNKNOWN])
+
+    def _unknown(self, words: Sequence[str]) -> list[str]:
+        return [word for word in dict.fromkeys(words) if self._numbers.get(word, UNKNOWN) in (UNKNOWN, PADDING)]
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Places of texts of like length, from the shortest to the longest, a batch at a time."""
+    batch: list[int] = []
+    for i in np.argsort(lengths, kind="stable").tolist():
+        if batch and (len(batch) == _TEXTS_AT_ONCE or (len(batch) + 1) * lengths[i] > _TOKENS_AT_ONCE):
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch

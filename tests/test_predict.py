@@ -1,0 +1,94 @@
+"""`python -m stages.predict` as its users type it, on the tiny pipeline's trained models."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.end_to_end
+
+
+@pytest.fixture(autouse=True)
+def _as_committed(clone):
+    yield
+    clone.reset()
+
+
+def predict(clone, *words, **options):
+    return clone.run("python", "-m", "stages.predict", "imdb", *words, **options)
+
+
+def verdicts(clone, *words):
+    return [json.loads(line) for line in predict(clone, "--json", *words).stdout.splitlines()]
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_the_sentences_get_the_probabilities_that_evaluation_gave_them(clone, cell):
+    (arm,) = [
+        arm for arm in json.loads(clone.read(f"metrics/imdb/{cell}.json"))["arms"] if "corrected" in arm["protocols"]
+    ]
+    for scored in arm["repeats"]:
+        given = verdicts(
+            clone, "--cell", cell, "--repeat", str(scored["repeat"]), "--file", "data/ready/imdb/sentences.txt"
+        )
+        assert len(given) == 13
+        assert {v["text"]: v["probability_positive"] for v in given} == pytest.approx(
+            scored["test"]["sentences"], abs=1e-6
+        )
+        assert [v["text"] for v in given if "hogehoge" in v["unknown_words"]] == ["hogehoge"]
+
+
+def test_without_a_choice_it_is_the_cell_on_show_and_the_repeat_that_validation_prefers(clone):
+    scored = json.loads(clone.read("metrics/imdb/lstm.json"))["arms"][0]["repeats"]
+    best = min(scored, key=lambda repeat: repeat["validation"]["loss"])
+    (given,) = verdicts(clone, "I love you.")
+    assert given["probability_positive"] == pytest.approx(best["test"]["sentences"]["I love you."], abs=1e-6)
+    said = predict(clone, "I love you.")
+    assert said.stderr == f"imdb, lstm, repeat {best['repeat']}: trained on sample text made by this project\n"
+    assert said.stdout == f"{given['label']}  {given['probability_positive']:.4f}  I love you.\n"
+
+
+def test_odd_texts_get_an_answer_each_in_order(clone):
+    lines = [b"", b"I love you.", b"\xff\xfe\x80", "😀 \u2028 é".encode(), b"nul \x00 \x1b[31m", b"the " * 100_000]
+    (clone.folder / "odd.txt").write_bytes(b"\n".join(lines) + b"\n")
+    given = verdicts(clone, "--file", "odd.txt")
+    assert [v["text"] for v in given] == [line.decode("utf-8", "replace") for line in lines]
+    assert given[2]["unknown_words"] == ["\ufffd\ufffd\ufffd"]
+    assert "\x00" in given[4]["unknown_words"]
+    assert all(0 < v["probability_positive"] < 1 for v in given)
+    same = clone.run("bash", "-c", "python -m stages.predict imdb --json < odd.txt").stdout
+    assert [json.loads(line) for line in same.splitlines()] == given
+    shown = predict(clone, "--file", "odd.txt", PYTHONIOENCODING="ascii").stdout
+    assert len(shown.splitlines()) == len(lines)
+    assert not [c for c in shown if not c.isprintable() and c != "\n"]
+    words = clone.run("bash", "-c", "python -m stages.predict imdb --json I $'\\xff' --cell gru '' | head -n 2").stdout
+    assert [json.loads(line)["text"] for line in words.splitlines()] == ["I", "\ufffd"]
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--cell", "elman", "good"], ["'elman'", "rnn, lstm, gru"]),
+        (["--repeat", "5", "good"], ["repeat 5", "0, 1"]),
+        (["--repeat", "first", "good"], ["--repeat", "'first'"]),
+        (["--file", "absent.txt"], ["absent.txt", "No such file"]),
+        (["--file", "params.yaml", "good"], ["params.yaml", "one of the two"]),
+        (["--colour"], ["--colour"]),
+        (["-"], ["standard input is empty"]),
+    ],
+)
+def test_bad_input_gets_one_line_that_names_it(clone, words, named):
+    failed = predict(clone, *words, check=False)
+    assert (failed.returncode, failed.stdout) == (2, "")
+    (line,) = failed.stderr.splitlines()
+    assert all(word in line for word in named)
+
+
+def test_what_is_not_trained_is_named_with_the_command_that_trains_it(clone):
+    (clone.folder / "models/imdb/gru/runs.json").unlink()
+    failed = predict(clone, "--cell", "gru", "good", check=False)
+    assert failed.returncode == 2
+    assert len(failed.stderr.splitlines()) == 1
+    command = failed.stderr.split("`")[1]
+    assert command == "dvc repro train@imdb-gru"
+    clone.run(*command.split())
+    assert predict(clone, "--cell", "gru", "good").stdout

@@ -1,0 +1,97 @@
+import json
+
+import pytest
+
+from stages.support.process import InputError
+from stages.trained.find import find_trained
+
+
+def entry(repeat, losses, best_epoch, **changes):
+    return {
+        "key": f"{repeat:064x}",
+        "corpus": "sample",
+        "setting": "",
+        "protocols": ["corrected"],
+        "repeat": repeat,
+        "seed": 1,
+        "hyperparameters": {},
+        "best_epoch": best_epoch,
+        "curve": [{"epoch": e, "validation_loss": loss, "train_loss": -loss} for e, loss in enumerate(losses, 1)],
+        "weights": f"weights/corrected-{repeat}.safetensors",
+        "tags": {"data_digest": "d"},
+    } | changes
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A workspace whose repeat 1 has the lowest loss at its chosen epoch, and repeat 0 the lowest at any."""
+    monkeypatch.chdir(tmp_path)
+    entries = [
+        entry(0, [0.5, 0.1], best_epoch=1),
+        entry(1, [0.9, 0.3], best_epoch=2),
+        entry(2, [0.3, 0.4], best_epoch=1),
+        entry(1, [0.01], best_epoch=1, protocols=["published"], weights="weights/published-1.safetensors"),
+        entry(0, [0.02], best_epoch=1, setting="basic", weights="weights/basic-0.safetensors"),
+    ]
+    models, ready = tmp_path / "models/imdb/gru", tmp_path / "data/ready/imdb"
+    (models / "weights").mkdir(parents=True)
+    ready.mkdir(parents=True)
+    (models / "runs.json").write_text(json.dumps(entries))
+    for each in entries:
+        (models / each["weights"]).write_bytes(b"")
+    (ready / "manifest.json").write_text(json.dumps({"digest": "d"}))
+    (ready / "vocabulary.txt").write_text("<unk>\n")
+    return tmp_path
+
+
+def test_validation_chooses_the_repeat_at_its_own_epoch_and_the_first_of_equals(project):
+    assert find_trained("imdb", "gru").settings["repeat"] == 1
+    runs = project / "models/imdb/gru/runs.json"
+    runs.write_text(runs.read_text().replace("0.9", "0.2").replace('"best_epoch": 2', '"best_epoch": 1'))
+    assert find_trained("imdb", "gru").settings["repeat"] == 1
+    runs.write_text(runs.read_text().replace("0.2,", "0.3,"))
+    assert find_trained("imdb", "gru").settings["repeat"] == 1  # repeat 2 is as good
+
+
+def test_the_corrected_arm_of_the_setting_is_meant(project):
+    found = find_trained("imdb", "gru", repeat=1)
+    assert found.weights.name == "corrected-1.safetensors"
+    assert find_trained("imdb", "gru", "basic").weights.name == "basic-0.safetensors"
+
+
+def test_a_model_that_was_not_among_those_to_train_is_named_with_those_that_were(project):
+    with pytest.raises(InputError, match=r"'better': trained are .*basic"):
+        find_trained("imdb", "gru", "better")
+
+
+@pytest.mark.parametrize(
+    ("lost", "repeat", "words"),
+    [
+        ("models/imdb/gru/runs.json", None, ["runs.json", "dvc repro train@imdb-gru"]),
+        ("models/imdb/gru/weights/corrected-1.safetensors", None, ["corrected-1", "dvc repro train@imdb-gru"]),
+        ("data/ready/imdb/manifest.json", None, ["manifest.json", "dvc repro train@imdb-gru"]),
+        ("data/ready/imdb/vocabulary.txt", None, ["vocabulary.txt", "dvc repro train@imdb-gru"]),
+        (None, 7, ["repeat 7", "0, 1, 2"]),
+    ],
+)
+def test_what_is_missing_is_named_with_the_command_to_run(project, lost, repeat, words):
+    if lost:
+        (project / lost).unlink()
+    with pytest.raises(InputError) as failed:
+        find_trained("imdb", "gru", repeat=repeat)
+    assert all(word in str(failed.value) for word in words)
+    assert "\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("data/ready/imdb/manifest.json", '{"digest": "another"}'),
+        ("data/ready/imdb/manifest.json", "[]"),
+        ("models/imdb/gru/runs.json", "[{"),
+    ],
+)
+def test_a_vocabulary_that_is_not_the_models_and_damaged_files_are_refused(project, name, text):
+    (project / name).write_text(text)
+    with pytest.raises(InputError, match="dvc repro train@imdb-gru"):
+        find_trained("imdb", "gru")

@@ -1,0 +1,156 @@
+"""The model on show, registered in MLflow and served over HTTP on loopback, far from this repository."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.end_to_end
+
+
+@pytest.fixture(autouse=True)
+def _as_committed(clone):
+    yield
+    clone.reset()
+
+
+TEXTS = ["I loved the movie", "This film is horrible", "hogehoge", "", "the " * 3000, "\x00 😀"]
+
+
+def client(clone):
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{clone.folder}/mlflow.db")
+
+
+def predicted(clone, cell):
+    """What `predict` says of TEXTS."""
+    (clone.folder / "texts.txt").write_text("".join(f"{text}\n" for text in TEXTS))
+    given = clone.run("python", "-m", "stages.predict", "imdb", "--cell", cell, "--json", "--file", "texts.txt")
+    return [json.loads(line) for line in given.stdout.splitlines()]
+
+
+@contextmanager
+def serving(store, folder):
+    """`mlflow models serve` of the model on show, from a folder that holds nothing; yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "PYTHON", "MLFLOW_"))}
+    env |= {
+        "MLFLOW_TRACKING_URI": store,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = ["mlflow", "models", "serve", "--model-uri", "models:/imdb-on-show@on-show", "--env-manager", "local"]
+    with (folder / "serve.log").open("w") as log:
+        server = subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 120
+        while socket.socket().connect_ex(("127.0.0.1", port)):
+            assert server.poll() is None, (folder / "serve.log").read_text()
+            assert time.monotonic() < deadline, (folder / "serve.log").read_text()
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}/invocations"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def post(address, body):
+    request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=120) as reply:
+        return json.load(reply)["predictions"]
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_the_served_model_answers_what_predict_answers(clone, cell, tmp_path):
+    clone.run("python", "-m", "stages.headline", "imdb", cell)
+    clone.run("python", "-m", "stages.track")
+    shown = client(clone).get_model_version_by_alias("imdb-on-show", "on-show")
+    assert shown.tags["cell"] == cell
+    expected = predicted(clone, cell)
+    with serving(f"sqlite:///{clone.folder}/mlflow.db", tmp_path) as address:
+        for body in (
+            {"inputs": {"text": TEXTS}},
+            {"dataframe_split": {"columns": ["text"], "data": [[text] for text in TEXTS]}},
+            {"dataframe_records": [{"text": text} for text in TEXTS]},
+        ):
+            answers = post(address, body)
+            assert answers == [
+                {
+                    "probability_positive": pytest.approx(verdict["probability_positive"], abs=1e-6),
+                    "label": verdict["label"],
+                    "unknown_words": verdict["unknown_words"],
+                }
+                for verdict in expected
+            ]
+        wrong = [{"inputs": {"words": ["good"]}}, {"dataframe_records": [{"text": None}]}, {"dataframe_records": []}]
+        for body in wrong:
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                post(address, body)
+            assert refused.value.code == 400
+        assert len(post(address, {"inputs": {"text": ["good"]}})) == 1  # it goes on after what it refused
+
+
+def test_the_registered_model_is_whole_without_the_repository_and_holds_no_pickle(clone, tmp_path):
+    clone.run("python", "-m", "stages.track")
+    store = client(clone)
+    shown = store.get_model_version_by_alias("imdb-on-show", "on-show")
+    scored = json.loads(clone.read("metrics/imdb/lstm.json"))
+    assert (shown.tags["cell"], shown.tags["corpus"]) == ("lstm", "sample")
+    assert shown.tags["data_digest"] == scored["data_digest"]
+    commits = clone.run("git", "log", "--format=%H").stdout.split()
+    assert shown.tags["commit"] in commits
+    run = store.get_run(shown.run_id)
+    assert run.data.params["cell"] == "lstm"
+    code = """
+import json
+from pathlib import Path
+import mlflow
+model = mlflow.pyfunc.load_model("models:/imdb-on-show@on-show")
+import stages
+print(json.dumps({
+    "code": stages.__file__,
+    "inputs": model.metadata.signature.inputs.to_dict(),
+    "example": model.input_example.to_dict("list"),
+    "answers": model.predict(model.input_example).to_dict("list"),
+    "files": [str(p) for p in Path(stages.__file__).parents[2].rglob("*") if p.is_file()],
+}))
+"""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "PYTHON", "MLFLOW_"))}
+    env["MLFLOW_TRACKING_URI"] = f"sqlite:///{clone.folder}/mlflow.db"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+    )
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    assert loaded["code"].endswith("/code/stages/__init__.py")
+    assert loaded["inputs"] == [{"type": "string", "name": "text", "required": True}]
+    assert len(loaded["answers"]["label"]) == len(loaded["example"]["text"]) > 0
+    names = {Path(name).name for name in loaded["files"]}
+    assert {"settings.json", "vocabulary.txt"} <= names
+    assert [name for name in names if name.endswith(".safetensors")]
+    assert not [name for name in names if name.endswith((".pkl", ".pickle", ".pt", ".pth", ".pyc"))]
+
+
+def test_a_version_a_set_of_weights_and_the_alias_follows_the_cell_on_show(clone):
+    for cell in ("gru", "lstm", "gru", "lstm"):
+        clone.run("python", "-m", "stages.headline", "imdb", cell)
+        clone.run("python", "-m", "stages.track")
+        assert "nothing new" in clone.run("python", "-m", "stages.track").stdout
+        shown = client(clone).get_model_version_by_alias("imdb-on-show", "on-show")
+        assert shown.tags["cell"] == cell
+    versions = client(clone).search_model_versions("name = 'imdb-on-show'")
+    assert len(versions) == len({version.tags["weights_digest"] for version in versions}) == 2
