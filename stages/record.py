@@ -92,12 +92,9 @@ def _stretches(repeats: Sequence[int]) -> list[tuple[int, int]]:
     return stretches
 
 
-def _run(params: Params, study: str, cell: str, repeats: str) -> list[Entry]:
-    """Run one experiment in a temporary folder and read its scores back from the commit that DVC made of it."""
-    import dvc.api
-
-    name = f"record-{study}-{cell}-{repeats}-{os.urandom(3).hex()}"
-    settings = {
+def _settings(params: Params, study: str, cell: str, repeats: str) -> dict[str, str]:
+    """What `-S` changes so that an experiment trains some repeats of one cell at full size, and nothing else."""
+    return {
         "profile": "full",
         "cell": cell,
         "cells": f"[{cell}]",
@@ -105,7 +102,16 @@ def _run(params: Params, study: str, cell: str, repeats: str) -> list[Entry]:
         **{group: f"[{study}]" if study in getattr(params, group) else "[]" for group in ("texts", "synthetic")},
         f"{study}.full.training.repeats": repeats,
     }
-    overrides = [word for key, value in settings.items() for word in ("-S", f"{key}={value}")]
+
+
+def _run(params: Params, study: str, cell: str, repeats: str) -> list[Entry]:
+    """Run one experiment in a temporary folder and read its scores back from the commit that DVC made of it."""
+    import dvc.api
+
+    name = f"record-{study}-{cell}-{repeats}-{os.urandom(3).hex()}"
+    overrides = [
+        word for key, value in _settings(params, study, cell, repeats).items() for word in ("-S", f"{key}={value}")
+    ]
     baseline = record.RECORD / study / "baseline.json"
     with_baseline = study in params.texts and not baseline.exists()
     targets = [f"evaluate@{study}-{cell}", *([f"baseline@{study}"] if with_baseline else [])]
