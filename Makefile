@@ -32,8 +32,9 @@ lint: setup ## Lint, check the format and the types
 	ruff format --check .
 	mypy
 
-ui: setup ## Open MLflow on this pipeline's runs, at http://127.0.0.1:5000
+ui: setup ## Start MLflow on this pipeline's runs, at http://127.0.0.1:5000
 	python -m stages.track
+	@echo "open http://127.0.0.1:5000/#/experiments/1?workflowType=machine_learning"
 	mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///mlflow.db)
 
 full: setup ## Run the full protocol on the real corpus into the record: make full STUDY=imdb CELL=gru REPEATS=0-2

@@ -5,9 +5,7 @@ from typing import Any
 
 from stages.support.files import read_json, whole, write_json
 from stages.support.process import run_stage
-from stages.trained.find import put_on_show
-
-SERVED = ("imdb",)  # studies whose model on show MLflow's registry gets
+from stages.trained.find import SERVED, put_on_show
 
 
 def main(study: str, cell: str) -> None:

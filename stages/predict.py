@@ -31,7 +31,7 @@ def main(*words: str) -> None:
         print(trained, file=sys.stderr)
     for verdict in model.predict(texts):
         if arguments.json:
-            print(json.dumps(asdict(verdict), ensure_ascii=False))
+            print(json.dumps(asdict(verdict)))
             continue
         unknown = verdict.unknown_words
         named = ", ".join(printable(word, 20) for word in unknown[:_UNKNOWN_WORDS_SHOWN])

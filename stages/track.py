@@ -16,7 +16,9 @@ from pathlib import Path
 from stages.support import outbox, tracking
 from stages.support.backfill import import_results
 from stages.support.files import digest, root
+from stages.support.params import load_params
 from stages.support.process import InputError, StageError, is_alive, run_stage
+from stages.trained.find import SERVED, put_on_show
 
 SECONDS_BETWEEN_TURNS = 3.0
 MOST_SECONDS_BETWEEN_TURNS = 60.0
@@ -30,6 +32,9 @@ def main(*words: str) -> None:
     place = tracking.without_password(address)
     with outbox.tracker_turn():
         import_results(Path.cwd())
+        for study in SERVED:
+            if Path("models", study).is_dir():
+                put_on_show(study, load_params().cell)
         try:
             report = tracking.send(address)
         except StageError as error:

@@ -22,14 +22,13 @@ def test_a_prompt_goes_on_with_as_many_words_as_asked_and_a_seed_repeats_them(cl
     assert model.startswith("ptb, better gru, repeat ")
     assert "Zebra" in unknown
     assert sample(clone, *words).stdout == given.stdout
-    assert sample(clone, *words[:-1], "4").stdout != given.stdout
+    assert sample(clone, *words[:-1], "4").stdout.split()[3:] != given.stdout.split()[3:]
 
 
 def test_temperature_zero_needs_no_seed_and_the_basic_model_is_another(clone):
-    greedy = [sample(clone, "--temperature", "0", "--seed", seed).stdout for seed in ("1", "2")]
-    assert greedy[0] == greedy[1]
-    basic = sample(clone, "--model", "basic", "--temperature", "0")
-    assert basic.stderr.startswith("ptb, basic lstm")
+    greedy = [sample(clone, "--model", "basic", "--temperature", "0", "--seed", seed) for seed in ("1", "2")]
+    assert greedy[0].stdout == greedy[1].stdout
+    assert greedy[0].stderr.startswith("ptb, basic lstm")
 
 
 def test_odd_prompts_are_read_and_unknown_words_can_be_left_out_of_what_is_drawn(clone):

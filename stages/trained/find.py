@@ -8,6 +8,9 @@ from stages.support import outbox
 from stages.support.files import read_json
 from stages.support.process import InputError
 
+SERVED = ("imdb",)
+"""Studies whose model on show MLflow's registry gets."""
+
 
 @dataclass(frozen=True)
 class Trained:
