@@ -120,7 +120,21 @@ def test_nn_knows_no_study_and_only_tracking_imports_mlflow():
 
 @pytest.mark.parametrize(
     "stage",
-    "check fetch tokenize baseline headline compare report track show record readme predict sample".split(),
+    [
+        "check",
+        "fetch",
+        "tokenize",
+        "baseline",
+        "headline",
+        "compare",
+        "report",
+        "track",
+        "show",
+        "record",
+        "readme",
+        "predict",
+        "sample",
+    ],
 )
 def test_a_stage_that_does_not_train_is_imported_at_once(stage):
     heavy = "{m.split('.')[0] for m in sys.modules} & {'torch', 'mlflow', 'sklearn', 'scipy', 'pandas', 'matplotlib'}"
