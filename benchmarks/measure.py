@@ -7,12 +7,15 @@ import json
 import os
 import subprocess
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
 from stages.support.files import write_json
 from stages.support.process import StageError
@@ -22,6 +25,17 @@ RESULTS = Path(__file__).parent / "results"
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 Data = TypeVar("Data")
+
+
+def positive(word: str) -> int:
+    """For argparse: a whole number from 1.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not word.isdecimal() or int(word) < 1:
+        raise ArgumentTypeError(f"{word}: allowed is a whole number from 1")
+    return int(word)
 
 
 def about(device: torch.device) -> dict[str, Any]:
@@ -38,15 +52,24 @@ def synthetic_data(data: Callable[[Path], Data], write_data: Callable[..., None]
         return data(folder)
 
 
-def train(task: Any, batches: Iterable[Any]) -> int:  # noqa: ANN401 - studies narrow the attributes of loop.Task
+def update(task: Any, batch: Any) -> Tensor:  # noqa: ANN401 - studies narrow the attributes of loop.Task
+    """One update on a batch, as the training loop does it; returns each repeat's loss, taken before it."""
+    step = task.step(batch)
+    task.optimizer.zero_grad(set_to_none=True)
+    step.loss.sum().backward()
+    if task.gradient_norm_limit is not None:
+        clip_grad_norm_(task.model.parameters(), task.gradient_norm_limit)
+    task.optimizer.step()
+    losses: Tensor = step.loss.detach()
+    return losses
+
+
+def train(task: Any, batches: Iterable[Any]) -> int:  # noqa: ANN401
     """Train on `batches` as the training loop does, but say and keep nothing; returns how many there were."""
     task.model.train()
     updates = 0
     for batch in batches:
-        step = task.step(batch)
-        task.optimizer.zero_grad(set_to_none=True)
-        step.loss.sum().backward()
-        task.optimizer.step()
+        update(task, batch)
         updates += 1
     return updates
 

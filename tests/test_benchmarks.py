@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from benchmarks import measure
+from benchmarks import epoch_seconds, measure
 from benchmarks.fibonacci_speed import kernel, one_layer
 from stages.nn.cells import CELLS
 from stages.studies.fibonacci import Data
@@ -61,3 +61,26 @@ def test_an_update_is_timed_as_many_times_as_asked_after_one_untimed():
     calls = []
     assert len(measure.processor_milliseconds(lambda: calls.append(1) or 17, 3)) == 3
     assert len(calls) == 4
+
+
+def test_ways_are_timed_in_turn_and_the_first_round_is_not_kept():
+    calls = []
+
+    def way(name):
+        return lambda: calls.append(name) or float(len(calls))
+
+    assert epoch_seconds.time_in_turn({"a": way("a"), "b": way("b")}, 2) == {"a": [3.0, 5.0], "b": [4.0, 6.0]}
+    assert calls == ["a", "b"] * 3
+
+
+def test_at_a_steady_rate_an_epoch_of_reviews_takes_its_tokens_times_it():
+    done = 0.0
+
+    class Steady:
+        def update(self, batch):
+            nonlocal done
+            done += 0.001 * int(batch[1].sum())
+
+    batches = [(None, torch.tensor(lengths), None) for lengths in ([5, 7], [100, 300, 20], [1000])]
+    seconds = epoch_seconds.reviews_epoch(Steady(), batches, lambda: done)
+    assert seconds == pytest.approx(0.001 * 17_500 * 271)
