@@ -38,8 +38,8 @@ ui: setup ## Start MLflow on this pipeline's runs, at http://127.0.0.1:5000
 	mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///mlflow.db)
 
 full: setup ## Run the full protocol on the real corpus into the record: make full STUDY=imdb CELL=gru REPEATS=0-2
-	@test -n "$(STUDY)" -a -n "$(CELL)" || { echo "usage: make full STUDY=imdb CELL=gru REPEATS=0-2" >&2; exit 2; }
-	python -m stages.record $(STUDY) $(CELL) $(or $(REPEATS),0-2)
+	@test -n "$(STUDY)" -a -n "$(CELL)" || { echo "usage: make full STUDY=imdb CELL=gru REPEATS=0-2 SET='dropout=0.3'" >&2; exit 2; }
+	python -m stages.record $(STUDY) $(CELL) $(or $(REPEATS),0-2) $(SET)
 
 clean: ## Remove checkpoints of abandoned runs; results and the DVC cache stay
 	rm -rf checkpoints

@@ -1,13 +1,17 @@
 """Run a full protocol on the real corpus into the record, without touching the workspace's results.
 
-`python -m stages.record STUDY CELL REPEATS` (such as `imdb gru 0-2`) runs what is not recorded yet;
-`python -m stages.record merge FOLDER` adds the metrics/record of another clone.
+`python -m stages.record STUDY CELL REPEATS` (such as `imdb gru 0-2`) runs what is not recorded yet; settings may
+follow as for `dvc exp run -S` (`ptb lstm 0-2 ptb.full.training.models=[basic]`), and make a protocol of their own where
+they change it. `python -m stages.record merge FOLDER` adds the metrics/record of another clone.
 """
 
+import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -27,15 +31,17 @@ def main(*words: str) -> None:
     """Record a study's cell, or merge another record."""
     if len(words) == 2 and words[0] == "merge":
         merge_folder(Path(words[1]))
-    elif len(words) == 3:
+    elif len(words) >= 3 and all("=" in word for word in words[3:]):
         record_runs(*words)
     else:
-        raise InputError(f"record: {' '.join(words)!r} is neither 'STUDY CELL REPEATS' nor 'merge FOLDER'")
+        raise InputError(
+            f"record: {' '.join(words)!r} is neither 'STUDY CELL REPEATS [NAME=VALUE ...]' nor 'merge FOLDER'"
+        )
 
 
-def record_runs(study: str, cell: str, repeats: str) -> None:
+def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
     """Run the repeats that the record lacks, each stretch of them as one experiment, and merge their scores."""
-    params = load_params().model_copy(update={"profile": "full"})
+    params = load_params()
     if study not in params.studies or cell not in params.cells:
         raise InputError(
             f"record: no such study or cell: {study} {cell}; studies are {', '.join(params.studies)}, "
@@ -45,13 +51,14 @@ def record_runs(study: str, cell: str, repeats: str) -> None:
         wanted = parse_repeats(repeats)
     except ValueError as error:
         raise InputError(f"record: REPEATS {repeats!r} is not allowed: {error}") from None
-    missing = _missing(params, study, cell, wanted)
+    overrides = [*_settings(params, study, cell), *settings]
+    missing = _missing(_overridden(overrides), study, cell, wanted)
     if not missing:
         print(f"nothing to do: {study} {cell} repeats {repeats} are in {record.RECORD / study / cell}.json")
         return
     conflicts: list[str] = []
     for first, last in _stretches(missing):
-        conflicts += _merge(study, cell, _run(params, study, cell, f"{first}-{last}"))
+        conflicts += _merge(study, cell, _run(params, study, cell, f"{first}-{last}", overrides))
     print(f"recorded {study} {cell}: see {record.draw_record(study) / 'table.md'}")
     readme.main()
     _report(conflicts)
@@ -92,25 +99,42 @@ def _stretches(repeats: Sequence[int]) -> list[tuple[int, int]]:
     return stretches
 
 
-def _settings(params: Params, study: str, cell: str, repeats: str) -> dict[str, str]:
-    """What `-S` changes so that an experiment trains some repeats of one cell at full size, and nothing else."""
-    return {
-        "profile": "full",
-        "cell": cell,
-        "cells": f"[{cell}]",
-        "studies": f"[{study}]",
-        **{group: f"[{study}]" if study in getattr(params, group) else "[]" for group in ("texts", "synthetic")},
-        f"{study}.full.training.repeats": repeats,
-    }
+def _settings(params: Params, study: str, cell: str) -> list[str]:
+    """What `-S` changes so that an experiment trains one cell at full size, and nothing else."""
+    return [
+        "profile=full",
+        f"cell={cell}",
+        f"cells=[{cell}]",
+        f"studies=[{study}]",
+        *(
+            f"{group}=[{study}]" if study in getattr(params, group) else f"{group}=[]"
+            for group in ("texts", "synthetic")
+        ),
+    ]
 
 
-def _run(params: Params, study: str, cell: str, repeats: str) -> list[Entry]:
+def _overridden(settings: Sequence[str]) -> Params:
+    """The parameters as `-S` would write them."""
+    from dvc.exceptions import InvalidArgumentError
+    from dvc.utils.hydra import apply_overrides
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(shutil.copy("params.yaml", folder))
+        try:
+            apply_overrides(path, list(settings))
+        except InvalidArgumentError as error:
+            raise InputError(f"record: a setting is not allowed: {str(error.__cause__).splitlines()[0]}") from None
+        with contextlib.chdir(folder):
+            return load_params()
+
+
+def _run(params: Params, study: str, cell: str, repeats: str, settings: Sequence[str]) -> list[Entry]:
     """Run one experiment in a temporary folder and read its scores back from the commit that DVC made of it."""
     import dvc.api
 
     name = f"record-{study}-{cell}-{repeats}-{os.urandom(3).hex()}"
     overrides = [
-        word for key, value in _settings(params, study, cell, repeats).items() for word in ("-S", f"{key}={value}")
+        word for setting in (*settings, f"{study}.full.training.repeats={repeats}") for word in ("-S", setting)
     ]
     baseline = record.RECORD / study / "baseline.json"
     with_baseline = study in params.texts and not baseline.exists()
