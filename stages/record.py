@@ -20,6 +20,7 @@ from typing import Any
 from stages import readme
 from stages.results import record
 from stages.results.record import Entry
+from stages.results.record_schema import check_entries
 from stages.support.files import read_json, root, write_text
 from stages.support.params import Params, load_params, parse_repeats
 from stages.support.process import InputError, StageError, run_stage
@@ -71,7 +72,7 @@ def merge_folder(folder: Path) -> None:
         raise InputError(f"record: {folder} holds no STUDY/CELL.json; name the metrics/record of another clone")
     conflicts: list[str] = []
     for path in paths:
-        conflicts += _merge(path.parent.name, path.stem, read_json(path))
+        conflicts += _merge(path.parent.name, path.stem, check_entries(path, read_json(path)))
     for study in sorted({path.parent.name for path in paths}):
         print(f"merged {study}: see {record.draw_record(study) / 'table.md'}")
     readme.main()
