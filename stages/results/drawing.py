@@ -49,7 +49,7 @@ def repeats_counted(counts: pd.Series) -> str:
 def custom_runs(rows: pd.DataFrame) -> str:
     """The caption's line on runs that left the protocol; empty where none did."""
     customs = sorted(set(rows["custom"]) - {""})
-    return f"\ncustom, not the protocol (in brackets): {'; '.join(customs)}" if customs else ""
+    return f"\ncustom, not the protocol (in brackets, or after “of”): {'; '.join(customs)}" if customs else ""
 
 
 def logarithmic(axis: Axes) -> None:

@@ -254,7 +254,7 @@ def _notes(study: str, summary: pd.DataFrame) -> list[str]:
     customs = [custom for custom in dict.fromkeys(summary["custom"]) if custom]
     if customs:
         some = "These runs" if summary["custom"].all() else "Some of these runs"
-        notes.append(f"{some} left the protocol, whose own values are in brackets: {'; '.join(customs)}.")
+        notes.append(f"{some} left the protocol (its own values in brackets, or after “of”): {'; '.join(customs)}.")
     if "sweep" in document:
         notes.append(f"The unit is the repeat: each one's mean over the {document['sweep']['hyperparameter']}s.")
     if "parameters_in_torch" in summary:

@@ -101,11 +101,17 @@ def nearest_to_protocol(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def departures(document: Mapping[str, Any], arm: Mapping[str, Any], corpus: str) -> str:
-    """Where an arm left the document's protocol, such as `dropout 0.3 (0.5)`; empty where it did not."""
+    """Where an arm left the document's protocol, such as `dropout 0.3 (0.5)`, `2 of 40 epochs`; empty: nowhere."""
     fixed = document["protocol"].get("", {}) | document["protocol"].get(arm["setting"], {})
     names = [name for name in fixed if corpus != SAMPLE or name in _SCALED_IN_SAMPLES_EXCEPT]
     found = {name: arm["hyperparameters"][name] for name in names}
-    return ", ".join(f"{name} {found[name]} ({fixed[name]})" for name in names if found[name] != fixed[name])
+    return ", ".join(
+        f"{found[name]} of {fixed[name]} epochs"
+        if name == "epochs" and found[name] < fixed[name]
+        else f"{name} {found[name]} ({fixed[name]})"
+        for name in names
+        if found[name] != fixed[name]
+    )
 
 
 def mean_over_settings(study: str, repeats: pd.DataFrame) -> pd.DataFrame:

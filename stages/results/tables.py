@@ -159,7 +159,7 @@ def _explained(study: str, summary: pd.DataFrame) -> list[str]:
             "first and is kept at zero here."
         )
     if summary["custom"].any():
-        found.append("**Custom runs** left the protocol, whose own values are in brackets.")
+        found.append("**Custom runs** left the protocol (its own values in brackets, or after “of”).")
     return found
 
 

@@ -411,10 +411,10 @@ def test_scaled_runs_and_sample_text_decide_only_where_that_is_asked_for():
     for cell in scaled["imdb"]:
         cell["arms"][0]["hyperparameters"]["epochs"] = 7
     verdict = decided(scaled, "imdb-accuracy-equal", scaled=True)
-    assert (verdict.verdict, verdict.scaled) == ("supported", "sample text, epochs 7 (10)")
+    assert (verdict.verdict, verdict.scaled) == ("supported", "sample text, 7 of 10 epochs")
     record = decided(scaled, "imdb-accuracy-equal")
     assert (record.verdict, record.scaled) == ("open", "")
-    assert "does not count: sample text, epochs 7 (10)" in record.reason
+    assert "does not count: sample text, 7 of 10 epochs" in record.reason
     assert decided(imdb(0.0, 0.002, 6, corpus="sample"), "imdb-accuracy-equal").verdict == "open"
 
 

@@ -147,9 +147,9 @@ def test_repeats_with_other_lengths_are_no_repeats_of_the_same():
 def test_a_shorter_run_of_made_sequences_is_labelled(tmp_path):
     comparison(tmp_path / "out", epochs=3)
     markdown = (tmp_path / "out/table.md").read_text()
-    assert table(tmp_path / "out")["2", "corrected", "gru"]["custom"] == "epochs 3 (10)"
-    assert "corrected, custom: epochs 3 (10)" in markdown
-    assert "epochs 3 (10)" in (tmp_path / "out/scores.svg").read_text()
+    assert table(tmp_path / "out")["2", "corrected", "gru"]["custom"] == "3 of 10 epochs"
+    assert "corrected, custom: 3 of 10 epochs" in markdown
+    assert "3 of 10 epochs" in (tmp_path / "out/scores.svg").read_text()
     assert "sample text" not in markdown + (tmp_path / "out/scores.svg").read_text()
 
 

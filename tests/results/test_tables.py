@@ -84,9 +84,9 @@ def test_sample_text_is_never_shown_as_the_real(tmp_path):
 
 def test_a_run_that_left_the_protocol_is_labelled(tmp_path):
     rows, markdown = comparison(tmp_path / "out", epochs=2)
-    assert rows["gru", "corrected"]["custom"] == "epochs 2 (10)"
-    assert "custom: epochs 2 (10)" in markdown
-    assert "epochs 2 (10)" in (tmp_path / "out/scores.svg").read_text()
+    assert rows["gru", "corrected"]["custom"] == "2 of 10 epochs"
+    assert "custom: 2 of 10 epochs" in markdown
+    assert "2 of 10 epochs" in (tmp_path / "out/scores.svg").read_text()
 
 
 def test_the_same_scores_draw_the_same_bytes(tmp_path):
