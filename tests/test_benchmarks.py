@@ -22,6 +22,7 @@ BENCHMARKS = {path.stem for path in FOLDER.glob("*.py") if f"python -m benchmark
 def test_every_benchmark_is_in_the_readme_and_in_dvc():
     stage = yaml.safe_load((FOLDER / "dvc.yaml").read_text())["stages"]["measure"]
     assert set(stage["matrix"]["benchmark"]) == BENCHMARKS
+    assert "outs" not in stage, "the report depends on the results: as outputs, `dvc repro` would measure them first"
     readme = (FOLDER / "README.md").read_text()
     assert [name for name in BENCHMARKS if f"`python -m benchmarks.{name}`" not in readme] == []
 
