@@ -32,6 +32,11 @@ def client(clone):
     return MlflowClient(f"sqlite:///{clone.folder}/mlflow.db")
 
 
+def show(clone, cell):
+    clone.run("dvc", "exp", "run", "-S", f"cell={cell}", "headline@imdb")
+    clone.run("python", "-m", "stages.track")
+
+
 def predicted(clone, cell, folder):
     """What `predict` says of TEXTS."""
     file = folder / "texts.txt"
@@ -77,8 +82,7 @@ def post(address, body):
 
 
 def test_the_served_model_answers_what_predict_answers(clone, tmp_path):
-    clone.run("python", "-m", "stages.headline", "imdb", "gru")
-    clone.run("python", "-m", "stages.track")
+    show(clone, "gru")
     shown = client(clone).get_model_version_by_alias("imdb-on-show", "on-show")
     assert shown.tags["cell"] == "gru"
     expected = predicted(clone, "gru", tmp_path)
@@ -106,8 +110,7 @@ def test_the_served_model_answers_what_predict_answers(clone, tmp_path):
 
 
 def test_the_registered_model_is_whole_without_the_repository_and_holds_no_pickle(clone, tmp_path):
-    clone.run("python", "-m", "stages.headline", "imdb", "lstm")
-    clone.run("python", "-m", "stages.track")
+    show(clone, "lstm")
     store = client(clone)
     shown = store.get_model_version_by_alias("imdb-on-show", "on-show")
     scored = json.loads(clone.read("metrics/imdb/lstm.json"))
@@ -148,8 +151,7 @@ print(json.dumps({
 
 def test_a_version_a_set_of_weights_and_the_alias_follows_the_cell_on_show(clone):
     for cell in ("gru", "lstm", "gru"):
-        clone.run("python", "-m", "stages.headline", "imdb", cell)
-        clone.run("python", "-m", "stages.track")
+        show(clone, cell)
         shown = client(clone).get_model_version_by_alias("imdb-on-show", "on-show")
         assert shown.tags["cell"] == cell
     assert "nothing new" in clone.run("python", "-m", "stages.track").stdout
