@@ -66,13 +66,17 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
 
 
 def merge_folder(folder: Path) -> None:
-    """Add the entries of another clone's metrics/record."""
+    """Add the entries of another clone's metrics/record, and the baselines that this one lacks."""
     paths = sorted(path for path in folder.glob("*/*.json") if path.stem != "baseline")
     if not paths:
         raise InputError(f"record: {folder} holds no STUDY/CELL.json; name the metrics/record of another clone")
     conflicts: list[str] = []
     for path in paths:
         conflicts += _merge(path.parent.name, path.stem, check_entries(path, read_json(path)))
+    for path in sorted(folder.glob("*/baseline.json")):
+        here = record.RECORD / path.parent.name / path.name
+        if not here.exists():
+            write_text(here, path.read_text(encoding="utf-8"))
     for study in sorted({path.parent.name for path in paths}):
         print(f"merged {study}: see {record.draw_record(study) / 'table.md'}")
     readme.main()
