@@ -51,7 +51,7 @@ def write_comparison(
         draw_scores(study, faithful, baselines, corpus, folder)
     if repeats["sentences"].notna().any():
         sentences = sentences_table(repeats, baselines)
-        sentences.to_csv(folder / "sentences.csv", float_format="%.4f")
+        sentences.to_csv(folder / "sentences.csv", float_format="%.6f")
         markdown += f"\nProbability of *positive*, mean over repeats:\n\n{frame_markdown(sentences)}\n"
     if not curves.empty:
         tables["curves"] = thin_curves(study, curves)
