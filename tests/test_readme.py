@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.readme import generated
+from stages.readme import generated, generated_ratios
 from stages.results.report import record_verdicts, verdicts_table
+from stages.support.files import read_json
 from stages.support.process import InputError
 
 ROOT = Path(__file__).parent.parent
@@ -27,6 +28,16 @@ def test_a_number_that_was_touched_is_put_right():
     touched = re.sub(r"\[(-?\d)", r"[9\1", TEXT, count=1)
     assert touched != TEXT
     assert generated(touched) == TEXT
+
+
+def test_the_table_of_ratios_is_that_of_the_results():
+    page = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
+    assert generated_ratios(page) == page, "run `python -m stages.readme`"
+    engines = read_json(ROOT / "benchmarks/results/imdb_engines.json")["rows"]
+    (row,) = (row for row in engines if row["cell"] == "lstm" and row["subnormals_flushed"])
+    ratio = row["tokens_per_second"]["padded"] / row["tokens_per_second"]["packed"]
+    (line,) = (line for line in page.splitlines() if re.match(r"\| imdb +\| lstm +\| torch", line))
+    assert float(re.search(r"([\d.]+)×", line)[1]) == pytest.approx(ratio, rel=0.06)
 
 
 def test_every_claim_has_a_row_with_its_verdicts():

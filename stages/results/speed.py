@@ -1,0 +1,71 @@
+"""What the benchmarks measured against other ways and libraries, as the table of benchmarks/README.md."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stages.results.tables import markdown_table
+from stages.support.files import read_json
+
+RESULTS = Path("benchmarks/results")
+_Row = dict[str, Any]
+
+
+def ratios_table() -> str:
+    """A row a study, cell and peer: how many times faster this project trained, and the bar where there is one.
+
+    Of several ways to run a peer, each has its row, so that the quickest decides. Results that are not there are
+    left out.
+    """
+    header = ["study", "cell", "against", "ratio", "bar", "processor"]
+    rows = []
+    for name, ratios in _BENCHMARKS.items():
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            measured = read_json(path)
+            rows += [
+                [*words, f"{ratio:.1f}×" if ratio < 10 else f"{ratio:.0f}×", f"{bar:g}×" if bar else "–",
+                 measured["about"]["processor"]]
+                for *words, ratio, bar in ratios(measured)
+            ]  # fmt: skip
+    return markdown_table(header, rows)
+
+
+def _imdb_engines(measured: _Row) -> Iterator[tuple[Any, ...]]:
+    for row in measured["rows"]:
+        if row["subnormals_flushed"]:
+            yield "imdb", row["cell"], "torch's layer on packed sequences", row["ratio"], row["bar"]
+
+
+def _keras_imdb(measured: _Row) -> Iterator[tuple[Any, ...]]:
+    for row in measured["rows"]:
+        yield "imdb", row["cell"], f"Keras on TensorFlow, {row['keras']}", row["ratio"], row["bar"]
+
+
+def _numpy_ptb(measured: _Row) -> Iterator[tuple[Any, ...]]:
+    against = {"book": "the book's arithmetic in NumPy", "numpy": "the same, the embedding's gradient at once"}
+    for row in measured["rows"]:
+        if row["way"] == "padded":
+            for name, words in against.items():
+                bar = row["bar"] if name == "book" else None
+                yield f"ptb {row['model']}", row["cell"], words, row["ratios"][name], bar
+
+
+def _keras_latch(measured: _Row) -> Iterator[tuple[Any, ...]]:
+    for row in measured["rows"]:
+        yield f"latch {row['length']}", row["cell"], f"Keras on TensorFlow, {row['keras']}", row["ratio"], None
+
+
+def _chainer_fibonacci(measured: _Row) -> Iterator[tuple[Any, ...]]:
+    for row in measured["rows"]:
+        for link, ratio in row["ratios"].items():
+            yield "fibonacci", f"lstm, {row['engine']}", f"Chainer, {link}", ratio, measured["bar"]
+
+
+_BENCHMARKS = {
+    "imdb_engines": _imdb_engines,
+    "keras_imdb": _keras_imdb,
+    "numpy_ptb": _numpy_ptb,
+    "keras_latch": _keras_latch,
+    "chainer_fibonacci": _chainer_fibonacci,
+}
