@@ -350,7 +350,8 @@ def start_tracker() -> None:
     """
     if os.environ.get("LSTM_VS_GRU_TRACKING") == "off":
         return
-    followed = os.getppid() if "DVC_STAGE" in os.environ else os.getpid()
+    parent = os.getppid()  # the first process's number where DVC was killed before this line: that one never ends
+    followed = parent if "DVC_STAGE" in os.environ and parent > 1 else os.getpid()
     try:
         folder().mkdir(parents=True, exist_ok=True)
         with (folder() / "tracker.log").open("ab") as log:
