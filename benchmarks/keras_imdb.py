@@ -9,16 +9,13 @@ are the same is held to their numbers of parameters, torch's second bias of rnn 
 Run: python -m benchmarks.keras_imdb [--keras-python PYTHON]
 """
 
-import argparse
-import os
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import RESULTS, about, positive, processor_milliseconds, run_peer, train
+from benchmarks.measure import RESULTS, about, keras_options, positive, processor_milliseconds, run_peer, train
 from benchmarks.texts import review_settings, write_reviews
 from stages.nn.cells import CELLS
 from stages.nn.engines import kernel_name
@@ -61,13 +58,7 @@ def keras(python: str, folder: Path, data: Data, cell: str, timings: int) -> Any
 
 def main(*words: str) -> None:
     """Measure, print the table, write benchmarks/results/keras_imdb.json."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--keras-python",
-        default=os.environ.get("KERAS_PYTHON", sys.executable),
-        help="interpreter that has Keras and TensorFlow (default: $KERAS_PYTHON, else this one)",
-    )
-    parser.add_argument("--timings", type=positive, default=3, help="timed epochs of each way (default: 3)")
+    parser = keras_options(__doc__)
     parser.add_argument("--updates", type=positive, default=6, help="updates an epoch (default: 6)")
     options = parser.parse_args(words)
     device = prepare("cpu")

@@ -8,13 +8,9 @@ takes here. Both sides count processor time, in one run, in turn for each cell a
 Run: python -m benchmarks.keras_latch [--keras-python PYTHON]
 """
 
-import argparse
-import os
-import sys
-
 import numpy as np
 
-from benchmarks.measure import RESULTS, about, processor_milliseconds, run_peer, synthetic_data, train
+from benchmarks.measure import RESULTS, about, keras_options, processor_milliseconds, run_peer, synthetic_data, train
 from stages.nn.cells import CELLS
 from stages.studies.latch import Data, Hyperparameters, Task
 from stages.support.files import write_json
@@ -39,14 +35,7 @@ def replicas_milliseconds(data: Data, cell: str, length: int, timings: int) -> t
 
 def main(*words: str) -> None:
     """Measure, print the table, write benchmarks/results/keras_latch.json."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--keras-python",
-        default=os.environ.get("KERAS_PYTHON", sys.executable),
-        help="interpreter that has Keras and TensorFlow (default: $KERAS_PYTHON, else this one)",
-    )
-    parser.add_argument("--timings", type=int, default=3, help="timed epochs of each way (default: 3)")
-    options = parser.parse_args(words)
+    options = keras_options(__doc__).parse_args(words)
     data = synthetic_data(
         Data,
         write_data,

@@ -6,8 +6,9 @@ A peer is a script that imports nothing of this project, run by an interpreter t
 import json
 import os
 import subprocess
+import sys
 import time
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,6 +37,18 @@ def positive(word: str) -> int:
     if not word.isdecimal() or int(word) < 1:
         raise ArgumentTypeError(f"{word}: allowed is a whole number from 1")
     return int(word)
+
+
+def keras_options(description: str | None) -> ArgumentParser:
+    """The options of a benchmark whose peer is Keras: its interpreter, and how many epochs are timed."""
+    parser = ArgumentParser(description=description, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--keras-python",
+        default=os.environ.get("KERAS_PYTHON", sys.executable),
+        help="interpreter that has Keras and TensorFlow (default: $KERAS_PYTHON, else this one)",
+    )
+    parser.add_argument("--timings", type=positive, default=3, help="timed epochs of each way (default: 3)")
+    return parser
 
 
 def about(device: torch.device) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import hashlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -245,17 +246,22 @@ def test_a_curve_grows_while_it_trains_and_longer_than_one_request_takes(store):
     assert rows("select step, value from metrics order by step") == [(e, 1 / e) for e in range(1, 1301)]
 
 
-def test_a_tracker_killed_after_any_number_of_steps_leaves_no_duplicates(store, processes, tmp_path):
-    whole_run(KEYS[0], repeat=0)
-    died = 0
-    while True:
-        process = processes.Process(target=send_and_die, args=(str(tmp_path), store, died + 1))
+def deaths(store, processes, folder):
+    """Send in processes that die a step later each time, until one lives; yields after each how many have died."""
+    for steps in itertools.count(1):
+        process = processes.Process(target=send_and_die, args=(str(folder), store, steps))
         process.start()
         process.join()
         if process.exitcode == 0:
-            break
+            return
         assert process.exitcode == -signal.SIGKILL
-        died += 1
+        yield steps
+
+
+def test_a_tracker_killed_after_any_number_of_steps_leaves_no_duplicates(store, processes, tmp_path):
+    whole_run(KEYS[0], repeat=0)
+    died = 0
+    for died in deaths(store, processes, tmp_path):
         if died == 4:
             whole_run(KEYS[1], repeat=1)
     assert died >= 5
@@ -380,15 +386,7 @@ def test_a_tracker_killed_while_it_registers_leaves_one_version(store, processes
     whole_run(KEYS[0], repeat=0)
     send(store)
     show(KEYS[0], 0)
-    died = 0
-    while True:
-        process = processes.Process(target=send_and_die, args=(str(tmp_path), store, died + 1))
-        process.start()
-        process.join()
-        if process.exitcode == 0:
-            break
-        assert process.exitcode == -signal.SIGKILL
-        died += 1
+    died = len(list(deaths(store, processes, tmp_path)))
     assert died >= 3
     shown, versions = models_on_show()
     assert (shown, len(versions)) == ([("0",)], 2)
