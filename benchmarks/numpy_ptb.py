@@ -1,11 +1,14 @@
 """ptb's training speed: the study as it trains on a CPU against the book's arithmetic done in NumPy, on one thread.
 
 Whole updates of both published models (windows of 35 over 20 streams, 10,000 words, SGD 20, norm clipped to 0.25):
-the study's task with engine `padded`, with torch's own layers (`packed`), and `benchmarks.numpy_language_model`, on the
-same windows of random text: once as the book has it, with an embedding's gradient a time step (`book`), once with one
-for the whole window (`numpy`). Processor time, in turn for each model and cell, subnormal numbers flushed on all sides;
-the quickest of `--timings`. `losses apart` is the largest difference between NumPy's losses and the study's, in float64
-from the same weights, over updates without dropout: that they are the same mathematics.
+the study's task with engine `padded`, with torch's own layers (`packed`; the study takes one or the other, marked *),
+with its products in bfloat16 (`bfloat16`), and `benchmarks.numpy_language_model`, on the same windows of random text:
+once as the book has it, with an embedding's gradient a time step (`book`), once with one for the whole window
+(`numpy`). Processor time, in turn for each model and cell, subnormal numbers flushed on all sides; the quickest of
+`--timings`. `products` is no way to train, but an update's matrix products in float32 and nothing else, by the library
+that NumPy has, too: what is left when all else takes no time. `losses apart` is the largest difference between NumPy's
+losses and the study's, in float64 from the same weights, over updates without dropout: that they are the same
+mathematics.
 
 Run: python -m benchmarks.numpy_ptb
 """
@@ -23,15 +26,17 @@ from torch import Tensor
 from benchmarks.measure import RESULTS, about, positive, processor_milliseconds, train, update
 from benchmarks.numpy_language_model import Array, LanguageModel
 from benchmarks.texts import news_settings, write_news
+from benchmarks.where_time_goes import output_products, scan_products
 from stages.nn import models
 from stages.nn.cells import CELLS
-from stages.nn.engines import kernel_name
+from stages.nn.engines import engine_for, kernel_name
 from stages.studies.ptb import Data, Task
 from stages.support.files import write_json
 from stages.support.process import StageError, run_stage
 from stages.training.device import prepare
 
 ENGINES = ("padded", "packed")
+LOW_PRECISION, PRODUCTS = "bfloat16", "products"
 BARS = {
     ("basic", "rnn"): 3,
     ("basic", "lstm"): 3,
@@ -39,7 +44,7 @@ BARS = {
     ("better", "lstm"): 5,
     ("better", "gru"): 4,
 }
-"""The ratio to the book's arithmetic that `padded` should reach; the better rnn is held to the LSTM's speed instead."""
+"""The ratio to the book's arithmetic that the study should reach; the better rnn is held to the LSTM's speed."""
 UPDATES = {False: 5, True: 1}  # a timing
 COMPARED_UPDATES = 2
 ROUNDING = 1e-10  # nats: what float64 may leave between the sides after those updates
@@ -101,18 +106,26 @@ def losses_apart(data: Data, cell: str, better: bool) -> float:
 
 
 def milliseconds(data: Data, cell: str, better: bool, timings: int) -> dict[str, list[float]]:
-    """Processor milliseconds of an update in each timing, of both ways in NumPy and of each of ENGINES."""
-    settings = news_settings(cell, better)
-    tasks = {engine: Task(data, settings, 0, [0], torch.device("cpu")) for engine in ENGINES}
-    windows = windows_of(tasks["padded"], UPDATES[better])
+    """Processor milliseconds of an update in each timing: of every way."""
     found = {}
+    settings = news_settings(cell, better)
+    task = Task(data, settings, 0, [0], torch.device("cpu"))
+    windows = windows_of(task, UPDATES[better])
     for way, at_once in (("book", False), ("numpy", True)):
-        model = in_numpy(tasks["padded"].model, settings.dropout, at_once)
-        train_on = partial(train_in_numpy, model, windows, tasks["padded"])
+        model = in_numpy(task.model, settings.dropout, at_once)
+        train_on = partial(train_in_numpy, model, windows, task)
         found[way] = processor_milliseconds(lambda train_on=train_on: len(train_on()), timings)  # type: ignore[misc]
-    for engine, task in tasks.items():
+    for engine in ENGINES:
         task.model.recurrent.engine = engine
         found[engine] = processor_milliseconds(partial(train, task, windows), timings)
+    low = Task(data, news_settings(cell, better, precision=LOW_PRECISION), 0, [0], torch.device("cpu"))
+    found[LOW_PRECISION] = processor_milliseconds(partial(train, low, windows), timings)
+    products = scan_products(task.model.recurrent, settings.window, settings.streams)
+    products += output_products(task.model, settings.window * settings.streams)
+    found[PRODUCTS] = [
+        spent * len(products)
+        for spent in processor_milliseconds(lambda: len([product.run() for product in products]), timings)
+    ]
     return found
 
 
@@ -125,7 +138,7 @@ def main(*words: str) -> None:
     head = about(device) | {"numpy": np.__version__}
     print("  ".join(f"{name}: {value}" for name, value in head.items()))
     print("Milliseconds of processor time an update, tokens a second, and how often book's and numpy's time hold it.")
-    print("model  cell way     ms (slowest)      tokens/s  to book   bar  to numpy  losses apart  kernel")
+    print("model  cell way      ms (slowest)      tokens/s  to book   bar  to numpy  losses apart  kernel")
     rows, quickest = [], {}
     settings = news_settings("lstm", better=False)
     tokens = settings.streams * settings.window
@@ -135,16 +148,19 @@ def main(*words: str) -> None:
             model = "better" if better else "basic"
             apart = losses_apart(data, cell, better)
             timed = milliseconds(data, cell, better, timings)
+            chosen = engine_for(device.type, CELLS[cell], one_length=True)
+            quickest[model, cell] = min(timed[chosen])
             for way, spent in timed.items():
-                kernel = kernel_name(CELLS[cell], way, device.type) if way in ENGINES else "NumPy"
-                bar = BARS.get((model, cell)) if way == "padded" else None
-                quickest[model, cell, way] = min(spent)
+                engine = chosen if way == LOW_PRECISION else way
+                kernel = kernel_name(CELLS[cell], engine, device.type) if engine in ENGINES else "NumPy"
+                bar = BARS.get((model, cell)) if way == chosen else None
                 ratios = {other: min(timed[other]) / min(spent) for other in ("book", "numpy")}
                 rows.append(
                     {
                         "model": model,
                         "cell": cell,
                         "way": way,
+                        "study": way == chosen,
                         "kernel": kernel,
                         "milliseconds": [round(value, 2) for value in spent],
                         "tokens_per_second": round(1000 * tokens / min(spent)),
@@ -154,16 +170,13 @@ def main(*words: str) -> None:
                     }
                 )
                 print(
-                    f"{model:6} {cell:4} {way:7} {min(spent):8.1f} ({max(spent):7.1f}) "
+                    f"{model:6} {cell:4} {way + '*' * (way == chosen):8} {min(spent):8.1f} ({max(spent):7.1f}) "
                     f"{1000 * tokens / min(spent):8,.0f} {ratios['book']:7.1f}x {f'{bar}x' if bar else 'none':>5} "
                     f"{ratios['numpy']:8.1f}x {apart:13.1e}  {kernel}",
                     flush=True,
                 )
-    rnn_to_lstm = {
-        model: round(quickest[model, "lstm", "padded"] / quickest[model, "rnn", "padded"], 2)
-        for model in ("basic", "better")
-    }
-    print("padded, tokens/s of rnn to LSTM's (bar 1x): " + ", ".join(f"{m} {r}x" for m, r in rnn_to_lstm.items()))
+    rnn_to_lstm = {model: round(quickest[model, "lstm"] / quickest[model, "rnn"], 2) for model in ("basic", "better")}
+    print("the study's tokens/s of rnn to LSTM's (bar 1x): " + ", ".join(f"{m} {r}x" for m, r in rnn_to_lstm.items()))
     write_json(RESULTS / "numpy_ptb.json", {"about": head, "rows": rows, "rnn_to_lstm": rnn_to_lstm})
 
 

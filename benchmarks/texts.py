@@ -62,10 +62,11 @@ def review_settings(cell: str, hidden_size: int = 32, batch_size: int = 64) -> i
         batch_size=batch_size,
         learning_rate=0.001,
         epochs=1,
+        precision="float32",
     )
 
 
-def news_settings(cell: str, better: bool, dropout: float = 0.5) -> ptb.Hyperparameters:
+def news_settings(cell: str, better: bool, dropout: float = 0.5, precision: str = "float32") -> ptb.Hyperparameters:
     """The protocol of ptb's basic model, or of its better one but for `dropout`, for one epoch."""
     size = 650 if better else 100
     return ptb.Hyperparameters(
@@ -81,4 +82,5 @@ def news_settings(cell: str, better: bool, dropout: float = 0.5) -> ptb.Hyperpar
         rate_divisor=1.0,
         gradient_norm_limit=0.25,
         epochs=1,
+        precision=precision,
     )

@@ -2,10 +2,10 @@
 
 imdb and both of ptb's models, each cell, by the study's own task on one CPU thread: an update on 64 reviews of IMDB's
 mean length, or on a window of 35 over 20 streams. torch's profiler gives the time of every autograd node, forwards and
-backwards. What a node does in NumPy and compiled code it does not see: the matrix products of those shapes are timed
-apart, all of an update's in a row, and the rest of the node is what is left. Time on the clock, so run it on a quiet
-machine; the quickest of `--timings` updates. A negative figure means that a product is quicker within the update than
-alone.
+backwards. What a node does in NumPy, compiled code and oneDNN it does not see: the matrix products of those shapes are
+timed apart, by OpenBLAS, all of an update's in a row, and the rest of the node is what is left. Time on the clock, so
+run it on a quiet machine; the quickest of `--timings` updates. A negative figure means that a product is quicker within
+the update than alone.
 
 Run: python -m benchmarks.where_time_goes
 """
@@ -46,7 +46,7 @@ _UPDATES = 5  # an epoch
 
 UPDATE, REST = "an update", "the rest"
 ALL_STEPS, EACH_STEP, OUTPUT = "products over all steps", "products of each step", "products of the output layer"
-SCANS, LOSS, DROPOUT = "scans without their products", "loss without its products", "dropout"
+SCANS, LOSS, DROPOUT = "recurrence without its products", "loss without its products", "dropout"
 EMBEDDING, EMBEDDING_GRADIENT = "embedding", "the embedding's gradient"
 OPTIMIZER, DATA = "clipping and optimizer", "batch of data"
 PRODUCTS_WITHIN = {ALL_STEPS: SCANS, EACH_STEP: SCANS, OUTPUT: LOSS}
@@ -56,6 +56,8 @@ EVENTS = {
     OPTIMIZER: OPTIMIZER,
     "_Scanned": SCANS,
     "_ScannedBackward": SCANS,
+    "aten::lstm": SCANS,
+    "MkldnnRnnLayerBackward0": SCANS,
     "_Dropped": DROPOUT,
     "_DroppedBackward": DROPOUT,
     "aten::embedding": EMBEDDING,

@@ -188,7 +188,7 @@ def test_a_part_that_the_profiler_no_longer_sees_is_named(tmp_path, monkeypatch)
     renamed = {event.replace("_Scanned", "_Renamed"): part for event, part in where_time_goes.EVENTS.items()}
     monkeypatch.setattr(where_time_goes, "EVENTS", renamed)
     task, _ = next(small_tasks(tmp_path))
-    with pytest.raises(StageError, match="saw no scans without their products"):
+    with pytest.raises(StageError, match="saw no recurrence without its products"):
         where_time_goes.breakdown(task, where_time_goes.scan_products(task.model.recurrent, 5, 4), timings=1)
 
 

@@ -29,6 +29,8 @@ class Cell:
     """(input's projection with bias_ih (batch, gates * hidden), state, weight_hh, bias_hh) -> next state."""
     layer: Callable[..., nn.RNNBase] | None = None
     """torch's layer, for the `packed` engine; None: that engine goes step by step."""
+    layer_fused_on_cpu: bool = False
+    """Where no sequence is padded, that layer is oneDNN's on a CPU, and quicker than the scan."""
     scan: Scan | None = None
     """The loop with gradients by hand, for the `padded` engine; None: that engine goes step by step."""
     kernel: Kernel | None = None
@@ -80,6 +82,7 @@ CELLS: Mapping[str, Cell] = {
             states=2,
             step=_lstm_step,
             layer=nn.LSTM,
+            layer_fused_on_cpu=True,
             scan=LSTM_SCAN,
             kernel=LSTM_KERNEL,
             recurrent_bias=False,

@@ -1,7 +1,8 @@
 """Three ways to run the same recurrent layers: the same outputs, the same gradients, different speed.
 
 - `padded`: each direction as a compiled scan over the padded batch. For CPUs.
-- `packed`: torch's own multi-layer kernel on packed sequences. For CUDA (cuDNN); slow on a CPU.
+- `packed`: torch's own multi-layer kernel, on packed sequences where their lengths differ. For CUDA (cuDNN); slow on a
+  CPU, but for the LSTM on sequences of one length (oneDNN).
 - `stepwise`: an explicit loop over time and the cell's `step`. The definition that the others are tested against.
 
 A cell without a scan or without a torch layer goes step by step under every name.
@@ -31,9 +32,9 @@ hidden).
 """
 
 
-def engine_for(device_type: str) -> str:
-    """The engine to use on a `torch.device.type`: packed on cuda, padded elsewhere."""
-    return "packed" if device_type == "cuda" else "padded"
+def engine_for(device_type: str, cell: Cell, one_length: bool = False) -> str:
+    """The quickest engine on a `torch.device.type`; `one_length`: no sequence of a batch is ever padded."""
+    return "packed" if device_type == "cuda" or (one_length and cell.layer_fused_on_cpu) else "padded"
 
 
 def kernel_name(cell: Cell, engine: str, device_type: str) -> str:
@@ -41,7 +42,7 @@ def kernel_name(cell: Cell, engine: str, device_type: str) -> str:
     if engine == "padded" and cell.scan is not None:
         return "compiled scan, gradients by hand"
     if engine == "packed" and cell.layer is not None:
-        return "cuDNN" if device_type == "cuda" else "torch's packed loop"
+        return "cuDNN" if device_type == "cuda" else "torch's layer"
     return "step by step, autograd"
 
 
@@ -49,6 +50,7 @@ def _stepwise(
     net: Recurrent, inputs: Tensor, lengths: Tensor | None, state: State, want_outputs: bool
 ) -> tuple[Tensor | None, State]:
     time = len(inputs)
+    lengths = None if lengths is None else lengths.to(inputs.device)
     finals: list[State] = []
     for layer in range(net.layers):
         inputs = dropout(inputs, net.dropout, net.training and layer > 0)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from stages.nn.products import mm
+from stages.nn.products import keep_precision, mm, precision_kept
 
 _ROWS_AT_ONCE = 32  # so that a stretch of logits stays in a core's cache from pass to pass
 
@@ -16,21 +16,25 @@ class _LinearCrossEntropy(torch.autograd.Function):
     """`linear_cross_entropy` on a CPU: the logits become their own gradient, where they lie."""
 
     @staticmethod
+    @keep_precision
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:  # noqa: ANN401
         logits = mm(inputs, weight.t())
         losses = torch.empty(len(targets), 1, dtype=logits.dtype)
         stretches = (torch.split(tensor, _ROWS_AT_ONCE) for tensor in (logits, targets.unsqueeze(1), losses))
         for rows, target, loss in zip(*stretches, strict=True):
             rows += bias
-            log_total = rows.logsumexp(1, keepdim=True)
-            torch.sub(log_total, rows.gather(1, target), out=loss)
-            rows.sub_(log_total).exp_()
+            rows -= rows.amax(1, keepdim=True)
+            of_target = rows.gather(1, target)
+            total = rows.exp_().sum(1, keepdim=True)
+            torch.sub(total.log(), of_target, out=loss)
+            rows /= total
             rows.scatter_add_(1, target, rows.new_tensor(-1).expand_as(target))
         ctx.save_for_backward(inputs, weight, logits)
         return losses.mean()
 
     @staticmethod
     @once_differentiable
+    @precision_kept
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # noqa: ANN401
         inputs, weight, d_logits = ctx.saved_tensors
         scale = gradient / len(inputs)

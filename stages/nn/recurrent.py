@@ -62,11 +62,11 @@ class Recurrent(nn.Module):
 
         Returns:
             Outputs (time, batch, directions * hidden), zero at padded positions, and the state after each sequence's
-            last item, shaped as `state`.
+            last item, shaped as `state`; of the inputs' type, whatever torch.autocast has made of the products.
         """
         outputs, final = ENGINES[self.engine](self, inputs, lengths, self._state(inputs, state), True)
         assert outputs is not None
-        return outputs, final
+        return outputs.to(inputs.dtype), tuple(part.to(inputs.dtype) for part in final)
 
     def last_state(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The last layer's final output of each direction, concatenated: (batch, directions * hidden).
@@ -74,7 +74,7 @@ class Recurrent(nn.Module):
         Cheaper than `forward`, because the last layer's outputs are not put back in order.
         """
         _, final = ENGINES[self.engine](self, inputs, lengths, self._state(inputs, None), False)
-        return final[0][-self.directions :].transpose(0, 1).flatten(1)
+        return final[0][-self.directions :].transpose(0, 1).flatten(1).to(inputs.dtype)
 
     def weights(self, layer: int, direction: int) -> list[Tensor]:
         """weight_ih, weight_hh, bias_ih and bias_hh of a layer's direction (0 forwards, 1 backwards)."""

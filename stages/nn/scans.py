@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from stages.nn.compiled import Array, compiled, sigmoid, tanh
-from stages.nn.products import mm
+from stages.nn.products import keep_precision, mm, precision_kept
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class _Scanned(torch.autograd.Function):
     """Inputs (time, batch, features), weights and initial states to the outputs of every step and the final states."""
 
     @staticmethod
+    @keep_precision
     def forward(
         ctx: Any,  # noqa: ANN401 - torch's context takes any attribute
         scan: Scan,
@@ -82,6 +83,7 @@ class _Scanned(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @precision_kept
     def backward(ctx: Any, d_outputs: Tensor | None, *d_finals: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         lengths, inputs, weight_ih, weight_hh, gates, *rest = ctx.saved_tensors
         traces = rest[: ctx.states]

@@ -16,7 +16,7 @@ SAMPLE = "sample"  # the corpus name of text that the project made
 SEQUENCES = "sequences"  # that of data made as the protocol says
 MADE_OF_LISTS = ["sentences", "closed_loop"]  # columns of the repeats' table that a CSV has no place for
 _OF_ARMS = ("arm", "parameters", "parameters_in_torch")
-_SCALED_IN_SAMPLES_EXCEPT = ("layers", "dropout")
+_SCALED_IN_SAMPLES_EXCEPT = ("layers", "dropout", "precision")
 _CURVE_POINTS = 100
 _CURVE_SETTINGS = 4
 

@@ -17,6 +17,7 @@ from stages.nn.initialise import initialise_as_keras
 from stages.nn.replicas import Replicas
 from stages.studies import Arm
 from stages.support.files import read_json
+from stages.training.device import to_device
 from stages.training.loop import Step
 from stages.training.seeds import Purpose, stream_seed
 
@@ -88,7 +89,7 @@ class Task:
 
     def step(self, batch: tuple[Tensor, Tensor]) -> Step:
         """Each repeat's mean squared error of a batch, over windows and their steps."""
-        inputs, targets = (part.to(self.device, non_blocking=True) for part in batch)
+        inputs, targets = to_device(self.device, *batch)
         loss = (self.model(inputs) - targets).square().mean((0, 2, 3))
         items = inputs.shape[2]
         return Step(loss, {"loss": loss.detach() * items}, items)

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from stages.nn.cells import State
+from stages.nn.cells import CELLS, State
 from stages.nn.engines import engine_for
 from stages.nn.initialise import initialise_sequence_predictor
 from stages.nn.models import SequencePredictor
 from stages.studies import Arm, Protocol
 from stages.support.files import read_json
 from stages.support.process import InputError
+from stages.training.device import to_device
 from stages.training.loop import Step
 from stages.training.seeds import Purpose, stream_seed
 
@@ -122,7 +123,7 @@ class Task:
         if self.train_items == 0:
             raise InputError(f"fibonacci: batch_size {batch_size} must be at most {windows}, the training windows")
         self.train_tokens = self.train_items * data.window
-        self.engine = engine_for(device.type)
+        self.engine = engine_for(device.type, CELLS[hyperparameters.cell])
         self.model = SequencePredictor(
             hyperparameters.cell,
             hidden_size=hyperparameters.hidden_size,
@@ -152,7 +153,7 @@ class Task:
 
     def step(self, batch: tuple[Tensor, bool]) -> Step:
         """Mean squared error over all windows and steps of a batch."""
-        values, counted = batch[0].to(self.device, non_blocking=True), batch[1]
+        (values,), counted = to_device(self.device, batch[0]), batch[1]
         predictions, state = self.model(values[:-1], self._state)
         if self._settings.state_carried:
             self._state = tuple(part.detach() for part in state)

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from stages.nn.cells import CELLS
 from stages.nn.engines import engine_for
 from stages.nn.initialise import initialise_review_classifier
 from stages.nn.models import PADDING, ReviewClassifier
 from stages.studies import Arm
 from stages.support.files import read_json
+from stages.training.device import products_in, to_device
 from stages.training.loop import Step
 from stages.training.seeds import Purpose, stream_seed
 
@@ -41,6 +43,7 @@ class Hyperparameters:
     batch_size: int
     learning_rate: float
     epochs: int
+    precision: str
 
 
 def arms(cell: str, training: Any, layers: int, dropout: float) -> list[Arm]:  # noqa: ANN401
@@ -50,7 +53,7 @@ def arms(cell: str, training: Any, layers: int, dropout: float) -> list[Arm]:  #
     """
     common = {
         name: getattr(training, name)
-        for name in ("embedding_size", "hidden_size", "batch_size", "learning_rate", "epochs")
+        for name in ("embedding_size", "hidden_size", "batch_size", "learning_rate", "epochs", "precision")
     }
     corrected = Hyperparameters(cell, layers, dropout, dropout, **common)
     between = {"gru": training.published_gru_dropout_between_layers, "lstm": dropout}
@@ -111,7 +114,8 @@ class Task:
     ) -> None:
         (repeat,) = repeats
         self.data, self.device, self._batch_size = data, device, hyperparameters.batch_size
-        self.engine = engine_for(device.type)
+        self._precision = hyperparameters.precision
+        self.engine = engine_for(device.type, CELLS[hyperparameters.cell])
         self.model = ReviewClassifier(
             hyperparameters.cell,
             vocabulary_size=data.vocabulary_size,
@@ -144,9 +148,10 @@ class Task:
 
     def step(self, batch: tuple[Tensor, Tensor, Tensor]) -> Step:
         """Mean binary cross-entropy of a batch (nats a review), and how many it got right."""
-        tokens, lengths, labels = (part.to(self.device, non_blocking=True) for part in batch)
-        logits = self.model(tokens, lengths)
-        loss = binary_cross_entropy_with_logits(logits, labels)
+        tokens, labels = to_device(self.device, batch[0], batch[2])
+        with products_in(self._precision, self.device):
+            logits = self.model(tokens, batch[1])
+        loss = binary_cross_entropy_with_logits(logits.float(), labels)
         correct = ((logits > 0) == (labels > 0.5)).sum()
         return Step(loss[None], {"loss": loss.detach() * len(labels), "accuracy": correct}, len(labels))
 
@@ -193,5 +198,5 @@ class Task:
         for start in range(0, len(reviews), _REVIEWS_AT_ONCE):
             chosen = by_length[start : start + _REVIEWS_AT_ONCE]
             tokens, lengths, _ = reviews.batch(chosen)
-            logits[chosen] = self.model(tokens.to(self.device), lengths.to(self.device)).double().cpu()
+            logits[chosen] = self.model(tokens.to(self.device), lengths).double().cpu()
         return logits

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from stages.nn.cells import CELLS
 from stages.nn.engines import engine_for
 from stages.nn.initialise import initialise_language_model
 from stages.nn.models import LanguageModel
 from stages.studies import Arm
 from stages.support.files import read_json
+from stages.training.device import products_in, to_device
 from stages.training.loop import Step
 from stages.training.seeds import Purpose, stream_seed
 
@@ -43,11 +45,15 @@ class Hyperparameters:
     rate_divisor: float
     gradient_norm_limit: float
     epochs: int
+    precision: str
 
 
 def arms(cell: str, training: Any, layers: int, dropout: float) -> list[Arm]:  # noqa: ANN401
     """The arms of a cell, those of `basic` and `better` that `training` (section ptb.PROFILE.training) names."""
-    common = {name: getattr(training, name) for name in ("streams", "window", "learning_rate", "gradient_norm_limit")}
+    common = {
+        name: getattr(training, name)
+        for name in ("streams", "window", "learning_rate", "gradient_norm_limit", "precision")
+    }
     basic = Hyperparameters(
         cell,
         layers=1,
@@ -97,7 +103,7 @@ class Task:
     ) -> None:
         (repeat,) = repeats
         self.data, self.device, self._settings = data, device, hyperparameters
-        self.engine = engine_for(device.type)
+        self.engine = engine_for(device.type, CELLS[hyperparameters.cell], one_length=True)
         self.model = LanguageModel(
             hyperparameters.cell,
             vocabulary_size=data.vocabulary_size,
@@ -133,8 +139,9 @@ class Task:
 
     def step(self, batch: tuple[Tensor, Tensor]) -> Step:
         """Mean cross-entropy of a window (nats a token)."""
-        inputs, targets = (part.to(self.device, non_blocking=True) for part in batch)
-        loss, state = self.model.mean_loss(inputs, targets, self._state)
+        inputs, targets = to_device(self.device, *batch)
+        with products_in(self._settings.precision, self.device):
+            loss, state = self.model.mean_loss(inputs, targets, self._state)
         self._state = tuple(part.detach() for part in state)
         return Step(loss[None], {"loss": loss.detach() * targets.numel()}, targets.numel())
 

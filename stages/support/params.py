@@ -47,6 +47,7 @@ Fraction = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, lt=1)]
 PositiveReal = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)]
 ValidationFraction = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, lt=1)]
 Repeats = Annotated[str, BeforeValidator(_check_repeats)]
+Precision = Literal["float32", "bfloat16"]
 
 
 class Section(BaseModel):
@@ -90,6 +91,7 @@ class ImdbTraining(Section):
     embedding_size: Positive
     hidden_size: Positive
     published_gru_dropout_between_layers: Fraction
+    precision: Precision
 
 
 class ImdbProfile(Section):
@@ -134,6 +136,7 @@ class PtbTraining(Section):
     window: Positive
     learning_rate: PositiveReal
     gradient_norm_limit: PositiveReal
+    precision: Precision
     basic: PtbBasic
     better: PtbBetter
 

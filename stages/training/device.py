@@ -5,11 +5,13 @@ import platform
 import re
 import resource
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import scipy.linalg.cython_blas  # noqa: F401 - compiled products are its, and only what is loaded can be limited
 import torch
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 from stages.support.process import InputError
 
@@ -34,6 +36,21 @@ def prepare(device: str, threads: int = 1) -> torch.device:
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
     return torch.device("cuda")
+
+
+def to_device(device: torch.device, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """A batch's tensors on `device`: on CUDA by way of pinned memory, so that the copy waits for nothing."""
+    if device.type != "cuda":
+        return tensors
+    return tuple(tensor.pin_memory().to(device, non_blocking=True) for tensor in tensors)
+
+
+def products_in(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Within it, matrix products are in `precision`: `float32`, or `bfloat16`, which is quicker on some processors.
+
+    Weights, sums, softmax and all that is scored outside of it stay float32.
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def machine(device: torch.device) -> dict[str, str]:

@@ -10,6 +10,7 @@ from stages.nn.cells import CELLS, Cell
 from stages.nn.engines import ENGINES, engine_for, kernel_name
 from stages.nn.recurrent import Recurrent
 from stages.nn.scans import run_scan
+from stages.training.device import products_in
 
 
 def minimal_gated_step(projection, state, weight_hh, bias_hh):
@@ -44,12 +45,13 @@ def random(*shape, seed=1):
 
 def outputs_and_gradients(net, lengths):
     """Every result of both ways to call a net, and the gradient of a random mix of them in everything."""
-    inputs = random(TIME, BATCH, FEATURES).requires_grad_()
+    dtype = next(net.parameters()).dtype
+    inputs = random(TIME, BATCH, FEATURES).to(dtype).requires_grad_()
     shape = (net.layers * net.directions, BATCH, HIDDEN)
-    state = tuple(random(*shape, seed=10 + i).requires_grad_() for i in range(net.cell.states))
+    state = tuple(random(*shape, seed=10 + i).to(dtype).requires_grad_() for i in range(net.cell.states))
     outputs, final = net(inputs, lengths, state)
     results = [outputs, *final, net.last_state(inputs, lengths)]
-    mix = sum((result * random(*result.shape, seed=20 + i)).sum() for i, result in enumerate(results))
+    mix = sum((result * random(*result.shape, seed=20 + i).to(dtype)).sum() for i, result in enumerate(results))
     return [*results, *torch.autograd.grad(mix, [inputs, *net.parameters(), *state])]
 
 
@@ -183,9 +185,36 @@ def test_torchs_layer_follows_its_parameters():
     assert len(list(net.parameters())) == 16
 
 
+@pytest.mark.parametrize("cell", ALL_CELLS, ids=lambda cell: cell.name)
+@pytest.mark.parametrize("lengths", [LENGTHS, None], ids=["padded", "of one length"])
+def test_float32_is_near_float64_in_every_engine(cell, lengths):  # torch's fused layers are there for float32 alone
+    exact = outputs_and_gradients(filled(cell, 2, engine="stepwise"), lengths)
+    for engine in ENGINES:
+        found = outputs_and_gradients(filled(cell, 2, engine=engine).float(), lengths)
+        assert {part.dtype for part in found} == {torch.float32}
+        for mine, expected in zip(found, exact, strict=True):
+            torch.testing.assert_close(mine.double(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", ALL_CELLS, ids=lambda cell: cell.name)
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("lengths", [LENGTHS, None], ids=["padded", "of one length"])
+def test_bfloat16_rounds_products_and_nothing_that_comes_out(cell, engine, lengths):
+    net = filled(cell, 2, engine=engine).float()
+    exact = outputs_and_gradients(net, lengths)
+    with products_in("bfloat16", torch.device("cpu")):
+        found = outputs_and_gradients(net, lengths)
+    assert {part.dtype for part in found} == {torch.float32}
+    apart = [((mine - right).norm() / right.norm()).item() for mine, right in zip(found, exact, strict=True)]
+    assert max(apart) < 0.05  # eight bits a factor
+    assert min(apart) > 1e-5  # float32 would be below 1e-6
+
+
 def test_engines_are_chosen_by_device_and_named():
-    assert engine_for("cpu") == "padded"
-    assert engine_for("cuda") == "packed"
+    lstm, gru = CELLS["lstm"], CELLS["gru"]
+    assert [engine_for("cuda", cell) for cell in (lstm, gru)] == ["packed", "packed"]
+    assert [engine_for("cpu", cell) for cell in (lstm, gru)] == ["padded", "padded"]
+    assert [engine_for("cpu", cell, one_length=True) for cell in (lstm, gru)] == ["packed", "padded"]
     assert kernel_name(CELLS["gru"], "packed", "cuda") == "cuDNN"
     assert kernel_name(ADDED, "packed", "cuda") == kernel_name(ADDED, "padded", "cpu") == "step by step, autograd"
     with pytest.raises(ValueError, match=r"'fast'.*padded, packed, stepwise"):

@@ -10,7 +10,7 @@ from stages.results.scores import curves_table
 
 HYPERPARAMETERS = {
     "layers": 2, "dropout": 0.5, "dropout_between_layers": 0.5, "embedding_size": 100, "hidden_size": 32,
-    "batch_size": 64, "learning_rate": 0.001, "epochs": 10,
+    "batch_size": 64, "learning_rate": 0.001, "epochs": 10, "precision": "float32",
 }  # fmt: skip
 ACCURACIES = {"lstm": [0.84, 0.85, 0.86], "gru": [0.86, 0.88, 0.87], "rnn": [0.70, 0.60, 0.50]}
 
@@ -87,6 +87,11 @@ def test_a_run_that_left_the_protocol_is_labelled(tmp_path):
     assert rows["gru", "corrected"]["custom"] == "2 of 10 epochs"
     assert "custom: 2 of 10 epochs" in markdown
     assert "2 of 10 epochs" in (tmp_path / "out/scores.svg").read_text()
+
+
+def test_another_precision_is_labelled_on_sample_text_too(tmp_path):
+    rows, _ = comparison(tmp_path / "out", "sample", precision="bfloat16", epochs=2)
+    assert rows["gru", "corrected"]["custom"] == "precision bfloat16 (float32)"
 
 
 def test_the_same_scores_draw_the_same_bytes(tmp_path):

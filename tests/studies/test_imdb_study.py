@@ -19,6 +19,7 @@ TRAINING = SimpleNamespace(
     learning_rate=0.001,
     epochs=2,
     published_gru_dropout_between_layers=0.8,
+    precision="float32",
 )
 
 

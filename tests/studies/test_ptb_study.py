@@ -19,6 +19,7 @@ TRAINING = SimpleNamespace(
     window=5,
     learning_rate=20.0,
     gradient_norm_limit=0.25,
+    precision="float32",
     basic=SimpleNamespace(embedding_size=6, hidden_size=4, epochs=2),
     better=SimpleNamespace(size=6, epochs=3, rate_divisor=4.0),
 )

@@ -48,6 +48,7 @@ def load_with(tmp_path, changes):
         ({"imdb.full.training.learning_rate": "quick"}, ["learning_rate", "'quick'", "number"]),
         ({"imdb.full.training.learning_rate": 0}, ["learning_rate", "0", "greater than 0"]),
         ({"ptb.full.training.repeats": "3-1"}, ["repeats", "3-1", "0-9"]),
+        ({"ptb.full.training.precision": "float16"}, ["precision", "'float16'", "'float32' or 'bfloat16'"]),
         ({"mirror": None}, ["mirror", "None", "string"]),
     ],
 )

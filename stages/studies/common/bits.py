@@ -18,6 +18,7 @@ from stages.nn.initialise import initialise_as_keras
 from stages.nn.replicas import Replicas
 from stages.studies import Arm, Protocol
 from stages.support.files import read_json
+from stages.training.device import to_device
 from stages.training.loop import Step
 from stages.training.seeds import Purpose, stream_seed
 
@@ -108,7 +109,7 @@ class Task:
 
     def step(self, batch: tuple[Tensor, Tensor]) -> Step:
         """Each repeat's mean cross-entropy of a batch (nats a sequence), and how many it got right."""
-        sequences, labels = (part.to(self.device, non_blocking=True) for part in batch)
+        sequences, labels = to_device(self.device, *batch)
         outputs = self.model.last(sequences)
         items = labels.shape[1]
         losses = cross_entropy(outputs.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape)
