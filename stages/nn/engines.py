@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -104,13 +105,19 @@ def _packed(
     layer = net.torch_layer()
     if layer is None:
         return _stepwise(net, inputs, lengths, state, want_outputs)
+    # torch.autocast would give cuDNN's layers float16, whatever it was asked for: so that is done here, by hand.
+    device = inputs.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
+    weights = {name: weight.to(dtype) for name, weight in layer.named_parameters()}
+    inputs, state = inputs.to(dtype), tuple(part.to(dtype) for part in state)
     initial = state if net.cell.states > 1 else state[0]
-    if lengths is None:
-        outputs, final = layer(inputs, initial)
-    else:
-        sequences = pack_padded_sequence(inputs, lengths.cpu(), enforce_sorted=False)
-        packed_outputs, final = layer(sequences, initial)
-        outputs = pad_packed_sequence(packed_outputs, total_length=len(inputs))[0] if want_outputs else None
+    with torch.autocast(device, enabled=False):
+        if lengths is None:
+            outputs, final = functional_call(layer, weights, (inputs, initial))
+        else:
+            sequences = pack_padded_sequence(inputs, lengths.cpu(), enforce_sorted=False)
+            packed_outputs, final = functional_call(layer, weights, (sequences, initial))
+            outputs = pad_packed_sequence(packed_outputs, total_length=len(inputs))[0] if want_outputs else None
     return outputs, final if isinstance(final, tuple) else (final,)
 
 
