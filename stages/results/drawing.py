@@ -1,6 +1,6 @@
 """What all figures share: colours, captions, and files whose bytes depend on the numbers alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from stages.results.scores import SAMPLE, SEQUENCES
 
 LINES = {"published": "--"}
 MARKERS = {"published": "s"}
+_MARGIN = 0.05  # of an axis, below its lowest value
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
@@ -52,9 +53,37 @@ def custom_runs(rows: pd.DataFrame) -> str:
     return f"\ncustom, not the protocol (in brackets, or after “of”): {'; '.join(customs)}" if customs else ""
 
 
-def logarithmic(axis: Axes) -> None:
-    """Make the vertical axis logarithmic, labelled between the powers of ten where there is room."""
-    axis.set_yscale("log")
+def scale_axis(axis: Axes, about: Mapping[str, Any]) -> None:
+    """Make the vertical axis as documents.yaml says of a score: logarithmic or not, and where it ends at the latest."""
+    if about.get("logarithmic"):
+        axis.set_yscale("log")
+    end = about.get("axis_ends", float("inf"))
+    if axis.get_ylim()[1] > end:
+        lowest = min(other.dataLim.ymin for other in axis.get_shared_y_axes().get_siblings(axis))
+        logarithmic = about.get("logarithmic")
+        bottom = lowest * (lowest / end) ** _MARGIN if logarithmic else lowest - _MARGIN * (end - lowest)
+        axis.set_ylim(bottom, end)
+    if about.get("logarithmic"):
+        _label_logarithmic(axis)
+
+
+def beyond_end(axis: Axes, text: str, place: float, about: Mapping[str, Any], colour: str) -> None:
+    """Say at the axis's end, above `place`, what lies beyond it."""
+    axis.annotate(
+        f"↑ {text}",
+        (place, about["axis_ends"]),
+        color=colour,
+        xytext=(0, -4),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        fontsize=9,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+    )
+
+
+def _label_logarithmic(axis: Axes) -> None:
+    """Labels between the powers of ten, where there is room."""
     low, high = axis.get_ylim()
     if high / low > 1000:
         axis.yaxis.set_minor_formatter(NullFormatter())

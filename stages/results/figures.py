@@ -13,11 +13,12 @@ from matplotlib.figure import Figure
 from stages.results.drawing import (
     LINES,
     MARKERS,
+    beyond_end,
     cell_colours,
     custom_runs,
-    logarithmic,
     repeats_counted,
     save,
+    scale_axis,
     source,
 )
 from stages.results.scores import MADE_OF_LISTS, SAMPLE, documents, equal_protocols_once, score_interval
@@ -46,10 +47,12 @@ def draw_curves(study: str, curves: pd.DataFrame, corpus: str, folder: Path) -> 
             for (cell, protocols), group in rows.groupby(["cell", "protocols"], sort=False):
                 label = f"{cell}, {str(protocols).replace(' ', ' = ')}"
                 _band(axis, group, column, label, colours[cell], LINES.get(str(protocols), "-"))
+                last = group["epoch"].max()
+                if group.loc[group["epoch"] == last, column].mean() > about.get("axis_ends", np.inf):
+                    beyond_end(axis, str(cell), last - 0.1 * (last - group["epoch"].min()), about, colours[cell])
             if corpus != SAMPLE and "epochs" in document:
                 _published_epochs(axis, document["epochs"], column, colours)
-            if about.get("logarithmic"):
-                logarithmic(axis)
+            scale_axis(axis, about)
             axis.set_xlabel("epoch")
             axis.set_ylabel(about["label"])
             axis.set_title(f"{named}: {title}" if named else title, fontsize=10)
@@ -90,6 +93,8 @@ def draw_scores(
             axis.scatter(np.full(len(values), place + 0.18), values, s=12, color=colours[cell], alpha=0.6)
             errors = [[mean - low], [high - mean]] if low == low else None
             axis.errorbar(place, mean, yerr=errors, fmt=MARKERS.get(str(protocol), "o"), color=colours[cell], capsize=5)
+            if mean > about.get("axis_ends", np.inf):
+                beyond_end(axis, f"{mean:.2g}", place, about, colours[cell])
             places.append(f"{cell}\n" + str(protocol).replace(" = ", "\n= "))
             if corpus != SAMPLE:
                 _published_score(axis, document, setting, str(cell), score, place, scale)
@@ -106,8 +111,7 @@ def draw_scores(
         axis.remove()
     for axis in grid[:, 0]:
         axis.set_ylabel(about["label"] + (" (%)" if scale == 100 else ""))
-    if about.get("logarithmic"):
-        logarithmic(grid[0, 0])  # and the others, which share it
+    scale_axis(grid[0, 0], about)  # and the others, which share it
     counts = repeats.groupby(["cell", "setting", "protocol"])["repeat"].nunique()
     figure.suptitle(
         f"{study}: {about['label']}, {source(corpus)}\n"

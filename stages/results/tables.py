@@ -175,7 +175,7 @@ def _number(value: float | None, about: Mapping[str, Any]) -> str:
         return f"{value:.2%}"
     if abs(value) < 0.1:
         return f"{value:#.3g}" if abs(value) >= 0.001 else f"{value:.2e}"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}" if abs(value) < 1e6 else f"{value:.2e}"
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -4,9 +4,11 @@ import csv
 import math
 
 import pytest
+from matplotlib.figure import Figure
 
 from stages.results.compare import write_comparison
-from stages.results.scores import curves_table
+from stages.results.drawing import scale_axis
+from stages.results.scores import curves_table, documents
 
 HYPERPARAMETERS = {
     "layers": 2, "dropout": 0.5, "dropout_between_layers": 0.5, "embedding_size": 100, "hidden_size": 32,
@@ -92,6 +94,45 @@ def test_a_run_that_left_the_protocol_is_labelled(tmp_path):
 def test_another_precision_is_labelled_on_sample_text_too(tmp_path):
     rows, _ = comparison(tmp_path / "out", "sample", precision="bfloat16", epochs=2)
     assert rows["gru", "corrected"]["custom"] == "precision bfloat16 (float32)"
+
+
+def test_an_axis_ends_where_nothing_is_learnt_and_says_what_lies_beyond(tmp_path):
+    fixed = documents()["ptb"]["protocol"]["basic"]
+    cells = [
+        {
+            "study": "ptb", "cell": cell, "corpus": "ptb", "data_digest": "d",
+            "arms": [{
+                "setting": "basic", "protocols": ["published"], "hyperparameters": fixed | {"cell": cell},
+                "parameters": 1000,
+                "repeats": [
+                    {"repeat": n, "seed": 1, "best_epoch": 1, "test": {"perplexity": value}}
+                    for n, value in enumerate(values)
+                ],
+            }],
+        }
+        for cell, values in (("lstm", [140.0, 150.0]), ("rnn", [2e16, 3e16]))
+    ]  # fmt: skip
+    curves = [
+        arm | {"study": "ptb", "corpus": "ptb", "repeat": 0}
+        | {"curve": [{"epoch": 1, "train_loss": loss, "validation_perplexity": math.exp(loss)}]}
+        for scored, loss in zip(cells, (5.0, 38.0), strict=True) for arm in scored["arms"]
+    ]  # fmt: skip
+    write_comparison("ptb", cells, [], curves_table(curves), tmp_path / "out")
+    mean = math.sqrt(2e16 * 3e16)
+    assert f"↑ {mean:.2g}" in (tmp_path / "out/scores.svg").read_text()
+    assert (tmp_path / "out/curves.svg").read_text().count("↑ rnn") == 2
+    assert f"{mean:.2e}" in (tmp_path / "out/table.md").read_text()
+
+
+@pytest.mark.parametrize(("values", "bottom", "top"), [([100, 1e9], 100, 1e4), ([100, 200], 100, 200)])
+def test_an_axis_that_ends_early_keeps_all_that_lies_below(values, bottom, top):
+    left, right = Figure().subplots(1, 2, sharey=True)
+    left.scatter([0], [max(values)])
+    right.scatter([0], [min(values)])
+    scale_axis(left, {"logarithmic": True, "axis_ends": 1e4})
+    low, high = right.get_ylim()
+    assert bottom / 2 < low < bottom
+    assert top <= high < 1.1 * top
 
 
 def test_the_same_scores_draw_the_same_bytes(tmp_path):
