@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -171,6 +171,7 @@ class _Runs:
 
     def __init__(self, cells: Sequence[Scored] = (), scaled: bool = False) -> None:
         self._arms: dict[_Key, Mapping[str, Any]] = {}
+        self._custom: dict[_Key, Mapping[str, Any]] = {}
         self._departures: dict[_Key, str] = {}
         counted: list[Scored] = []
         for scored in cells:
@@ -185,13 +186,15 @@ class _Runs:
                     self._departures |= dict.fromkeys(keys, departed)
                     arms.append({**arm, "repeats": [{**row, "repeat": _unit(row)} for row in arm["repeats"]]})
                 else:
+                    self._custom |= dict.fromkeys(keys, arm)
                     self._departures = dict.fromkeys(keys, departed) | self._departures
             counted.append({**scored, "arms": arms})
         self._table = repeats_table(counted) if self._arms else pd.DataFrame()
 
     def arm(self, protocol: str, name: str) -> Mapping[str, Any]:
-        """One arm of metrics/STUDY/CELL.json."""
-        return next(arm for key, arm in self._arms.items() if key.matches(protocol, name))
+        """One arm of metrics/STUDY/CELL.json, a custom one where there is no other."""
+        arms = chain(self._arms.items(), self._custom.items())
+        return next(arm for key, arm in arms if key.matches(protocol, name))
 
     def rows(self, protocol: str, name: str) -> pd.DataFrame:
         """The repeats of an arm, or of a sweep's arms, as `repeats_table` has them."""
@@ -199,11 +202,11 @@ class _Runs:
         chosen = (self._table["protocol"] == (protocol or _ONE_ARM)) & (self._table["cell"] == cell)
         return self._table[chosen & (self._table["setting"] == setting[0]) if setting else chosen]
 
-    def lacking(self, protocol: str, names: Iterable[str]) -> str:
-        """Why some of the arms have no repeats that count; empty where all have."""
+    def lacking(self, protocol: str, names: Iterable[str], custom: bool = False) -> str:
+        """Why some of the arms have no repeats that count, or with `custom` none at all; empty where all have."""
         reasons = []
         for name in names:
-            if not any(key.matches(protocol, name) for key in self._arms):
+            if not any(key.matches(protocol, name) for key in (self._arms | (self._custom if custom else {}))):
                 arm = f"{name} as {protocol}" if protocol else name
                 left = self.departures(protocol, [name])
                 reasons.append(
@@ -352,11 +355,12 @@ def _tied_count(arm: str, untied: str, base: Verdict, runs: _Runs) -> Verdict:
     """The parameters of a language model whose output layer is its embedding, against the same model untied.
 
     What untying adds is a weight a (word, unit). How many words there are follows from the counts of this arm and of
-    one that is not tied, which are linear in it and in the cell's gates, each with two biases.
+    one that is not tied, which are linear in it and in the cell's gates, each with two biases. How long a net was
+    trained does not matter, so that custom runs count.
     """
     beside = f"{untied} {arm.rsplit(' ', 1)[1]}"
     part = replace(base, effect_label=f"parameters, {arm} / itself untied", claimed_high=1.0)
-    if lacking := runs.lacking(base.protocol, [arm, beside]):
+    if lacking := runs.lacking(base.protocol, [arm, beside], custom=True):
         return replace(part, reason=lacking)
     tied, other = (runs.arm(base.protocol, name) for name in (arm, beside))
     size, layers = tied["hyperparameters"]["hidden_size"], tied["hyperparameters"]["layers"]

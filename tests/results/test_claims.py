@@ -510,6 +510,11 @@ def test_tying_is_counted_against_the_same_model_made_untied():
     for part, cell in zip(verdict.parts, cells, strict=True):
         assert part.effect == pytest.approx(counted(cell, 20, 2, True) / counted(cell, 20, 2, False))
         assert part.reason == f"counted: {counted(cell, 20, 2, True):,}, untied {counted(cell, 20, 2, False):,}"
+    for arms in cells.values():  # how long a net was trained leaves its size alone
+        assert arms[1]["hyperparameters"]["epochs"] == 40
+        arms[1]["hyperparameters"] = arms[1]["hyperparameters"] | {"epochs": 2}
+    assert decided(scored("ptb", **cells), "ptb-tying-cuts-parameters", "").verdict == "supported"
+    assert decided(scored("ptb", **cells), "ptb-better-is-better", "").verdict == "open"
     cells["gru"][1]["parameters"] += 1  # which no number of words explains
     assert decided(scored("ptb", **cells), "ptb-tying-cuts-parameters", "", scaled=True).verdict == "open"
 
