@@ -58,7 +58,7 @@ def test_ctrl_c_ends_a_stage_and_its_workers_at_once():
         "import os, time\n"
         "from stages.support.process import run_stage\n"
         "from stages.training.parallel import run_parallel\n"
-        "def wait(n):\n    print(os.getpid(), flush=True)\n    time.sleep(600)\n"
+        "def wait(n):\n    os.write(1, b'%d\\n' % os.getpid())  # whole, whoever else writes\n    time.sleep(600)\n"
         "run_stage(lambda: run_parallel(wait, [(n,) for n in range(4)], 2))\n"
     )
     stage = subprocess.Popen(
