@@ -55,12 +55,12 @@ def scores_table(study: str, summary: pd.DataFrame, baselines: Sequence[Mapping[
     shown = {name: _columns(summary, name) for name in scores}
     setting = f"mean over {document['sweep']['hyperparameter']}s" if "sweep" in document else "model"
     rows = []
-    for (name, cell, _), arm in arms:
+    for (name, cell, custom), arm in arms:
         by_protocol = {row["protocol"]: row for row in arm.to_dict("records")}
         first = next(iter(by_protocol.values()))
         rows.append(
             [
-                Cell(str(cell)),
+                Cell(str(cell), str(custom)),
                 *([Cell(str(name))] if with_setting else []),
                 _parameters(first, document),
                 Cell(" / ".join(dict.fromkeys(str(row["repeats"]) for row in by_protocol.values()))),

@@ -196,7 +196,7 @@ def test_the_numbers_are_those_of_the_tables(page):
             (mine,) = [
                 other
                 for other in shown
-                if other["cell"]["text"] == row["cell"]
+                if (other["cell"]["text"].strip(), other["cell"]["small"]) == (row["cell"], row["custom"])
                 and other.get("model", {"text": row["setting"]})["text"] == row["setting"]
             ]
             assert mine["parameters"]["text"].strip() == f"{int(row['parameters']):,}"
