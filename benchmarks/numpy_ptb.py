@@ -29,7 +29,7 @@ from benchmarks.texts import news_settings, write_news
 from benchmarks.where_time_goes import output_products, scan_products
 from stages.nn import models
 from stages.nn.cells import CELLS
-from stages.nn.engines import engine_for, kernel_name
+from stages.nn.engines import kernel_name
 from stages.studies.ptb import Data, Task
 from stages.support.files import write_json
 from stages.support.process import StageError, run_stage
@@ -105,8 +105,8 @@ def losses_apart(data: Data, cell: str, better: bool) -> float:
     return apart
 
 
-def milliseconds(data: Data, cell: str, better: bool, timings: int) -> dict[str, list[float]]:
-    """Processor milliseconds of an update in each timing: of every way."""
+def milliseconds(data: Data, cell: str, better: bool, timings: int) -> tuple[str, dict[str, list[float]]]:
+    """The study's own engine, and of every way the processor milliseconds of an update in each timing."""
     found = {}
     settings = news_settings(cell, better)
     task = Task(data, settings, 0, [0], torch.device("cpu"))
@@ -122,11 +122,14 @@ def milliseconds(data: Data, cell: str, better: bool, timings: int) -> dict[str,
     found[LOW_PRECISION] = processor_milliseconds(partial(train, low, windows), timings)
     products = scan_products(task.model.recurrent, settings.window, settings.streams)
     products += output_products(task.model, settings.window * settings.streams)
-    found[PRODUCTS] = [
-        spent * len(products)
-        for spent in processor_milliseconds(lambda: len([product.run() for product in products]), timings)
-    ]
-    return found
+
+    def an_updates_products() -> int:
+        for part in products:
+            part.run()
+        return 1
+
+    found[PRODUCTS] = processor_milliseconds(an_updates_products, timings)
+    return task.engine, found
 
 
 def main(*words: str) -> None:
@@ -147,8 +150,7 @@ def main(*words: str) -> None:
         for better, cell in product((False, True), CELLS):
             model = "better" if better else "basic"
             apart = losses_apart(data, cell, better)
-            timed = milliseconds(data, cell, better, timings)
-            chosen = engine_for(device.type, CELLS[cell], one_length=True)
+            chosen, timed = milliseconds(data, cell, better, timings)
             quickest[model, cell] = min(timed[chosen])
             for way, spent in timed.items():
                 engine = chosen if way == LOW_PRECISION else way
