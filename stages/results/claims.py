@@ -204,9 +204,10 @@ class _Runs:
 
     def lacking(self, protocol: str, names: Iterable[str], custom: bool = False) -> str:
         """Why some of the arms have no repeats that count, or with `custom` none at all; empty where all have."""
+        known = [*self._arms, *(self._custom if custom else ())]
         reasons = []
         for name in names:
-            if not any(key.matches(protocol, name) for key in (self._arms | (self._custom if custom else {}))):
+            if not any(key.matches(protocol, name) for key in known):
                 arm = f"{name} as {protocol}" if protocol else name
                 left = self.departures(protocol, [name])
                 reasons.append(

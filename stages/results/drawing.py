@@ -57,7 +57,7 @@ def scale_axis(axis: Axes, about: Mapping[str, Any]) -> None:
     """Make the vertical axis as documents.yaml says of a score: logarithmic or not, and where it ends at the latest."""
     if about.get("logarithmic"):
         axis.set_yscale("log")
-    end = about.get("axis_ends", float("inf"))
+    end = _end(about)
     if axis.get_ylim()[1] > end:
         lowest = min(other.dataLim.ymin for other in axis.get_shared_y_axes().get_siblings(axis))
         logarithmic = about.get("logarithmic")
@@ -67,11 +67,14 @@ def scale_axis(axis: Axes, about: Mapping[str, Any]) -> None:
         _label_logarithmic(axis)
 
 
-def beyond_end(axis: Axes, text: str, place: float, about: Mapping[str, Any], colour: str) -> None:
-    """Say at the axis's end, above `place`, what lies beyond it."""
+def name_if_beyond(axis: Axes, about: Mapping[str, Any], value: float, text: str, place: float, colour: str) -> None:
+    """Say `text` at the axis's end, above `place`, if `value` lies beyond it."""
+    end = _end(about)
+    if not value > end:
+        return
     axis.annotate(
         f"↑ {text}",
-        (place, about["axis_ends"]),
+        (place, end),
         color=colour,
         xytext=(0, -4),
         textcoords="offset points",
@@ -80,6 +83,11 @@ def beyond_end(axis: Axes, text: str, place: float, about: Mapping[str, Any], co
         fontsize=9,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
     )
+
+
+def _end(about: Mapping[str, Any]) -> float:
+    end: float = about.get("axis_ends", float("inf"))
+    return end
 
 
 def _label_logarithmic(axis: Axes) -> None:

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from stages.results.drawing import (
     LINES,
     MARKERS,
-    beyond_end,
     cell_colours,
     custom_runs,
+    name_if_beyond,
     repeats_counted,
     save,
     scale_axis,
@@ -48,8 +48,9 @@ def draw_curves(study: str, curves: pd.DataFrame, corpus: str, folder: Path) -> 
                 label = f"{cell}, {str(protocols).replace(' ', ' = ')}"
                 _band(axis, group, column, label, colours[cell], LINES.get(str(protocols), "-"))
                 last = group["epoch"].max()
-                if group.loc[group["epoch"] == last, column].mean() > about.get("axis_ends", np.inf):
-                    beyond_end(axis, str(cell), last - 0.1 * (last - group["epoch"].min()), about, colours[cell])
+                ended = group.loc[group["epoch"] == last, column].mean()
+                place = last - 0.1 * (last - group["epoch"].min())
+                name_if_beyond(axis, about, ended, str(cell), place, colours[cell])
             if corpus != SAMPLE and "epochs" in document:
                 _published_epochs(axis, document["epochs"], column, colours)
             scale_axis(axis, about)
@@ -93,8 +94,7 @@ def draw_scores(
             axis.scatter(np.full(len(values), place + 0.18), values, s=12, color=colours[cell], alpha=0.6)
             errors = [[mean - low], [high - mean]] if low == low else None
             axis.errorbar(place, mean, yerr=errors, fmt=MARKERS.get(str(protocol), "o"), color=colours[cell], capsize=5)
-            if mean > about.get("axis_ends", np.inf):
-                beyond_end(axis, f"{mean:.2g}", place, about, colours[cell])
+            name_if_beyond(axis, about, mean, f"{mean:.2g}", place, colours[cell])
             places.append(f"{cell}\n" + str(protocol).replace(" = ", "\n= "))
             if corpus != SAMPLE:
                 _published_score(axis, document, setting, str(cell), score, place, scale)
