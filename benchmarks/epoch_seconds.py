@@ -8,7 +8,8 @@
 
 Ways are timed in turn, round by round, so that each round's timings are a pair to compare. Processor time on one thread
 of a CPU, which on a quiet machine is the time on the clock; on CUDA, where there is one, time on the clock once all its
-work is done. `stages/results/claims.py` reads the results.
+work is done. `stages/results/claims.py` reads the results. What the file says of a device that is not timed now stays:
+a machine with a GPU adds its rows to those of another's CPU.
 
 Run: python -m benchmarks.epoch_seconds
 """
@@ -29,7 +30,7 @@ from benchmarks.measure import RESULTS, about, synthetic_data, train
 from stages.nn.cells import CELLS
 from stages.nn.engines import kernel_name
 from stages.studies import damped, fibonacci
-from stages.support.files import write_json
+from stages.support.files import read_json, write_json
 from stages.support.process import InputError, run_stage
 from stages.synthetic.damped import write_data as write_damped
 from stages.synthetic.fibonacci import write_data as write_fibonacci
@@ -123,11 +124,17 @@ def main(*words: str) -> None:
     """Measure, print the table, write benchmarks/results/epoch_seconds.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--timings", type=int, default=5, help="timed epochs of each way (default: 5)")
-    timings = parser.parse_args(words).timings
+    available = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    parser.add_argument("--devices", nargs="+", choices=available, default=available, help="default: all there are")
+    chosen = parser.parse_args(words)
+    timings = chosen.timings
     if timings < FEWEST_TIMINGS:
         raise InputError(f"--timings {timings}: at least {FEWEST_TIMINGS}, since one shows no spread")
-    heads, rows = {}, []
-    for device in [prepare("cpu"), *([prepare("cuda")] if torch.cuda.is_available() else [])]:
+    path = RESULTS / "epoch_seconds.json"
+    kept = read_json(path) if path.exists() else {"about": {}, "rows": []}
+    heads = {device: about for device, about in kept["about"].items() if device not in chosen.devices}
+    rows = [row for row in kept["rows"] if row["device"] not in chosen.devices]
+    for device in map(prepare, chosen.devices):
         heads[device.type] = about(device)
         print("  ".join(f"{name}: {value}" for name, value in heads[device.type].items()))
         print("study     cell device engine    s an epoch  (quickest-slowest)  kernel")
@@ -139,7 +146,7 @@ def main(*words: str) -> None:
                 f"{way.kernel}",
                 flush=True,
             )
-    write_json(RESULTS / "epoch_seconds.json", {"about": heads, "rows": rows})
+    write_json(path, {"about": heads, "rows": rows})
 
 
 if __name__ == "__main__":

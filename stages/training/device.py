@@ -20,7 +20,8 @@ def prepare(device: str, threads: int = 1) -> torch.device:
     """Set this process up for `auto`, `cpu` or `cuda`, before anything is computed in it.
 
     Gradients that vanish through hundreds of steps become subnormal numbers, which slow a CPU several times:
-    they are flushed to zero. On CUDA only deterministic kernels are allowed.
+    they are flushed to zero. On CUDA only deterministic kernels are allowed, and float32 means float32: cuDNN's layers
+    would by default round the factors of their products to TF32's 10 bits.
 
     Raises:
         InputError: `cuda` is asked for and there is none.
@@ -35,6 +36,7 @@ def prepare(device: str, threads: int = 1) -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     return torch.device("cuda")
 
 
