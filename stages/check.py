@@ -1,27 +1,46 @@
-"""Refuse parameters that cannot work, before DVC removes any output: `python -m stages.check`."""
+"""Refuse parameters that cannot work, before DVC removes any output, and resolve the others: `python -m stages.check`.
 
-from importlib.util import find_spec
+It imports no torch: a person who misspelt a key should not wait for it.
+"""
+
 from pathlib import Path
 
-from stages.support.files import root, write_text
-from stages.support.params import load_params
+from stages.support.files import digest, file_digest, root, whole, write_json
+from stages.support.params import load_project, resolved
 from stages.support.process import InputError, run_stage
 from stages.text.corpora.download import Mirror
 
+SETTINGS = Path("data/settings")
+
 
 def main() -> None:
-    """Check all of params.yaml and write a constant: a changed parameter reruns nothing by itself."""
-    params = load_params()
-    from stages.nn.cells import CELLS  # torch takes a second to import: after the quick checks
+    """Check all of params.yaml and write data/settings: a study's stages depend on its files there, on no others.
 
-    unknown = [cell for cell in params.cells if cell not in CELLS]
+    STUDY/{corpus,tokens}.json are settings; STUDY/train/CELL.json is all that decides the training of a cell.
+    """
+    project = load_project()
+    params = project.params
+    cells = sorted(path.stem for path in Path(__file__).parent.glob("nn/cells/[a-z]*.py"))
+    unknown = [cell for cell in params.cells if cell not in cells]
     if unknown:
-        raise InputError(f"params.yaml: cells: '{unknown[0]}' is not a cell; known are {', '.join(CELLS)}")
+        raise InputError(f"params.yaml: cells: '{unknown[0]}' is not a cell; known are {', '.join(cells)}")
     Mirror.parse(params.mirror, root())
-    for study in params.studies:
-        if find_spec(f"stages.studies.{study}") is None:
-            raise InputError(f"params.yaml: studies: '{study}' has no module stages/studies/{study}.py")
-    write_text(Path("data/checked.txt"), "params.yaml is in order\n")
+    with whole(SETTINGS) as folder:
+        for study in params.studies:
+            contents = resolved(project, study)
+            corpus = contents["corpus"]["corpus"]
+            if corpus["source"] == "file":
+                corpus["digest"] = _digest(study, Path(corpus["path"]))
+            for name, content in contents.items():
+                write_json(folder / study / f"{name}.json", content)
+
+
+def _digest(study: str, path: Path) -> str:
+    """Of a person's file, or of all files in a folder."""
+    if not path.exists():
+        raise InputError(f"params.yaml: {study}.corpus.path: {path} is not there; `make own FILE=...` links a file")
+    files = sorted(inner for inner in path.rglob("*") if inner.is_file()) if path.is_dir() else [path]
+    return digest({str(file.relative_to(path.parent)): file_digest(file) for file in files})
 
 
 if __name__ == "__main__":

@@ -1,57 +1,84 @@
 """Train every arm and repeat of a study with one cell: `python -m stages.train STUDY CELL`."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from safetensors.numpy import save_file
 
+from stages.kinds import kind, task_module
+from stages.studies import Arm
 from stages.support.files import whole, write_json
 from stages.support.outbox import Outbox, start_tracker, tracked_curve
-from stages.support.params import load_params, parse_repeats
+from stages.support.params import load_params, read_training
 from stages.support.process import run_stage
+from stages.support.sections import parse_repeats
 from stages.training import checkpoint
+from stages.training.loop import Fitted
 from stages.training.parallel import run_parallel
 from stages.training.repeats import (
+    Job,
     describe,
     identity,
     jobs_at_once,
     split_into_jobs,
-    study_module,
     tracked_runs,
     train_job,
+    try_job,
     weights_path,
 )
+from stages.training.tuning import tuned_arms
 
 
 def main(study: str, cell: str) -> None:
     """Train, then write models/STUDY/CELL: weights, and runs.json, which says what each one is."""
-    params = load_params()
-    module = study_module(study)
-    training = params.section(study).training
+    training = read_training(study, cell)
     folder = Path("data/ready", study)
-    data = module.Data(folder)
-    jobs = split_into_jobs(
-        module.arms(cell, training, params.layers, params.dropout),
-        parse_repeats(training.repeats),
-        getattr(training, "repeats_at_once", 1),
-        study=study,
-        data_folder=folder,
-        seed=params.seed,
-        device=params.device,
-        threads=params.threads,
-        data_digest=data.digest,
-        corpus=data.corpus,
-    )
+    data = task_module(training.kind).Data(folder)
+    at_once = jobs_at_once(load_params().jobs, training.device)
+    fitted: dict[Job, Fitted] = {}
+
+    def train(
+        arms: Sequence[Arm], repeats: Sequence[int], train_one: Callable[[Job], Fitted | None] = train_job
+    ) -> list[list[Fitted | None]]:
+        """Train arms side by side, and return of each arm its jobs' results."""
+        jobs = split_into_jobs(
+            arms,
+            repeats,
+            training.repeats_at_once,
+            study=study,
+            kind=training.kind,
+            data_folder=folder,
+            seed=training.seed,
+            device=training.device,
+            threads=training.threads,
+            data_digest=data.digest,
+            corpus=data.corpus,
+        )
+        results = dict(zip(jobs, run_parallel(train_one, [(job,) for job in jobs], at_once), strict=True))
+        fitted.update({job: result for job, result in results.items() if result is not None})
+        return [[result for job, result in results.items() if job.arm is arm] for arm in arms]
+
     start_tracker()
-    trained = run_parallel(train_job, [(job,) for job in jobs], jobs_at_once(params.jobs, params.device))
-    fitted = {job.key: result for job, result in zip(jobs, trained, strict=True)}
+    if training.arms:
+        train(training.arms, training.repeats)
+    if training.tuning:
+        tuning = training.tuning
+
+        def trials(arms: Sequence[Arm]) -> list[list[Fitted | None]]:
+            return train(arms, parse_repeats(tuning.repeats), try_job)
+
+        arms = tuned_arms(kind(training.kind), training.tuned, tuning, training.headings, trials)
+        train(arms, parse_repeats(tuning.final_repeats))
+    jobs = list(fitted)
 
     output = Path("models", study, cell)
     runs = tracked_runs(jobs)
-    entries = {key: [e for job in run for e in describe(job, fitted[job.key], key, run)] for key, run in runs.items()}
+    entries = {key: [e for job in run for e in describe(job, fitted[job], key, run)] for key, run in runs.items()}
     with whole(output) as temporary:
         (temporary / "weights").mkdir(parents=True)
         for job in jobs:
-            save_file(fitted[job.key].weights, temporary / weights_path(job))
+            if weights := weights_path(job):
+                save_file(fitted[job].weights, temporary / weights)
         write_json(temporary / "runs.json", [entry for group in entries.values() for entry in group])
     for key, run in runs.items():
         box = Outbox(key)
@@ -60,7 +87,8 @@ def main(study: str, cell: str) -> None:
             for step, values in tracked_curve(entries[key]).items():
                 box.epoch(step, values)
         for job in run:
-            box.artifact(output / weights_path(job), "weights")
+            if weights := weights_path(job):
+                box.artifact(output / weights, "weights")
         box.end("FINISHED")
     for job in jobs:
         checkpoint.remove(checkpoint.checkpoint_path(job.key))

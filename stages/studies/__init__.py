@@ -1,35 +1,98 @@
-"""One module a study: its arms, its model, its protocol and its scores.
+"""Studies: what a document claims and publishes, and the arms that follow from it.
 
-A study module has, whatever it compares:
+A study is a section of params.yaml; one that a document is behind also has stages/studies/NAME.yaml:
 
-- `Hyperparameters`: a frozen dataclass, all that decides one arm's training, as JSON-like values;
-- `arms(cell, training, layers, dropout)`: the arms to train for a cell;
-- `Data(folder)`: what data/ready/STUDY holds, memory-mapped, with `corpus` and `digest`;
-- `Task(data, hyperparameters, seed, repeats, device)`: some repeats of an arm, as the training loop wants them, with
-  `test()`, which gives each repeat's scores. A study is given as many at once as its parameter `repeats_at_once` says,
-  one where it has none.
+    title: the study's question. document: the document's own title, address and id.
+    cells: the recurrent cells that the document has: no other has an arm `published`.
+    arms: by heading (`published`, `corrected`), and in it by cell or for `all`: the hyperparameters that differ from
+      params.yaml's, flaws included.
+    scores, curve, sweep, closed_loop, landscape: what differs from the kind's own (`Kind.DOCUMENT`). The first score
+      decides. Of a score: `from`, where a repeat has it, as part.name (default: test.SCORE); `published_from`: the
+      published protocol's, averaged the document's own way; `at_least`: the score is whether a repeat reaches this,
+      and its mean a share; `logarithmic`: repeats are averaged as logarithms (a perplexity's is its loss), so that no
+      interval goes below 0; `bounded`: repeats lie in [0, 1], often in two heaps, so that the interval is a
+      bootstrap's; `chance`: what guessing gets; `axis_ends`: no axis goes beyond, since nothing is learnt there, and
+      what does is written at its end. `sweep`: the hyperparameter that a study's settings are the values of.
+    protocol: the hyperparameters that the document fixes: of every setting (''), and of one; a run that left one is
+      labelled custom. On sample text models are scaled down on purpose: there only `layers`, `dropout` and `precision`
+      count.
+    published: the document's figures. flaws, differs: its flaws, and where this project departs from it.
+    claims: what it claims, as hypotheses that repeats can support, contradict or leave open; the rules are explained
+      in claims.md beside this file.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-Protocol = Literal["published", "corrected"]
+import yaml
+
+from stages.kinds import Kind
+from stages.support.sections import Heading
+
+_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One setting of a study's own grid under one protocol, or under both where no correction changes it.
+    """One setting of a study's own grid under one heading, or under both where no correction changes it.
 
-    `hyperparameters` is an instance of the study's own dataclass. `sweep` names the one of them whose values, as
+    `hyperparameters` is an instance of the kind's own dataclass. `sweep` names the one of them whose values, as
     whole numbers, the settings are, where the study asks how scores depend on it: the arms of a sweep are one curve.
     """
 
     setting: str
-    protocols: tuple[Protocol, ...]
+    protocols: tuple[Heading, ...]
     hyperparameters: Any
     sweep: str = ""
 
     @property
     def slug(self) -> str:
         """The arm's name in file names and runs: `published`, or `basic-published` where there is a grid."""
-        return "-".join(part for part in (self.setting, self.protocols[0]) if part)
+        rate = f"{self.hyperparameters.learning_rate:g}" if self.protocols[0] == "tuning" else ""
+        return "-".join(part for part in (self.setting, self.protocols[0], rate) if part)
+
+
+@cache
+def document(study: str) -> dict[str, Any] | None:
+    """What stages/studies/STUDY.yaml says; None for a study that no document is behind."""
+    path = _FOLDER / f"{study}.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def described(study: str, kind: Kind) -> dict[str, Any]:
+    """A study as tables and figures show it: what its file says, and else what its kind does."""
+    own = {"title": study, "protocol": {}, "published": [], "flaws": []}
+    return own | dict(kind.DOCUMENT) | (document(study) or {})
+
+
+def documented() -> list[str]:
+    """The studies that a document is behind."""
+    return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
+
+
+def arms(
+    study: str,
+    kind: Kind,
+    cell: str,
+    training: Any,  # noqa: ANN401 - of the kind
+    headings: Sequence[Heading] = ("published", "corrected"),
+) -> list[Arm]:
+    """The arms of a cell: every setting of the study's grid under each of the headings, equal ones once.
+
+    `tuned` and `equal_size` are not among them: they follow from trials (`stages.training.tuning`).
+    """
+    about = document(study) or {}
+    sweep = about.get("sweep", kind.DOCUMENT.get("sweep", {})).get("hyperparameter", "")
+    found = []
+    for setting, base in kind.settings(cell, training).items():
+        under: dict[Any, list[Heading]] = {}
+        for heading in headings:
+            if heading == "corrected" or cell in about.get("cells", ()):
+                changes: Mapping[str, Any] = about.get("arms", {}).get(heading, {})
+                changed = replace(base, **changes.get("all", {}), **changes.get(cell, {}))
+                under.setdefault(changed, []).append(heading)
+        found += [Arm(setting, tuple(names), changed, sweep) for changed, names in under.items()]
+    return found

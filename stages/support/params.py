@@ -1,365 +1,298 @@
-"""Every parameter of params.yaml: its type, its range, and one clear line for what is not allowed.
-
-A new study adds its section here: a class for each of corpus, tokens and training, and a line in `Params`.
-"""
+"""params.yaml: what it may hold, one clear line for what it may not, and each study's settings resolved from it."""
 
 import difflib
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
+from stages import kinds
+from stages.studies import Arm, arms
+from stages.support.code import training_code
+from stages.support.files import read_json
 from stages.support.process import InputError
-
-
-def parse_repeats(text: object) -> range:
-    """Read `0-9`, `3` or `3-3` as the repeats from the first to the last, both included.
-
-    Raises:
-        ValueError: where it is no such range.
-    """
-    match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", str(text))
-    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-    if last < first:
-        raise ValueError("repeats are a number or first-last, such as 0-9")
-    return range(first, last + 1)
-
-
-def _no_bool(value: object) -> object:
-    """Refuse true and false where a number is meant (YAML reads `on` and `yes` as true)."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
-    return value
-
-
-def _check_repeats(text: object) -> str:
-    parse_repeats(_no_bool(text))
-    return str(text)
-
-
-# PyYAML reads `1e-06`, which `-S` writes, as text; pydantic reads such text as the number it is.
-Positive = Annotated[int, BeforeValidator(_no_bool), Field(ge=1)]
-Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
-Fraction = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, lt=1)]
-PositiveReal = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)]
-ValidationFraction = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, lt=1)]
-Repeats = Annotated[str, BeforeValidator(_check_repeats)]
-Precision = Literal["float32", "bfloat16"]
-
-
-class Section(BaseModel):
-    """A mapping of params.yaml: every key required, no other key allowed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Nothing(Section):
-    """A section that has no parameter."""
-
-
-class RealCorpus(Section):
-    """The corpus that the documents used, fetched from its public home or a mirror."""
-
-    source: Literal["real"]
-
-
-class ImdbSampleCorpus(Section):
-    """Reviews made by the project: how many."""
-
-    source: Literal["sample"]
-    train_reviews: Annotated[int, BeforeValidator(_no_bool), Field(ge=20)]
-    test_reviews: Annotated[int, BeforeValidator(_no_bool), Field(ge=20)]
-
-
-class ImdbTokens(Section):
-    """How reviews become numbers."""
-
-    vocabulary_size: Positive
-    validation_fraction: ValidationFraction
-
-
-class ImdbTraining(Section):
-    """The imdb model and its training."""
-
-    repeats: Repeats
-    epochs: Positive
-    batch_size: Positive
-    learning_rate: PositiveReal
-    embedding_size: Positive
-    hidden_size: Positive
-    published_gru_dropout_between_layers: Fraction
-    precision: Precision
-
-
-class ImdbProfile(Section):
-    """Section imdb of one profile."""
-
-    corpus: ImdbSampleCorpus | RealCorpus = Field(discriminator="source")
-    tokens: ImdbTokens
-    training: ImdbTraining
-
-
-class PtbSampleCorpus(Section):
-    """Text made by the project: about how many tokens."""
-
-    source: Literal["sample"]
-    train_tokens: Annotated[int, BeforeValidator(_no_bool), Field(ge=2000)]
-    validation_tokens: Annotated[int, BeforeValidator(_no_bool), Field(ge=200)]
-    test_tokens: Annotated[int, BeforeValidator(_no_bool), Field(ge=200)]
-
-
-class PtbBasic(Section):
-    """The basic language model."""
-
-    embedding_size: Positive
-    hidden_size: Positive
-    epochs: Positive
-
-
-class PtbBetter(Section):
-    """The better language model: one size, since embedding and output share their weights."""
-
-    size: Positive
-    epochs: Positive
-    rate_divisor: Annotated[float, BeforeValidator(_no_bool), Field(ge=1, allow_inf_nan=False)]
-
-
-class PtbTraining(Section):
-    """The two language models, those of them to train, and their training."""
-
-    repeats: Repeats
-    models: Annotated[list[Literal["basic", "better"]], Field(min_length=1)]
-    streams: Positive
-    window: Positive
-    learning_rate: PositiveReal
-    gradient_norm_limit: PositiveReal
-    precision: Precision
-    basic: PtbBasic
-    better: PtbBetter
-
-
-class PtbProfile(Section):
-    """Section ptb of one profile."""
-
-    corpus: PtbSampleCorpus | RealCorpus = Field(discriminator="source")
-    tokens: Nothing
-    training: PtbTraining
-
-
-class DampedData(Section):
-    """The damped oscillation: points of the curve, and windows of them."""
-
-    points: Positive
-    window: Positive
-    validation_fraction: ValidationFraction
-
-
-class DampedTraining(Section):
-    """The damped net and its training."""
-
-    repeats: Repeats
-    repeats_at_once: Positive
-    epochs: Positive
-    batch_size: Positive
-    learning_rate: PositiveReal
-    hidden_size: Positive
-
-
-class DampedProfile(Section):
-    """Section damped of one profile."""
-
-    data: DampedData
-    training: DampedTraining
-
-
-class BitsData(Section):
-    """Sequences that begin with a bit (latch), or hold two (relay), in noise: how many, and the longest."""
-
-    sequences: Annotated[int, BeforeValidator(_no_bool), Field(ge=20, multiple_of=4)]
-    longest: Annotated[int, BeforeValidator(_no_bool), Field(ge=2)]
-    noise: Annotated[float, BeforeValidator(_no_bool), Field(ge=0, allow_inf_nan=False)]
-    validation_fraction: ValidationFraction
-
-
-class BitsTraining(Section):
-    """The nets of latch or relay and their training."""
-
-    repeats: Repeats
-    repeats_at_once: Positive
-    lengths: Annotated[list[Annotated[int, BeforeValidator(_no_bool), Field(ge=2)]], Field(min_length=1)]
-    epochs: Positive
-    batch_size: Positive
-    learning_rate: PositiveReal
-    hidden_size: Positive
-
-
-class BitsProfile(Section):
-    """Section latch or relay of one profile."""
-
-    data: BitsData
-    training: BitsTraining
-
-    @model_validator(mode="after")
-    def _lengths(self) -> Self:
-        if max(self.training.lengths) > self.data.longest:
-            raise ValueError(f"lengths: {max(self.training.lengths)} is beyond data.longest, {self.data.longest}")
-        if len(set(self.training.lengths)) != len(self.training.lengths):
-            raise ValueError(f"lengths: {self.training.lengths} names one twice")
-        return self
-
-
-class FibonacciData(Section):
-    """Fibonacci numbers modulo a number: how many, and windows of them."""
-
-    values: Positive
-    modulus: Annotated[int, BeforeValidator(_no_bool), Field(ge=2)]
-    validation_fraction: ValidationFraction
-    window: Positive
-
-
-class FibonacciTraining(Section):
-    """The fibonacci nets and their training."""
-
-    repeats: Repeats
-    epochs: Positive
-    batch_size: Positive
-    learning_rate: PositiveReal
-    hidden_size: Positive
-    dropout: Fraction
-    layer_counts: Annotated[list[Positive], Field(min_length=1)]
-
-
-class FibonacciProfile(Section):
-    """Section fibonacci of one profile."""
-
-    data: FibonacciData
-    training: FibonacciTraining
-
-
-class Imdb(Section):
-    """Section imdb."""
-
-    sample: ImdbProfile
-    full: ImdbProfile
-
-
-class Ptb(Section):
-    """Section ptb."""
-
-    sample: PtbProfile
-    full: PtbProfile
-
-
-class Damped(Section):
-    """Section damped."""
-
-    sample: DampedProfile
-    full: DampedProfile
-
-
-class Bits(Section):
-    """Section latch or relay."""
-
-    sample: BitsProfile
-    full: BitsProfile
-
-
-class Fibonacci(Section):
-    """Section fibonacci."""
-
-    sample: FibonacciProfile
-    full: FibonacciProfile
+from stages.support.sections import (
+    NO_HYPERPARAMETERS,
+    Count,
+    Fraction,
+    Heading,
+    Positive,
+    Section,
+    Seed,
+    Tuning,
+    parse_repeats,
+)
+
+_MOST_CHARACTERS = 60  # of a value in a message
+_OF_A_STUDY = ("kind", "corpus", "tokens", "training", "full")
 
 
 class Params(Section):
-    """All of params.yaml."""
+    """What params.yaml has beside the sections of its studies."""
 
     cell: str
     cells: Annotated[list[str], Field(min_length=1)]
-    studies: Annotated[list[Literal["imdb", "ptb", "damped", "latch", "relay", "fibonacci"]], Field(min_length=1)]
-    texts: list[Literal["imdb", "ptb"]]
-    synthetic: list[Literal["damped", "latch", "relay", "fibonacci"]]
+    studies: Annotated[list[str], Field(min_length=1)]
     layers: Positive
     dropout: Fraction
     device: Literal["auto", "cpu", "cuda"]
-    seed: Annotated[int, BeforeValidator(_no_bool), Field(ge=0, lt=2**63)]
+    seed: Seed
     profile: Literal["sample", "full"]
     mirror: str
     jobs: Count
     threads: Positive
-    imdb: Imdb
-    ptb: Ptb
-    damped: Damped
-    latch: Bits
-    relay: Bits
-    fibonacci: Fibonacci
-
-    @model_validator(mode="after")
-    def _combinations(self) -> Self:
-        for name in ("cells", "studies"):
-            values = getattr(self, name)
-            if len(set(values)) != len(values):
-                raise ValueError(f"{name}: {values} names one twice")
-        if sorted(self.studies) != sorted([*self.texts, *self.synthetic]):
-            raise ValueError(f"studies: {self.studies} are not those of texts and synthetic together")
-        if self.cell not in self.cells:
-            raise ValueError(f"cell: '{self.cell}' is not one of cells ({', '.join(self.cells)})")
-        return self
-
-    def section(self, study: str) -> Any:  # noqa: ANN401 - each study has a class of its own
-        """The chosen profile's section of a study, with its parts: `training`, and `corpus` and `tokens`, or `data`."""
-        return getattr(getattr(self, study), self.profile)
 
 
-def load_params(path: Path = Path("params.yaml")) -> Params:
-    """Read and check all of params.yaml.
+@dataclass(frozen=True)
+class Settings:
+    """A study's settings in one profile: sections of its kind."""
+
+    kind: str
+    corpus: Any
+    tokens: Any
+    training: Any
+
+
+@dataclass(frozen=True)
+class Project:
+    """All of params.yaml, checked."""
+
+    params: Params
+    studies: Mapping[str, Mapping[str, Settings]]
+    """By study and profile."""
+
+    def settings(self, study: str) -> Settings:
+        """Those of a study in the profile that params.yaml names."""
+        return self.studies[study][self.params.profile]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What decides the training of a cell in a study: data/settings/STUDY/train/CELL.json."""
+
+    kind: str
+    seed: int
+    device: str
+    threads: int
+    repeats: Sequence[int]
+    repeats_at_once: int
+    arms: Sequence[Arm]
+    """Those whose hyperparameters are settled."""
+    tuned: Sequence[Arm]
+    """Those whose learning rate is to be found by trials; then they stand under `headings`."""
+    headings: Sequence[Heading]
+    tuning: Tuning | None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key stands once."""
+
+
+def _mapping_once(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"'{key}' stands twice", key_node.start_mark)
+        seen.add(key)
+    loader.flatten_mapping(node)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_once)
+
+
+def load_project(path: Path = Path("params.yaml")) -> Project:
+    """Read and check all of params.yaml, both profiles.
 
     Raises:
         InputError: in one line, the first thing that is not allowed.
     """
+    values = _read(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        names = values.get("studies")
+        sections = {name for name, value in values.items() if isinstance(value, dict)}
+        if isinstance(names, list):
+            sections -= set(Params.model_fields)
+            for name in names:
+                if isinstance(name, str) and name not in values:
+                    raise InputError(f"studies: '{name}' has no section '{name}:' of its own")
+        params = _validated(Params, {k: v for k, v in values.items() if k not in sections}, "")
+        _check_combinations(params)
+        return Project(params, {name: _of_study(name, values[name], params) for name in sorted(sections)})
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """What params.yaml has beside the sections of its studies.
+
+    Raises:
+        InputError: in one line, the first thing that is not allowed.
+    """
+    return load_project(path).params
+
+
+def read_training(study: str, cell: str) -> Training:
+    """What `check` resolved of the training of a cell in a study."""
+    stored = read_json(Path("data/settings", study, "train", f"{cell}.json"))
+    hyperparameters = kinds.kind(stored["kind"]).Hyperparameters
+    found: dict[str, Any] = {
+        name: [
+            Arm(arm["setting"], tuple(arm["protocols"]), hyperparameters(**arm["hyperparameters"]), arm["sweep"])
+            for arm in stored[name]
+        ]
+        for name in ("arms", "tuned")
+    }
+    as_stored = {name: stored[name] for name in ("kind", "seed", "device", "threads", "repeats_at_once", "headings")}
+    tuning = TypeAdapter(Tuning | None).validate_python(stored["tuning"])
+    return Training(**as_stored, **found, repeats=parse_repeats(stored["repeats"]), tuning=tuning)
+
+
+def read_section(study: str, name: str) -> tuple[kinds.Kind, Any]:
+    """A study's kind and its section `corpus` or `tokens`, as `check` resolved it."""
+    stored = read_json(Path("data/settings", study, f"{name}.json"))
+    kind = kinds.kind(stored["kind"])
+    section = {"corpus": kind.Corpus, "tokens": kind.Tokens}[name]
+    return kind, TypeAdapter(section).validate_python(stored[name])
+
+
+def resolved(project: Project, study: str) -> dict[str, dict[str, Any]]:
+    """The contents of data/settings/STUDY by the name of the file: what a study's stages depend on.
+
+    corpus and tokens are the sections of these names; train/CELL is what `read_training` reads, and a digest of each
+    module that decides the training.
+    """
+    settings, params = project.settings(study), project.params
+    kind = {"kind": settings.kind}
+    run = params.model_dump(include={"seed", "device", "threads"})
+    run |= settings.training.model_dump(mode="json", include=NO_HYPERPARAMETERS)
+    return {
+        "corpus": kind | {"corpus": settings.corpus.model_dump(mode="json")},
+        "tokens": kind | {"tokens": settings.tokens.model_dump(mode="json")},
+    } | {
+        f"train/{cell}": kind
+        | run
+        | {name: [asdict(arm) for arm in found] for name, found in study_arms(project, study, cell).items()}
+        | {"code": training_code(settings.kind, cell)}
+        for cell in params.cells
+    }
+
+
+def study_arms(project: Project, study: str, cell: str) -> dict[str, list[Arm]]:
+    """The `arms` of a cell in a study whose hyperparameters params.yaml settles, and those to be `tuned`."""
+    settings = project.settings(study)
+    training = settings.training
+
+    def under(*headings: Heading) -> list[Arm]:
+        return arms(study, kinds.kind(settings.kind), cell, training, headings) if headings else []
+
+    settled: tuple[Heading, ...] = ("published", "corrected")
+    tuned = training.tuning and set(training.headings) - set(settled)
+    return {
+        "arms": under(*(heading for heading in settled if heading in training.headings)),
+        "tuned": under("corrected") if tuned else [],
+    }
+
+
+def _of_study(study: str, section: Mapping[str, Any], params: Params) -> dict[str, Settings]:
+    unknown = [key for key in section if key not in _OF_A_STUDY]
+    if unknown:
+        raise InputError(f"{study}.{unknown[0]}: unknown key; {_near(str(unknown[0]), _OF_A_STUDY)}")
+    try:
+        kind = kinds.kind(str(section.get("kind")))
+    except InputError as error:
+        raise InputError(f"{study}.{error}") from None
+    governed = {name: getattr(params, name) for name in kind.GOVERNED}
+    changes = section.get("full") or {}
+    found = {}
+    for profile, merged in {"sample": section, "full": _merged(section, changes)}.items():
+        place = f"{study}.full" if profile == "full" else study
+        parts = {
+            "corpus": (kind.Corpus, merged.get("corpus")),
+            "tokens": (kind.Tokens, merged.get("tokens") or {}),
+            "training": (kind.Training, governed | (merged.get("training") or {})),
+        }
+        checked = {
+            name: _validated(section_type, value, f"{place}.{name}") for name, (section_type, value) in parts.items()
+        }
+        try:
+            kind.check(**checked)
+        except ValueError as error:
+            raise InputError(f"{place}.{error}") from None
+        found[profile] = Settings(str(section["kind"]), **checked)
+    return found
+
+
+def _merged(base: Any, changes: Any) -> Any:  # noqa: ANN401
+    """`base` with the values of `changes`, mapping by mapping; another `source` replaces its mapping whole."""
+    if not (isinstance(base, dict) and isinstance(changes, dict)):
+        return changes
+    if changes.get("source", base.get("source")) != base.get("source"):
+        return changes
+    return base | {key: _merged(base.get(key), value) for key, value in changes.items()}
+
+
+def _check_combinations(params: Params) -> None:
+    for name in ("cells", "studies"):
+        values = getattr(params, name)
+        twice = [value for value in values if values.count(value) > 1]
+        if twice:
+            raise InputError(f"{name}: '{twice[0]}' stands twice")
+    if params.cell not in params.cells:
+        raise InputError(f"cell: '{params.cell}' is not one of cells ({', '.join(params.cells)})")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; stages run in the project's top folder") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not YAML: {_short(' '.join(str(error).split()), 200)}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: a mapping of parameters is needed, found {type(values).__name__}")
+    return values
+
+
+def _validated(section: Any, values: Any, place: str) -> Any:  # noqa: ANN401 - a section's class or a union of them
     try:
-        return Params.model_validate(values)
+        return TypeAdapter(section).validate_python(values)
     except ValidationError as error:
-        raise InputError(f"{path}: {_first_line(error)}") from None
+        raise InputError(_first_line(error, place, values)) from None
 
 
-def _first_line(error: ValidationError) -> str:
+def _first_line(error: ValidationError, place: str, values: Any) -> str:  # noqa: ANN401
     """The first of pydantic's complaints in one line, with the nearest known key for an unknown one."""
     # A misspelt key is also a missing one: the unknown key says more.
     first, *others = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
     more = f" (and {len(others)} more)" if others else ""
+    location = [str(part) for part in first["loc"]]
     # pydantic puts the chosen kind of corpus into the location, where params.yaml has no such key.
-    parts = [str(part) for part in first["loc"]]
-    location = [part for i, part in enumerate(parts) if i == 0 or parts[i - 1] != "corpus"]
-    name = ".".join(location)
-    reason = str(first["msg"]).removeprefix("Value error, ")
+    if location and isinstance(values, dict) and location[0] == values.get("source"):
+        location = location[1:]
+    name = ".".join(filter(None, [place, *location]))
     if first["type"] == "extra_forbidden":
-        known = _known_keys(location[:-1])
-        near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
-        return f"{name}: unknown key; {hint}{more}"
+        siblings = [e["loc"][-1] for e in error.errors(include_url=False) if e["type"] == "missing"]
+        return f"{name}: unknown key; {_near(location[-1], [str(key) for key in siblings])}{more}"
     if first["type"] == "missing":
         return f"{name}: missing{more}"
+    reason = str(first["msg"]).removeprefix("Value error, ")
     if not location:
-        return f"{reason}{more}"
-    return f"{name}: {first['input']!r} is not allowed: {reason}{more}"
+        return f"{name}: {_short(reason, 200)}{more}"
+    return f"{name}: {_short(repr(first['input']))} is not allowed: {_short(reason, 200)}{more}"
 
 
-def _known_keys(location: Sequence[str]) -> list[str]:
-    """The keys that params.yaml may have at a place."""
-    models: tuple[Any, ...] = (Params,)
-    for part in location:
-        annotation = next(m.model_fields[part].annotation for m in models if part in m.model_fields)
-        models = getattr(annotation, "__args__", (annotation,))
-    return [key for model in models for key in model.model_fields]
+def _near(key: str, known: Iterable[str]) -> str:
+    names = list(known)
+    close = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"known are {', '.join(names)}" if names else "it has no meaning here"
+
+
+def _short(text: str, most: int = _MOST_CHARACTERS) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

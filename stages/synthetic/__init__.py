@@ -1,1 +1,1 @@
-"""The data of the studies that make their own: one module a study, which writes the arrays of data/ready/STUDY."""
+"""The data of the studies that make their own: raw sequences, and how they are cut."""

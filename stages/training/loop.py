@@ -74,6 +74,10 @@ class Pack:
     checkpoint: Path
 
 
+class DivergedError(StageError):
+    """A loss or a score is not finite."""
+
+
 Curve = list[dict[str, float]]
 """A row an epoch: `epoch`, train_NAME and validation_NAME."""
 
@@ -98,7 +102,7 @@ def fit(task: Task, pack: Pack, on_epoch: Callable[[list[dict[str, float]], dict
     `on_epoch` gets each new epoch's rows, one a repeat, and its costs.
 
     Raises:
-        StageError: a loss is not finite; it names the epoch, the batch and the last good checkpoint.
+        DivergedError: a loss is not finite; it names the epoch, the batch and the last good checkpoint.
     """
     state: dict[str, Any] = checkpoint.load(pack.checkpoint) or {
         "epoch": 0,
@@ -150,7 +154,7 @@ def _improved(task: Task, pack: Pack, epoch: int, rows: list[dict[str, float]], 
     for repeat, row in zip(pack.repeats, rows, strict=True):
         for name, value in row.items():
             if not math.isfinite(value):
-                raise StageError(
+                raise DivergedError(
                     f"{pack.name}: {name.replace('_', ' ')}{_whose(pack, repeat)} is {value} after epoch {epoch}; "
                     f"{_last_good(pack, epoch)}"
                 )
@@ -206,7 +210,7 @@ def _check_finite(losses: Tensor, pack: Pack, epoch: int, last_batch: int) -> No
     if finite.all():
         return
     first, place = (~finite).nonzero()[0].tolist()
-    raise StageError(
+    raise DivergedError(
         f"{pack.name}: loss{_whose(pack, pack.repeats[place])} is {losses[first, place].item()} in epoch {epoch}, "
         f"batch {last_batch - len(losses) + first + 1}; {_last_good(pack, epoch)}"
     )

@@ -6,22 +6,20 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 
+from stages.kinds import task_module
 from stages.studies import Arm
-from stages.support.files import digest, file_digest, root, write_json
+from stages.support.code import code_digest
+from stages.support.files import digest, root, write_json
 from stages.support.outbox import Outbox
 from stages.training import checkpoint
 from stages.training.device import machine, prepare
-from stages.training.loop import Fitted, Pack, fit, mean_row
-
-_CODE = Path(__file__).parent.parent  # stages/
+from stages.training.loop import DivergedError, Fitted, Pack, fit, mean_row
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,7 @@ class Job:
     """Repeats of one arm that are trained together: all that a process needs to train them."""
 
     study: str
+    kind: str
     data_folder: Path
     arm: Arm
     repeats: tuple[int, ...]
@@ -57,17 +56,12 @@ class Job:
                 "hyperparameters": asdict(self.arm.hyperparameters),
                 "seed": self.seed,
                 "data": self.data_digest,
-                "code": _code_digest(self.study),
+                "code": code_digest(self.kind, self.arm.hyperparameters.cell),
                 "torch": torch.__version__,
                 "device": _device_type(self.device),
                 "threads": self.threads,
             }
         )
-
-
-def study_module(study: str) -> ModuleType:
-    """The module of a study, found by its name."""
-    return import_module(f"stages.studies.{study}")
 
 
 def jobs_at_once(jobs: int, device: str) -> int:
@@ -88,11 +82,11 @@ def split_into_jobs(arms: Sequence[Arm], repeats: Sequence[int], at_once: int, *
 def train_job(job: Job) -> Fitted:
     """Train the repeats of a job, or go on with them; their record goes to the outbox, their times to timings/."""
     device = prepare(job.device, job.threads)
-    study = study_module(job.study)
+    kind = task_module(job.kind)
     box = None if job.arm.sweep else Outbox(job.key)  # a sweep is one run, which has a point an arm
     path = checkpoint.checkpoint_path(job.key)
     with checkpoint.only_here(path):
-        task = study.Task(study.Data(job.data_folder), job.arm.hyperparameters, job.seed, job.repeats, device)
+        task = kind.Task(kind.Data(job.data_folder), job.arm.hyperparameters, job.seed, job.repeats, device)
         if box:
             box.start(**identity([job]))
 
@@ -121,6 +115,14 @@ def train_job(job: Job) -> Fitted:
         },
     )
     return fitted
+
+
+def try_job(job: Job) -> Fitted | None:
+    """`train_job` for a trial, whose divergence is a result: None."""
+    try:
+        return train_job(job)
+    except DivergedError:
+        return None
 
 
 def tracked_runs(jobs: Sequence[Job]) -> dict[str, list[Job]]:
@@ -157,8 +159,8 @@ def describe(job: Job, fitted: Fitted, run_key: str, run: Sequence[Job]) -> list
 
 
 def weights_path(job: Job) -> str:
-    """Where a job's weights lie in models/STUDY/CELL."""
-    return f"weights/{job.arm.slug}-{job.span}.safetensors"
+    """Where a job's weights lie in models/STUDY/CELL; nowhere, '', for a trial, which is never tested."""
+    return "" if job.arm.protocols == ("tuning",) else f"weights/{job.arm.slug}-{job.span}.safetensors"
 
 
 def identity(run: Sequence[Job]) -> dict[str, Any]:
@@ -180,10 +182,3 @@ def identity(run: Sequence[Job]) -> dict[str, Any]:
 
 def _device_type(device: str) -> str:
     return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def _code_digest(study: str) -> str:
-    """What the code that trains is: the files that the train stage depends on."""
-    folders = [path for name in ("nn", "training", "studies/common") for path in _CODE.glob(f"{name}/*.py")]
-    files = sorted([*folders, _CODE / "studies" / f"{study}.py"])
-    return digest({str(path.relative_to(_CODE)): file_digest(path) for path in files})

@@ -21,8 +21,8 @@ def write_lines(folder: Path, name: str, lines: Sequence[str]) -> None:
     write_text(folder / f"{name}.txt", "".join(f"{line}\n" for line in lines))
 
 
-def write_manifest(folder: Path, corpus: str, vocabulary_size: int, **counts: dict[str, int]) -> None:
+def write_manifest(folder: Path, corpus: str, vocabulary_size: int, **more: Any) -> None:  # noqa: ANN401 - JSON
     """Write manifest.json, whose digest covers every file already in the folder."""
     files = {path.name: file_digest(path) for path in folder.iterdir()}
-    manifest = {"corpus": corpus, "digest": digest(files), "vocabulary_size": vocabulary_size, **counts}
+    manifest = {"corpus": corpus, "digest": digest(files), "vocabulary_size": vocabulary_size, **more}
     write_json(folder / "manifest.json", manifest)

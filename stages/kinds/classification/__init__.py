@@ -1,0 +1,173 @@
+"""classification: which label does a text have? Bidirectional recurrent layers read it to the end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from stages.kinds.layers import RecurrentLayers
+from stages.support.files import read_json, whole
+from stages.support.sections import (
+    NO_HYPERPARAMETERS,
+    Fraction,
+    OwnFile,
+    Positive,
+    PositiveReal,
+    Precision,
+    Section,
+    TrainingSection,
+    ValidationFraction,
+    no_bool,
+)
+from stages.text.corpora.download import Mirror
+
+
+class Imdb(Section):
+    """The film reviews of aclImdb, fetched from their public home or a mirror."""
+
+    source: Literal["imdb"]
+
+
+class Sample(Section):
+    """Reviews made by the project: how many."""
+
+    source: Literal["sample"]
+    train_reviews: Annotated[int, BeforeValidator(no_bool), Field(ge=20)]
+    test_reviews: Annotated[int, BeforeValidator(no_bool), Field(ge=20)]
+
+
+class Own(OwnFile):
+    """A table, or a folder of texts a label, that a person brings: the columns of the texts and of their labels."""
+
+    text: str = ""
+    label: str = ""
+
+
+Corpus = Annotated[Imdb | Sample | Own, Field(discriminator="source")]
+
+
+class Tokens(Section):
+    """How texts become numbers. A person's own texts are also divided into a test part, and cut where they are long."""
+
+    vocabulary_size: Positive
+    validation_fraction: ValidationFraction
+    test_fraction: ValidationFraction = 0.15
+    longest: Positive = 1000
+
+
+class Training(TrainingSection):
+    """The net and its training."""
+
+    layers: Positive
+    dropout: Fraction
+    epochs: Positive
+    batch_size: Positive
+    learning_rate: PositiveReal
+    embedding_size: Positive
+    hidden_size: Positive
+    precision: Precision
+
+
+GOVERNED = ("layers", "dropout")
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """All that decides the training of one arm. `hidden_size`: units a direction."""
+
+    cell: str
+    layers: int
+    dropout: float
+    dropout_between_layers: float
+    embedding_size: int
+    hidden_size: int
+    batch_size: int
+    learning_rate: float
+    epochs: int
+    precision: str
+
+
+DOCUMENT: Mapping[str, Any] = {
+    "scores": {
+        "accuracy": {"label": "test accuracy", "better": "higher", "percent": True},
+        "macro_f1": {"label": "test macro-F1", "better": "higher", "percent": True},
+        "loss": {"label": "test cross-entropy (nats a text)", "better": "lower"},
+    },
+    "curve": {
+        "train": {"column": "loss", "label": "cross-entropy (nats)"},
+        "validation": {"column": "loss", "label": "cross-entropy (nats a text)"},
+    },
+}
+
+
+def check(corpus: Imdb | Sample | Own, tokens: Tokens, training: Training) -> None:
+    """Any sections fit together."""
+
+
+def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:
+    """One setting: the dropout between layers is the one on the embeddings."""
+    values = training.model_dump(exclude=NO_HYPERPARAMETERS)
+    return {"": Hyperparameters(cell, dropout_between_layers=training.dropout, **values)}
+
+
+TUNED_BY = "loss"
+
+
+def layers_of(hyperparameters: Hyperparameters) -> RecurrentLayers:
+    """The sizes that count its recurrent parameters."""
+    h = hyperparameters
+    return RecurrentLayers(h.embedding_size, h.hidden_size, h.layers, directions=2)
+
+
+def resized(hyperparameters: Hyperparameters, hidden_size: int) -> Hyperparameters:
+    """The same net with other recurrent layers."""
+    return replace(hyperparameters, hidden_size=hidden_size)
+
+
+def fetch(corpus: Imdb | Sample | Own, target: Path, mirror: Mirror, downloads: Path) -> None:
+    """Write reviews.tar and the licence, or of a person's own texts texts.jsonl; and provenance.json."""
+    if isinstance(corpus, Own):
+        from stages.tables.raw import write_labelled
+
+        write_labelled(corpus, corpus.text, corpus.label, target)
+        return
+    from stages.text.corpora import SAMPLE_SEED, imdb, sample_imdb
+
+    if isinstance(corpus, Imdb):
+        imdb.fetch_imdb(target, mirror=mirror, downloads=downloads)
+        return
+    with whole(target) as folder:
+        folder.mkdir()
+        sample_imdb.write_sample(folder, seed=SAMPLE_SEED, **corpus.model_dump(exclude={"source"}))
+
+
+def tokenize(tokens: Tokens, raw: Path, ready: Path) -> None:
+    """Write token arrays, labels and the vocabulary of the training part."""
+    if (raw / "texts.jsonl").exists():
+        from stages.tables.ready import tokenize_labelled
+
+        tokenize_labelled(raw, ready, **tokens.model_dump())
+        return
+    from stages.text.tokens.imdb import tokenize_imdb
+
+    tokenize_imdb(raw, ready, vocabulary_size=tokens.vocabulary_size, validation_fraction=tokens.validation_fraction)
+
+
+def baselines(raw: Path, ready: Path) -> list[dict[str, Any]]:
+    """TF-IDF and logistic regression, what many would use instead; of a person's own texts the largest class too."""
+    if (raw / "texts.jsonl").exists():
+        from stages.baselines.classification import classification_rows
+        from stages.tables.ready import PARTS, labelled_part
+
+        about = read_json(ready / "manifest.json")
+        parts = [labelled_part(raw, ready, name) for name in PARTS]
+        rows = classification_rows(*parts, classes=len(about["labels"]), characters=about["unit"] == "characters")
+        for row in rows:
+            for scores in (row["validation"], row["test"]):
+                scores["loss"] = scores.pop("cross_entropy")
+        return rows
+    from stages.text.baselines import bag_of_words_row
+
+    return [bag_of_words_row(raw, ready)]

@@ -1,0 +1,189 @@
+"""A classification study in memory: texts of a part, batches of like length, losses and scores.
+
+Document 000_deb3cf6396f3faf9's scores were means of batch means, which stand beside those over all texts.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+from stages.kinds.classification import Hyperparameters
+from stages.kinds.classification.model import PADDING, ReviewClassifier
+from stages.nn.cells import CELLS
+from stages.nn.engines import engine_for
+from stages.support.files import read_json
+from stages.training.device import products_in, to_device
+from stages.training.loop import Step
+from stages.training.seeds import Purpose, stream_seed
+
+# Batches are cut from pools of this many, each sorted by length: little padding, and still a random order.
+_BATCHES_IN_A_POOL = 100
+_REVIEWS_AT_ONCE = 256  # in evaluation, where the batch size changes no score
+
+
+class Reviews:
+    """One part of the corpus: token ids of all reviews end to end, memory-mapped, and their labels."""
+
+    def __init__(self, folder: Path, part: str) -> None:
+        self.tokens = np.load(folder / f"{part}.tokens.npy", mmap_mode="r")
+        self.offsets: NDArray[np.int64] = np.load(folder / f"{part}.offsets.npy")
+        labels = folder / f"{part}.labels.npy"
+        self.labels = np.load(labels) if labels.exists() else np.zeros(len(self.offsets) - 1, np.uint8)
+        self.lengths = np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, reviews: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
+        """Some reviews, padded: tokens (time, batch), lengths (batch,), labels (batch,)."""
+        lengths = self.lengths[reviews]
+        steps = np.arange(lengths.max())[:, None]
+        inside = steps < lengths
+        tokens = np.full(inside.shape, PADDING, dtype=np.int64)
+        tokens[inside] = self.tokens[(self.offsets[reviews] + steps)[inside]]
+        labels = self.labels[reviews].astype(np.int64)
+        return torch.from_numpy(tokens), torch.from_numpy(lengths), torch.from_numpy(labels)
+
+
+class Data:
+    """The three parts, the sentences that a document puts to its nets, the classes and the vocabulary's size."""
+
+    def __init__(self, folder: Path) -> None:
+        manifest = read_json(folder / "manifest.json")
+        self.corpus: str = manifest["corpus"]
+        self.digest: str = manifest["digest"]
+        self.vocabulary_size: int = manifest["vocabulary_size"]
+        self.classes = len(manifest.get("labels", ("negative", "positive")))
+        self.train, self.validation, self.test = (Reviews(folder, part) for part in ("train", "validation", "test"))
+        sentences = folder / "sentences.txt"
+        self.sentence_texts = sentences.read_text(encoding="utf-8").splitlines() if sentences.exists() else []
+        self.sentences = Reviews(folder, "sentences") if self.sentence_texts else None
+
+
+class Task:
+    """One repeat of one arm."""
+
+    chosen_by = "loss"
+    gradient_norm_limit = None
+
+    def __init__(
+        self, data: Data, hyperparameters: Hyperparameters, seed: int, repeats: Sequence[int], device: torch.device
+    ) -> None:
+        (repeat,) = repeats
+        self.data, self.device, self._batch_size = data, device, hyperparameters.batch_size
+        self._precision = hyperparameters.precision
+        self.engine = engine_for(device.type, CELLS[hyperparameters.cell])
+        self.model = ReviewClassifier(
+            hyperparameters.cell,
+            vocabulary_size=data.vocabulary_size,
+            embedding_size=hyperparameters.embedding_size,
+            hidden_size=hyperparameters.hidden_size,
+            layers=hyperparameters.layers,
+            dropout=hyperparameters.dropout,
+            dropout_between_layers=hyperparameters.dropout_between_layers,
+            classes=data.classes,
+            engine=self.engine,
+        )
+        generator = torch.Generator().manual_seed(stream_seed(seed, repeat, Purpose.WEIGHTS))
+        self.model.start(generator)
+        self.model.to(device)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=hyperparameters.learning_rate, fused=True)
+        self.train_items = len(data.train)
+        self.train_tokens = len(data.train.tokens)
+
+    def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """One epoch: batches of reviews of like length, in random order."""
+        (order,) = orders
+        reviews = order.permutation(len(self.data.train))
+        pool_size = self._batch_size * _BATCHES_IN_A_POOL
+        batches = []
+        for start in range(0, len(reviews), pool_size):
+            pool = reviews[start : start + pool_size]
+            pool = pool[np.argsort(self.data.train.lengths[pool], kind="stable")]
+            batches += [pool[i : i + self._batch_size] for i in range(0, len(pool), self._batch_size)]
+        for i in order.permutation(len(batches)):
+            yield self.data.train.batch(batches[i])
+
+    def step(self, batch: tuple[Tensor, Tensor, Tensor]) -> Step:
+        """Mean cross-entropy of a batch (nats a text), and how many it got right."""
+        tokens, labels = to_device(self.device, batch[0], batch[2])
+        with products_in(self._precision, self.device):
+            logits = self.model(tokens, batch[1])
+        loss = _cross_entropy(logits.float(), labels)
+        correct = (_predicted(logits) == labels).sum()
+        return Step(loss[None], {"loss": loss.detach() * len(labels), "accuracy": correct}, len(labels))
+
+    def after_epoch(self, improved: bool) -> None:
+        """Nothing changes between epochs."""
+
+    def validate(self) -> list[dict[str, float]]:
+        """Loss (nats a text) and accuracy (a share) on the validation part."""
+        losses, predicted, labels = self._score(self.data.validation)
+        return [{"loss": float(losses.mean()), "accuracy": float((predicted == labels).mean())}]
+
+    def test(self) -> list[dict[str, Any]]:
+        """Scores on the test part, and where a document has sentences each one's probability of the second class.
+
+        `batch_mean_*` are document 000's: means over batches of texts sorted by length, each batch alike, however few
+        texts the last one has. `macro_f1`: the mean over classes of the harmonic mean of precision and recall.
+        """
+        losses, predicted, labels = self._score(self.data.test)
+        correct = predicted == labels
+        starts = range(0, len(losses), self._batch_size)
+        scores: dict[str, Any] = {
+            "loss": float(losses.mean()),
+            "accuracy": float(correct.mean()),
+            "macro_f1": _macro_f1(predicted, labels, self.data.classes),
+            "batch_mean_loss": float(np.mean([losses[i : i + self._batch_size].mean() for i in starts])),
+            "batch_mean_accuracy": float(np.mean([correct[i : i + self._batch_size].mean() for i in starts])),
+        }
+        if self.data.sentences is not None:
+            probabilities = torch.sigmoid(self._logits(self.data.sentences)).tolist()
+            scores["sentences"] = dict(zip(self.data.sentence_texts, probabilities, strict=True))
+        return [scores]
+
+    def _score(self, reviews: Reviews) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+        """Each text's loss, predicted class and class, from the shortest text to the longest."""
+        by_length = np.argsort(reviews.lengths, kind="stable")
+        logits = self._logits(reviews)[by_length]
+        labels = torch.from_numpy(reviews.labels[by_length].astype(np.int64))
+        return _cross_entropy(logits, labels, "none").numpy(), _predicted(logits).numpy(), labels.numpy()
+
+    @torch.no_grad()
+    def _logits(self, reviews: Reviews) -> Tensor:
+        """Every text's logits, in the order of the corpus, nothing dropped, as the model's but in float64."""
+        self.model.eval()
+        by_length = np.argsort(reviews.lengths, kind="stable")
+        found = []
+        for start in range(0, len(reviews), _REVIEWS_AT_ONCE):
+            tokens, lengths, _ = reviews.batch(by_length[start : start + _REVIEWS_AT_ONCE])
+            found.append(self.model(tokens.to(self.device), lengths).double().cpu())
+        logits = torch.cat(found)
+        return logits[torch.from_numpy(np.argsort(by_length))]
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
+    """Nats a text."""
+    if logits.dim() == 1:
+        return binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction=reduction)
+    return cross_entropy(logits, labels, reduction=reduction)
+
+
+def _predicted(logits: Tensor) -> Tensor:
+    """Each text's likeliest class."""
+    return (logits > 0).long() if logits.dim() == 1 else logits.argmax(1)
+
+
+def _macro_f1(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> float:
+    """Over the classes that are predicted or true."""
+    hits, guesses, truths = (
+        np.bincount(values, minlength=classes) for values in (labels[predicted == labels], predicted, labels)
+    )
+    either = guesses + truths > 0
+    return float((2 * hits[either] / (guesses + truths)[either]).mean())

@@ -1,0 +1,140 @@
+"""A language-model study in memory: a text as streams side by side, windows of truncated BPTT, perplexities.
+
+Perplexity is exp of the mean cross-entropy a token (nats).
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from stages.kinds.language_model import Hyperparameters
+from stages.kinds.language_model.model import LanguageModel
+from stages.nn.cells import CELLS
+from stages.nn.engines import engine_for
+from stages.support.files import read_json
+from stages.training.device import products_in, to_device
+from stages.training.loop import Step
+from stages.training.seeds import Purpose, stream_seed
+
+_NOT_A_TARGET = -100  # torch's cross_entropy skips it
+
+
+class Data:
+    """The three parts as streams of token ids, memory-mapped, and the vocabulary's size."""
+
+    def __init__(self, folder: Path) -> None:
+        manifest = read_json(folder / "manifest.json")
+        self.corpus: str = manifest["corpus"]
+        self.digest: str = manifest["digest"]
+        self.vocabulary_size: int = manifest["vocabulary_size"]
+        self.train, self.validation, self.test = (
+            np.load(folder / f"{part}.tokens.npy", mmap_mode="r") for part in ("train", "validation", "test")
+        )
+
+
+class Task:
+    """One repeat of one arm."""
+
+    chosen_by = "perplexity"
+
+    def __init__(
+        self, data: Data, hyperparameters: Hyperparameters, seed: int, repeats: Sequence[int], device: torch.device
+    ) -> None:
+        (repeat,) = repeats
+        self.data, self.device, self._settings = data, device, hyperparameters
+        self.engine = engine_for(device.type, CELLS[hyperparameters.cell], one_length=True)
+        self.model = LanguageModel(
+            hyperparameters.cell,
+            vocabulary_size=data.vocabulary_size,
+            embedding_size=hyperparameters.embedding_size,
+            hidden_size=hyperparameters.hidden_size,
+            layers=hyperparameters.layers,
+            dropout=hyperparameters.dropout,
+            tied=hyperparameters.tied,
+            engine=self.engine,
+        )
+        generator = torch.Generator().manual_seed(stream_seed(seed, repeat, Purpose.WEIGHTS))
+        self.model.start(generator)
+        self.model.to(device)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=hyperparameters.learning_rate)
+        self.gradient_norm_limit = hyperparameters.gradient_norm_limit
+        # Truncated BPTT drops what does not fill a window of every stream, as the book does.
+        windows = (len(data.train) - 1) // (hyperparameters.streams * hyperparameters.window)
+        self._steps = windows * hyperparameters.window
+        self.train_items = self.train_tokens = self._steps * hyperparameters.streams
+        self._state: Any = None
+
+    def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
+        """One epoch: windows (window, streams) of inputs and of targets, in the order of the text.
+
+        `orders` is not used: the text has one order. A stream is a stretch of the text, its state carried from
+        window to window and reset here, at the epoch's start.
+        """
+        self._state = None
+        inputs, targets = _streams(self.data.train[: self.train_items + 1], self._settings.streams)
+        for start in range(0, self._steps, self._settings.window):
+            end = start + self._settings.window
+            yield inputs[start:end], targets[start:end]
+
+    def step(self, batch: tuple[Tensor, Tensor]) -> Step:
+        """Mean cross-entropy of a window (nats a token)."""
+        inputs, targets = to_device(self.device, *batch)
+        with products_in(self._settings.precision, self.device):
+            loss, state = self.model.mean_loss(inputs, targets, self._state)
+        self._state = tuple(part.detach() for part in state)
+        return Step(loss[None], {"loss": loss.detach() * targets.numel()}, targets.numel())
+
+    def after_epoch(self, improved: bool) -> None:
+        """Divide the learning rate after an epoch whose validation perplexity is no better than the best."""
+        if not improved:
+            for group in self.optimizer.param_groups:
+                group["lr"] /= self._settings.rate_divisor
+
+    def validate(self) -> list[dict[str, float]]:
+        """Loss (nats a token) and perplexity on the validation part."""
+        return [self._score(self.data.validation)]
+
+    def test(self) -> list[dict[str, Any]]:
+        """Loss (nats a token) and perplexity on the test part."""
+        return [self._score(self.data.test)]
+
+    @torch.no_grad()
+    def _score(self, text: NDArray[Any]) -> dict[str, float]:
+        """Over every token after the first, in as many streams as in training, state carried, nothing dropped."""
+        self.model.eval()
+        inputs, targets = _streams(text, self._settings.streams)
+        state: Any = None
+        total = 0.0
+        for start in range(0, len(inputs), self._settings.window):
+            window = slice(start, start + self._settings.window)
+            logits, state = self.model(inputs[window].to(self.device), state)
+            losses = cross_entropy(
+                logits.flatten(0, 1),
+                targets[window].flatten().to(self.device),
+                ignore_index=_NOT_A_TARGET,
+                reduction="none",
+            )
+            total += float(losses.double().sum())
+        loss = total / (len(text) - 1)
+        return {"loss": loss, "perplexity": math.exp(loss)}
+
+
+def _streams(text: NDArray[Any], streams: int) -> tuple[Tensor, Tensor]:
+    """Lay a text out as streams side by side: inputs and next tokens, each (time, streams).
+
+    Each stream goes on where the one before it ends. Where the text does not fill the last one, its targets say
+    that nothing is to be predicted.
+    """
+    steps = -(-(len(text) - 1) // streams)
+    tokens = np.zeros(steps * streams, dtype=np.int64)
+    targets = np.full(steps * streams, _NOT_A_TARGET, dtype=np.int64)
+    tokens[: len(text) - 1] = text[:-1]
+    targets[: len(text) - 1] = text[1:]
+    return tuple(torch.from_numpy(part.reshape(streams, steps).T.copy()) for part in (tokens, targets))  # type: ignore[return-value]

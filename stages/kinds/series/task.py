@@ -1,0 +1,114 @@
+"""A series in memory: windows in scaled units, forecasts in the series' own."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stages.baselines.series import mase_scale, origins, scores, targets, windows
+from stages.kinds.series import Hyperparameters
+from stages.kinds.series.model import Forecaster
+from stages.nn.cells import CELLS
+from stages.nn.engines import engine_for
+from stages.tables.ready import read_series
+from stages.training.device import to_device
+from stages.training.loop import Step
+from stages.training.seeds import Purpose, stream_seed
+
+_WINDOWS_AT_ONCE = 1024  # in evaluation
+
+
+class Data:
+    """The series, (steps, 1 + inputs), scaled by its training part, and where each part's forecasts are made."""
+
+    def __init__(self, folder: Path) -> None:
+        values, about = read_series(folder)
+        self.corpus: str = about["corpus"]
+        self.digest: str = about["digest"]
+        self.window: int = about["window"]
+        self.horizon: int = about["horizon"]
+        self.target: NDArray[np.float64] = values[:, 0]
+        train = values[: about["train_end"]]
+        self.mean, deviation = train.mean(0), train.std(0)
+        self.deviation = np.where(deviation > 0, deviation, 1.0)
+        self.scaled = (values - self.mean) / self.deviation
+        self.mase_scale = mase_scale(train[:, 0])
+        ends = [0, about["train_end"], about["validation_end"], len(values)]
+        self.train, self.validation, self.test = (
+            origins(start, end, self.window, self.horizon) for start, end in pairwise(ends)
+        )
+
+
+class Task:
+    """One repeat of one arm."""
+
+    chosen_by = "loss"
+    gradient_norm_limit = 1.0
+
+    def __init__(
+        self, data: Data, hyperparameters: Hyperparameters, seed: int, repeats: Sequence[int], device: torch.device
+    ) -> None:
+        (repeat,) = repeats
+        self.data, self.device, self._batch_size = data, device, hyperparameters.batch_size
+        self.engine = engine_for(device.type, CELLS[hyperparameters.cell], one_length=True)
+        self.model = Forecaster(
+            hyperparameters.cell,
+            columns=data.scaled.shape[1],
+            horizon=data.horizon,
+            hidden_size=hyperparameters.hidden_size,
+            layers=hyperparameters.layers,
+            engine=self.engine,
+        )
+        self.model.start(torch.Generator().manual_seed(stream_seed(seed, repeat, Purpose.WEIGHTS)))
+        self.model.to(device)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=hyperparameters.learning_rate, fused=True)
+        self.train_items = len(data.train)
+        self.train_tokens = len(data.train) * data.window
+
+    def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
+        """One epoch: windows (time, batch, columns) and the scaled targets that follow, (batch, horizon)."""
+        (order,) = orders
+        shuffled = order.permutation(self.data.train)
+        for start in range(0, len(shuffled), self._batch_size):
+            yield self._batch(shuffled[start : start + self._batch_size])
+
+    def step(self, batch: tuple[Tensor, Tensor]) -> Step:
+        """Mean squared error of a batch, in scaled units."""
+        inputs, wanted = to_device(self.device, *batch)
+        loss = (self.model(inputs) - wanted).square().mean()
+        return Step(loss[None], {"loss": loss.detach() * len(wanted)}, len(wanted))
+
+    def after_epoch(self, improved: bool) -> None:
+        """Nothing changes between epochs."""
+
+    def validate(self) -> list[dict[str, float]]:
+        """Mean squared error on the validation part, in scaled units."""
+        wanted = targets(self.data.scaled[:, 0], self.data.validation, self.data.horizon)
+        return [{"loss": float(np.square(self._scaled_forecasts(self.data.validation) - wanted).mean())}]
+
+    def test(self) -> list[dict[str, Any]]:
+        """RMSE, MAE, MASE and direction on the test part, in the series' own unit."""
+        where, target = self.data.test, self.data.target
+        forecasts = self._scaled_forecasts(where) * self.data.deviation[0] + self.data.mean[0]
+        truth = targets(target, where, self.data.horizon)
+        return [dict(scores(forecasts, truth, target[where], self.data.mase_scale))]
+
+    def _batch(self, where: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        looked_at = windows(self.data.scaled, where, self.data.window).astype(np.float32)
+        wanted = targets(self.data.scaled[:, 0], where, self.data.horizon).astype(np.float32)
+        return torch.from_numpy(looked_at).transpose(0, 1).contiguous(), torch.from_numpy(wanted)
+
+    @torch.no_grad()
+    def _scaled_forecasts(self, where: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Forecasts, (origins, horizon), in scaled units."""
+        self.model.eval()
+        found = [
+            self.model(self._batch(where[start : start + _WINDOWS_AT_ONCE])[0].to(self.device)).double().cpu().numpy()
+            for start in range(0, len(where), _WINDOWS_AT_ONCE)
+        ]
+        return np.concatenate(found)

@@ -1,0 +1,91 @@
+"""The types that settings are made of: what is allowed, said once."""
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def parse_repeats(text: object) -> range:
+    """Read `0-9`, `3` or `3-3` as the repeats from the first to the last, both included.
+
+    Raises:
+        ValueError: where it is no such range.
+    """
+    match = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6}))?", str(text))
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+    if last < first:
+        raise ValueError("repeats are a number or first-last, such as 0-9")
+    return range(first, last + 1)
+
+
+def no_bool(value: object) -> object:
+    """Refuse true and false where a number is meant (YAML reads `on` and `yes` as true)."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+def _check_repeats(text: object) -> str:
+    parse_repeats(no_bool(text))
+    return str(text)
+
+
+# PyYAML reads `1e-06`, which `-S` writes, as text; pydantic reads such text as the number it is.
+Positive = Annotated[int, BeforeValidator(no_bool), Field(ge=1)]
+Count = Annotated[int, BeforeValidator(no_bool), Field(ge=0)]
+Fraction = Annotated[float, BeforeValidator(no_bool), Field(ge=0, lt=1)]
+PositiveReal = Annotated[float, BeforeValidator(no_bool), Field(gt=0, allow_inf_nan=False)]
+ValidationFraction = Annotated[float, BeforeValidator(no_bool), Field(gt=0, lt=1)]
+Seed = Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**63)]
+Repeats = Annotated[str, BeforeValidator(_check_repeats)]
+Heading = Literal["published", "corrected", "tuned", "equal_size", "tuning"]
+HEADINGS: tuple[Heading, ...] = ("published", "corrected", "tuned", "equal_size")
+"""What arms stand under: the document's protocol; its flaws mended; each cell at its own learning rate; the same at the
+size of the LSTM. (`tuning` are the trials that choose a rate: they are never tested.)"""
+Precision = Literal["float32", "bfloat16"]
+
+
+class Section(BaseModel):
+    """A mapping of settings: no key beside its fields is allowed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Nothing(Section):
+    """A section that has no setting."""
+
+
+class OwnFile(Section):
+    """A file or folder that a person brings; it stays where it is. `digest` is of its bytes, by `check`."""
+
+    source: Literal["file"]
+    path: str
+    digest: str = ""
+
+
+class Tuning(Section):
+    """The budget of every cell: rates to try in some repeats, and fresh repeats at the one that validates best."""
+
+    learning_rates: Annotated[tuple[PositiveReal, ...], Field(min_length=2)]
+    repeats: Repeats
+    final_repeats: Repeats
+
+    @model_validator(mode="after")
+    def _fresh(self) -> Self:
+        if set(parse_repeats(self.repeats)) & set(parse_repeats(self.final_repeats)):
+            raise ValueError(f"final_repeats: {self.final_repeats} must be other ones than repeats, {self.repeats}")
+        return self
+
+
+class TrainingSection(Section):
+    """What every kind's section `training` has."""
+
+    repeats: Repeats
+    repeats_at_once: Positive = 1
+    headings: Annotated[tuple[Heading, ...], Field(min_length=1)] = HEADINGS
+    tuning: Tuning | None = None
+
+
+NO_HYPERPARAMETERS = set(TrainingSection.model_fields)
+"""Fields of a section `training` that are no net's."""

@@ -1,0 +1,72 @@
+"""A person's file as raw data of a study: read once, by the columns that its section names, and written whole."""
+
+import json
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stages.tables.findings import CLASSIFICATION, LANGUAGE_MODEL, SEQUENCE, Findings
+from stages.tables.inspect import inspect
+from stages.tables.records import records
+
+from stages.support.files import whole, write_json
+from stages.support.process import InputError
+from stages.support.sections import OwnFile
+
+
+def write_labelled(corpus: OwnFile, text: str, label: str, target: Path) -> None:
+    """Write texts.jsonl, a line [text, label's number] each, and provenance.json, which names the labels."""
+    findings = _findings(corpus, kind=CLASSIFICATION, text=text or None, label=label or None)
+    labels = sorted(name for name, _ in findings.labels)
+    numbers = {name: number for number, name in enumerate(labels)}
+    with whole(target) as folder:
+        folder.mkdir()
+        with (folder / "texts.jsonl").open("w", encoding="utf-8") as file:
+            for item in records(findings.path, findings):
+                file.write(json.dumps([item[0], numbers[str(item[1])]], ensure_ascii=False) + "\n")
+        _write_provenance(folder, findings, labels=labels)
+
+
+def write_text(corpus: OwnFile, text: str, target: Path) -> None:
+    """Write text.txt, all texts one after the other, and provenance.json."""
+    findings = _findings(corpus, kind=LANGUAGE_MODEL, text=text or None)
+    with whole(target) as folder:
+        folder.mkdir()
+        with (folder / "text.txt").open("w", encoding="utf-8", errors="surrogatepass") as file:
+            for piece in records(findings.path, findings):
+                file.write(str(piece))
+        _write_provenance(folder, findings)
+
+
+def write_series(corpus: OwnFile, value: str, inputs: tuple[str, ...], target: Path) -> None:
+    """Write values.npy, (steps, 1 + inputs) float64 in time order, the target first, and provenance.json."""
+    findings = _findings(corpus, kind=SEQUENCE, value=value, inputs=list(inputs))
+    flat = array("d")
+    for row in records(findings.path, findings):
+        flat.extend(row)  # type: ignore[arg-type]
+    with whole(target) as folder:
+        folder.mkdir()
+        np.save(folder / "values.npy", np.frombuffer(flat, np.float64).reshape(-1, 1 + len(inputs)))
+        _write_provenance(folder, findings)
+
+
+def read_labelled(raw: Path) -> Iterator[tuple[str, int]]:
+    """The texts and the numbers of their labels, in the order of the file."""
+    with (raw / "texts.jsonl").open(encoding="utf-8") as file:
+        for line in file:
+            text, label = json.loads(line)
+            yield text, label
+
+
+def _findings(corpus: OwnFile, **options: Any) -> Findings:  # noqa: ANN401 - as `inspect` takes them
+    findings = inspect(Path(corpus.path), **options)
+    if findings.refusals:
+        raise InputError(f"{corpus.path}: {findings.refusals[0]}")
+    return findings
+
+
+def _write_provenance(folder: Path, findings: Findings, **more: object) -> None:
+    unit = findings.unit or "words"
+    write_json(folder / "provenance.json", {"corpus": findings.path.name, "unit": unit, "rows": findings.rows, **more})

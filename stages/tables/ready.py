@@ -1,0 +1,191 @@
+"""A person's raw data as the arrays that training reads, divided once into training, validation and test."""
+
+import re
+from array import array
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stages.tables.texts import text_key
+
+from stages.support.files import read_json
+from stages.support.process import InputError
+from stages.tables.raw import read_labelled
+from stages.text.tokens.arrays import write_lines, write_manifest, write_tokens
+from stages.text.tokens.basic_english import basic_english
+from stages.text.tokens.vocabulary import PADDING, UNKNOWN, AppearanceNumbers, most_frequent, translation
+
+PARTS = ("train", "validation", "test")
+_SPLIT_SEED = 0  # one split for every repeat
+_END = "<eos>"
+_PIECE = 1 << 20  # characters of a text that are tokenized at once
+
+
+def tokenize_labelled(
+    raw: Path,
+    ready: Path,
+    vocabulary_size: int,
+    validation_fraction: float,
+    test_fraction: float,
+    longest: int,
+) -> None:
+    """Write the arrays of a classification study of a person's own texts into `ready`, a new folder.
+
+    Texts that are equal but for case and spaces go to the same part, so that none is learnt by heart; every label's
+    texts are divided alike. A text of more than `longest` tokens is read from its start; how many are is in the
+    manifest. Memory is that of the tokens, some four bytes each.
+
+    Raises:
+        InputError: a label has too few different texts for three parts.
+    """
+    about = read_json(raw / "provenance.json")
+    words: Callable[[str], list[str]] = list if about["unit"] == "characters" else basic_english
+    numbers = AppearanceNumbers()
+    tokens, ends, keys, labels = array("i"), array("q", [0]), array("Q"), array("i")
+    cut = 0
+    for text, label in read_labelled(raw):
+        found = words(text)
+        cut += len(found) > longest
+        tokens.frombytes(numbers.number(found[:longest] or [UNKNOWN]).tobytes())
+        ends.append(len(tokens))
+        keys.append(text_key(text))
+        labels.append(label)
+    label_of, named = np.frombuffer(labels, np.int32), about["labels"]
+    part = _parts_of(np.frombuffer(keys, np.uint64), label_of, named, validation_fraction, test_fraction)
+    flat, offsets = np.frombuffer(tokens, np.int32), np.frombuffer(ends, np.int64)
+    lengths = np.diff(offsets)
+    in_part = {name: np.flatnonzero(part == i) for i, name in enumerate(PARTS)}
+    of_train = np.repeat(part == 0, lengths)
+    vocabulary = most_frequent(numbers.tokens, flat[of_train], first=(UNKNOWN, PADDING), size=vocabulary_size)
+    table = translation(numbers.tokens, vocabulary)
+    table[table < 2] = 0  # <unk>; a text's own "<pad>" is text, not padding
+
+    ready.mkdir(parents=True)
+    for i, name in enumerate(PARTS):
+        write_tokens(ready, name, table[flat[np.repeat(part == i, lengths)]], len(vocabulary))
+        np.save(
+            ready / f"{name}.offsets.npy", np.concatenate([[0], np.cumsum(lengths[in_part[name]])]).astype(np.int64)
+        )
+        np.save(ready / f"{name}.labels.npy", np.frombuffer(labels, np.int32)[in_part[name]].astype(np.uint8))
+        np.save(ready / f"{name}.rows.npy", in_part[name])
+    write_lines(ready, "vocabulary", vocabulary)
+    write_manifest(
+        ready,
+        about["corpus"],
+        len(vocabulary),
+        labels=named,
+        unit=about["unit"],
+        texts={name: len(rows) for name, rows in in_part.items()},
+        cut={"longest": longest, "texts": cut},
+    )
+
+
+def _parts_of(
+    keys: NDArray[np.uint64],
+    labels: NDArray[np.int32],
+    names: list[str],
+    validation_fraction: float,
+    test_fraction: float,
+) -> NDArray[np.int8]:
+    """The place in PARTS of each text: equal keys in one part, each label's keys in all three."""
+    unique, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    part = np.zeros(len(unique), np.int8)
+    random = np.random.default_rng(_SPLIT_SEED)
+    for label, name in enumerate(names):
+        mine = np.flatnonzero(labels[first] == label)
+        if len(mine) < len(PARTS):
+            raise InputError(
+                f"label {name!r} has {len(mine)} different texts; training, validation and test need one each"
+            )
+        mine = random.permutation(mine)
+        held_out = max(1, round(len(mine) * validation_fraction))
+        tested = max(1, round(len(mine) * test_fraction))
+        part[mine[:held_out]] = 1
+        part[mine[held_out : held_out + tested]] = 2
+    return part[inverse]
+
+
+def labelled_part(raw: Path, ready: Path, name: str) -> list[tuple[str, int]]:
+    """The texts and labels of one part, as they were written."""
+    rows = set(np.load(ready / f"{name}.rows.npy").tolist())
+    return [item for row, item in enumerate(read_labelled(raw)) if row in rows]
+
+
+def tokenize_text(
+    raw: Path, ready: Path, vocabulary_size: int, validation_fraction: float, test_fraction: float
+) -> None:
+    """Write the token streams of a language-model study of a person's own text into `ready`, a new folder.
+
+    Words end lines with <eos>; characters are taken as they are. The parts follow each other in the text. The
+    vocabulary is the training part's most frequent tokens, of words those that it has twice; others become <unk>.
+
+    Raises:
+        InputError: a part is empty.
+    """
+    about = read_json(raw / "provenance.json")
+    numbers = AppearanceNumbers()
+    tokens = array("i")
+    for piece in _pieces(raw / "text.txt"):
+        found = list(piece) if about["unit"] == "characters" else piece.replace("\n", f" {_END} ").split()
+        tokens.frombytes(numbers.number(found).tobytes())
+    stream = np.frombuffer(tokens, np.int32)
+    held_out, tested = (round(len(stream) * share) for share in (validation_fraction, test_fraction))
+    train = len(stream) - held_out - tested
+    if min(train, held_out, tested) < 2:
+        raise InputError(f"{about['corpus']} has {len(stream)} {about['unit']}, too few for three parts")
+    counts = np.bincount(stream[:train], minlength=len(numbers.tokens))
+    fewest = 1 if about["unit"] == "characters" else 2
+    size = min(vocabulary_size, int((counts >= fewest).sum()))
+    vocabulary = most_frequent(numbers.tokens, stream[:train], first=(UNKNOWN,), size=size)
+    table = translation(numbers.tokens, vocabulary)
+    table[table < 0] = 0
+    ready.mkdir(parents=True)
+    for name, part in zip(PARTS, np.split(stream, [train, train + held_out]), strict=True):
+        write_tokens(ready, name, table[part], len(vocabulary))
+    write_lines(ready, "vocabulary", [re.sub("\n", "\\\\n", token) for token in vocabulary])
+    write_manifest(
+        ready,
+        about["corpus"],
+        len(vocabulary),
+        unit=about["unit"],
+        tokens={"train": train, "validation": held_out, "test": tested},
+    )
+
+
+def _pieces(path: Path) -> Iterator[str]:
+    """Stretches of a text that end with a line, so that no word is cut."""
+    with path.open(encoding="utf-8", errors="surrogatepass", newline="") as file:
+        while piece := file.read(_PIECE):
+            yield piece + file.readline()
+
+
+def tokenize_series(
+    raw: Path, ready: Path, window: int, horizon: int, validation_fraction: float, test_fraction: float
+) -> None:
+    """Write values.npy and manifest.json, with where each part ends, into `ready`, a new folder.
+
+    Raises:
+        InputError: a part has nothing to forecast.
+    """
+    values = np.load(raw / "values.npy")
+    steps = len(values)
+    validation_end = steps - round(steps * test_fraction)
+    train_end = validation_end - round(steps * validation_fraction)
+    parts = {"training": train_end - window, "validation": validation_end - train_end, "test": steps - validation_end}
+    for name, count in parts.items():
+        if count < horizon + 1:
+            raise InputError(
+                f"the {name} part leaves {max(count, 0)} steps to forecast, of {steps} in all; window {window} and "
+                f"horizon {horizon} need more than {horizon}"
+            )
+    ready.mkdir(parents=True)
+    np.save(ready / "values.npy", values)
+    ends = {"train_end": train_end, "validation_end": validation_end, "window": window, "horizon": horizon}
+    write_manifest(ready, read_json(raw / "provenance.json")["corpus"], 0, **ends)
+
+
+def read_series(ready: Path) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    """The series, (steps, 1 + inputs), the target first, and its manifest."""
+    return np.load(ready / "values.npy"), read_json(ready / "manifest.json")
