@@ -1,0 +1,377 @@
+"""What each column of a table is, and which of them a comparison of models reads."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+from stages.support.process import InputError
+from stages.tables.dates import DateForm, date_forms, read_date, read_time_of_day
+from stages.tables.findings import Chosen
+from stages.tables.layout import Drops, Layout, rows
+from stages.tables.numerals import decimal_mark, is_missing, read_number
+from stages.tables.texts import script
+
+MOST_LABELS = 50
+MOST_DISTINCT = 1000
+_SAMPLE_ROWS = 2000
+_CHUNK_ROWS = 5000
+_TEXT_NAMES = frozenset(
+    [
+        "text",
+        "texts",
+        "review",
+        "reviews",
+        "tweet",
+        "tweets",
+        "content",
+        "comment",
+        "comments",
+        "message",
+        "messages",
+        "body",
+        "sentence",
+        "sms",
+        "title",
+        "headline",
+        "description",
+        "post",
+        "utterance",
+        "question",
+        "document",
+        "article",
+        "abstract",
+        "summary",
+        "statement",
+        "email",
+        "phrase",
+        "v2",
+        "reviewtext",
+    ]
+)
+_LABEL_NAMES = frozenset(
+    [
+        "label",
+        "labels",
+        "sentiment",
+        "target",
+        "class",
+        "category",
+        "polarity",
+        "rating",
+        "ratings",
+        "stars",
+        "star",
+        "score",
+        "overall",
+        "feedback",
+        "spam",
+        "emotion",
+        "topic",
+        "intent",
+        "toxic",
+        "v1",
+        "y",
+        "airline_sentiment",
+    ]
+)
+_TIME_NAMES = frozenset(
+    "date time year month day week quarter period timestamp datetime hour minute unix ds jahr datum monat".split()  # noqa: SIM905
+)
+_INDEX_NAMES = frozenset(
+    "id index no nr row rownames rownum number unnamed idx sno n".split()  # noqa: SIM905
+)
+_CALENDAR = ("year", "month", "day", "hour", "minute", "second")
+
+
+@dataclass
+class Column:
+    """A column, from a sample of cells spread over the file.
+
+    Attributes:
+        name: In the header, or its number.
+        place: From 0.
+        cells: The sample's cells that are not missing, stripped.
+        missing: Share of the sample's cells without a value.
+        distinct: All values in the file, or None where there are more than 1,000.
+    """
+
+    name: str
+    place: int
+    cells: list[str]
+    missing: float
+    distinct: set[str] | None
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The name's words, in lower case."""
+        parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.name)
+        return frozenset(re.findall(r"[^\W_]+", parted.lower()))
+
+    @cached_property
+    def mark(self) -> tuple[str, bool]:
+        """Decimal mark, and whether there is a doubt about it."""
+        return decimal_mark(self.cells)
+
+    @cached_property
+    def is_number(self) -> bool:
+        """Whether nine of ten cells are numbers."""
+        return self._share(lambda cell: read_number(cell, self.mark[0]) is not None) >= 0.9
+
+    @cached_property
+    def is_time_of_day(self) -> bool:
+        """Whether the cells are times without a day."""
+        return not self.forms and self._share(lambda cell: read_time_of_day(cell) is not None) >= 0.9
+
+    @cached_property
+    def forms(self) -> list[DateForm]:
+        """How its cells can be read as dates; none where they are no dates.
+
+        Plain numbers are dates where the name says so: years, 20180731, seconds since 1970, years with a fraction.
+        """
+        if not self.is_number:
+            return date_forms(self.cells)
+        if not self.words & _TIME_NAMES or self.words & {"hour", "minute", "month", "day"} == self.words:
+            return []
+        numbers = [read_number(cell) or 0.0 for cell in self.cells]
+        if all(1500 <= number < 2200 for number in numbers) or min(numbers, default=0) >= 1e8:
+            return [DateForm("number")]
+        return date_forms(self.cells)
+
+    @cached_property
+    def is_index(self) -> bool:
+        """Whether the cells only count the rows."""
+        named = bool(self.words & _INDEX_NAMES) or self.name == "column 1"
+        whole = all(cell.isdigit() for cell in self.cells)
+        unique = len(set(self.cells)) == len(self.cells)
+        return named and whole and unique and self.is_number
+
+    @cached_property
+    def is_text(self) -> bool:
+        """Whether the cells are mostly different texts of several words, or of several characters without spaces."""
+        if not self.cells or self.is_number or self.forms or self.is_time_of_day:
+            return False
+        if len(set(self.cells)) < 0.3 * len(self.cells) and not self.words & _TEXT_NAMES:
+            return False
+        if self._share(lambda cell: cell.startswith(("http://", "https://"))) > 0.9:
+            return False
+        if self.mean_words >= 3:
+            return True
+        return self.mean_characters >= 6 and not script(self.cells)[1]
+
+    @cached_property
+    def mean_words(self) -> float:
+        """Words a cell, parted at spaces."""
+        return sum(len(cell.split()) for cell in self.cells) / max(len(self.cells), 1)
+
+    @cached_property
+    def mean_characters(self) -> float:
+        """Characters a cell."""
+        return sum(map(len, self.cells)) / max(len(self.cells), 1)
+
+    @property
+    def constant(self) -> bool:
+        """Whether all cells are alike."""
+        return self.distinct is not None and len(self.distinct - {""}) < 2
+
+    def _share(self, holds: Callable[[str], bool]) -> float:
+        return sum(map(holds, self.cells)) / len(self.cells) if self.cells else 0.0
+
+
+def profile(path: Path, layout: Layout, drops: Drops) -> tuple[list[Column], int]:
+    """Read a whole table once; its columns, and the number of its rows."""
+    stream = rows(path, layout, drops)
+    distinct: list[set[str] | None] = [set() for _ in layout.columns]
+    sample: list[Sequence[str]] = []
+    total = 0
+    stride = 1
+    for chunk in _chunks(stream):
+        total += len(chunk)
+        sample += chunk[::stride]
+        if len(sample) > 2 * _SAMPLE_ROWS:  # thin what there is, and take as thinly from here on
+            sample = sample[::2]
+            stride *= 2
+        for place, values in enumerate(zip(*chunk, strict=True)):
+            known = distinct[place]
+            if known is not None:
+                known.update(values)
+                if len(known) > MOST_DISTINCT:
+                    distinct[place] = None
+    columns = []
+    for place, name in enumerate(layout.columns):
+        cells = [row[place].strip()[:5000] for row in sample]
+        filled = [cell for cell in cells if not is_missing(cell)]
+        known = distinct[place]
+        missing = 1 - len(filled) / max(len(cells), 1)
+        columns.append(Column(name, place, filled, missing, None if known is None else {c.strip() for c in known}))
+    return columns, total
+
+
+def _chunks(stream: Iterator[tuple[int, list[str]]]) -> Iterator[list[list[str]]]:
+    while chunk := [row for _, row in islice(stream, _CHUNK_ROWS)]:
+        yield chunk
+
+
+def named(path: Path, columns: Sequence[Column], option: str, name: str) -> Column:
+    """The column that an option names, by its name or its position from 1; raises InputError where there is none."""
+    name = name.strip()
+    exact = [column for column in columns if column.name == name]
+    if found := exact or [column for column in columns if column.name.casefold() == name.casefold()]:
+        return found[0]
+    if name.isdigit() and 1 <= int(name) <= len(columns):
+        return columns[int(name) - 1]
+    raise InputError(f"{path}: {option}={name}: no such column; there are: {_list(columns)}")
+
+
+def choose_text(path: Path, columns: Sequence[Column], text: str | None, label: Column | None) -> tuple[Column, Chosen]:
+    """The column of texts; raises InputError where several could be it."""
+    if text is not None:
+        column = named(path, columns, "TEXT", text)
+        return column, Chosen("text", column.name, "as TEXT= says")
+    others = [column for column in columns if column is not label and column.cells]
+    found = [column for column in others if column.is_text]
+    if not found:
+        found = [column for column in others if column.words & _TEXT_NAMES and not column.is_number]
+        if not found:
+            found = [c for c in others if not (c.is_number or c.forms or c.is_time_of_day or c.constant or c.is_index)]
+            found = [c for c in found if c.distinct is None or len(c.distinct) > max(2, 0.5 * len(c.cells))]
+    if len(found) == 1:
+        return found[0], Chosen("text", found[0].name, "the only column of texts")
+    exact = [column for column in found if column.name.lower() in _TEXT_NAMES]
+    longest = max(found, key=lambda column: column.mean_characters, default=None)
+    if longest and all(longest.mean_characters >= 3 * c.mean_characters for c in found if c is not longest):
+        return longest, Chosen("text", longest.name, "the column of by far the longest texts")
+    if len(exact) == 1 and exact[0] is longest:
+        return exact[0], Chosen("text", exact[0].name, "by its name, and it has the longest texts")
+    raise InputError(f"{path}: which column holds the texts? Set TEXT= to one of: {_list(found or others)}")
+
+
+def label_candidates(columns: Sequence[Column], text: Column | None, total: int) -> list[Column]:
+    """Columns with 2 to 50 values that recur."""
+    return [
+        column
+        for column in columns
+        if column is not text
+        and column.distinct is not None
+        and 2 <= len(column.distinct - {""}) <= min(MOST_LABELS, total // 2)
+        and column.missing < 0.5
+        and not column.is_index
+        and not (column.forms or column.is_time_of_day)
+        and not (column.is_text and len(set(column.cells)) > 0.5 * len(column.cells))
+        and not (column.is_number and any(c in ".," for cell in column.cells[:200] for c in cell.removesuffix(".0")))
+    ]
+
+
+def choose_label(
+    path: Path, columns: Sequence[Column], label: str | None, text: Column, total: int
+) -> tuple[Column, Chosen]:
+    """The column of labels; raises InputError where several could be it, or none."""
+    if label is not None:
+        column = named(path, columns, "LABEL", label)
+        if column is text:
+            raise InputError(f"{path}: LABEL={label}: is the column of texts as well")
+        return column, Chosen("label", column.name, "as LABEL= says")
+    found = label_candidates(columns, text, total)
+    if len(found) == 1:
+        count = len((found[0].distinct or set()) - {""})
+        return found[0], Chosen(
+            "label", found[0].name, f"the only column of 2 to {MOST_LABELS} recurring values ({count})"
+        )
+    by_name = [column for column in found if column.words & _LABEL_NAMES]
+    if len(by_name) == 1:
+        return by_name[0], Chosen("label", by_name[0].name, f"by its name, among {_list(found)}")
+    others = [column for column in columns if column is not text]
+    if not others:
+        raise InputError(f"{path}: has one column, {text.name}: no labels; KIND=language_model reads it as a text")
+    if not found:
+        strong = [c for c in others if c.words & _LABEL_NAMES and not c.forms]
+        if len(strong) == 1:
+            return strong[0], Chosen("label", strong[0].name, "by its name")
+        raise InputError(
+            f"{path}: no column has 2 to {MOST_LABELS} recurring values; set LABEL= to one of: {_list(others)}, "
+            "or KIND=language_model to read the texts alone"
+        )
+    raise InputError(f"{path}: which column is the label? Set LABEL= to one of: {_list(by_name or found)}")
+
+
+def number_columns(columns: Sequence[Column], times: Sequence[Column]) -> list[Column]:
+    """Columns of numbers that may be a series: no dates, no row numbers."""
+    return [c for c in columns if c.is_number and not c.forms and not c.is_index and c not in times]
+
+
+def choose_value(
+    path: Path, columns: Sequence[Column], value: str | None, times: Sequence[Column]
+) -> tuple[Column, Chosen]:
+    """The series to predict; raises InputError where several columns could be it, or none."""
+    if value is not None:
+        column = named(path, columns, "VALUE", value)
+        if not column.is_number:
+            raise InputError(f"{path}: VALUE={value}: the column holds no numbers, but {_examples(column)}")
+        return column, Chosen("value", column.name, "as VALUE= says")
+    found = number_columns(columns, times)
+    varying = [column for column in found if not column.constant] or found
+    if len(varying) == 1:
+        return varying[0], Chosen("value", varying[0].name, "the only column of numbers")
+    by_name = [column for column in varying if column.words <= {"value", "values", "target", "y"}]
+    if len(by_name) == 1:
+        return by_name[0], Chosen("value", by_name[0].name, "by its name")
+    if not varying:
+        raise InputError(f"{path}: no column of numbers; there are: {_list(columns)}")
+    raise InputError(f"{path}: which column is to be predicted? Set VALUE= to one of: {_list(varying)}")
+
+
+def choose_inputs(path: Path, columns: Sequence[Column], inputs: Sequence[str], value: Column) -> list[Column]:
+    """The columns that INPUTS= names, without the target; raises InputError where one holds no numbers."""
+    chosen: list[Column] = []
+    for name in inputs:
+        column = named(path, columns, "INPUTS", name)
+        if not column.is_number:
+            raise InputError(f"{path}: INPUTS={name}: the column holds no numbers, but {_examples(column)}")
+        if column is not value and column not in chosen:
+            chosen.append(column)
+    return chosen
+
+
+def time_columns(columns: Sequence[Column]) -> list[Column]:
+    """The columns that together say when: a date, a date and a time, or year, month, day and hour; none, if none."""
+    dates = [column for column in columns if column.forms and column.missing < 0.5]
+    calendar = [
+        next((c for c in columns if c.words == {unit} and c.is_number and c.missing < 0.5), None) for unit in _CALENDAR
+    ]
+    parts = [column for column in calendar if column is not None]
+    if calendar[0] is not None and calendar[1] is not None and not [d for d in dates if d not in parts]:
+        return calendar[: calendar.index(None)] if None in calendar else parts  # type: ignore[return-value]
+    if not dates:
+        return []
+    best = max(dates, key=lambda column: (bool(column.words & _TIME_NAMES), -column.place))
+    times = [column for column in columns if column.is_time_of_day]
+    return [best, times[0]] if times and not any(":" in cell for cell in best.cells[:50]) else [best]
+
+
+def read_time(cells: Sequence[str], form: DateForm) -> float | None:
+    """Seconds, for comparing only, of the cells of the columns that `time_columns` names; None where they are none."""
+    if form.order == "number":
+        return read_number(cells[0])
+    if len(cells) == 1:
+        return read_date(cells[0], form)
+    if form.order == "calendar":
+        try:
+            parts = [int(float(cell)) for cell in cells]
+        except ValueError:
+            return None
+        day = read_date("-".join(f"{part:02d}" for part in [parts[0], *parts[1:3], 1][:3]), DateForm("ymd"))
+        clock = [*parts[3:], 0, 0, 0][:3]
+        return None if day is None else day + clock[0] * 3600 + clock[1] * 60 + clock[2]
+    day, clock_seconds = read_date(cells[0], form), read_time_of_day(cells[1])
+    return None if day is None or clock_seconds is None else day + clock_seconds
+
+
+def _examples(column: Column) -> str:
+    return ", ".join(repr(cell[:30]) for cell in column.cells[:3]) or "nothing"
+
+
+def _list(columns: Sequence[Column]) -> str:
+    names = [column.name for column in columns]
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")

@@ -1,0 +1,207 @@
+"""Dates as people write them, read for their order in time; a column decides together what one date leaves open."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+
+_MONTHS = {
+    name: month
+    for month, names in enumerate(
+        (
+            "jan january januar janvier janv ene enero gennaio",
+            "feb february februar février févr fév febrero",
+            "mar march märz mär mrz mars marzo",
+            "apr april avril avr abr abril",
+            "may mai mayo",
+            "jun june juni juin junio",
+            "jul july juli juillet juil julio",
+            "aug august août ago agosto",
+            "sep sept september septembre septiembre",
+            "oct october okt oktober octobre octubre",
+            "nov november novembre noviembre",
+            "dec december dez dezember décembre déc dic diciembre",
+        ),
+        1,
+    )
+    for name in names.split()
+}
+_WEEKDAYS = frozenset(
+    "mon tue tues wed thu thur thurs fri sat sun mo di mi do fr sa so lun mar mer jeu ven sam dim".split()  # noqa: SIM905
+)
+_FILLERS = frozenset(
+    "t z utc gmt at of de le the st nd rd th um uhr pst pdt est edt cst cdt mst mdt cet cest bst jst".split()  # noqa: SIM905
+)
+_TIME = re.compile(
+    r"(?:(?<=[\sT])|^)(\d{1,2})[:h](\d{2})(?::(\d{2})(?:[.,](\d+))?)?\s*([ap]\.?m\.?)?\s*(Z|[-+]\d{2}:?\d{2})?",
+    re.IGNORECASE,
+)
+_DOTTED_TIME = re.compile(r"(\d{1,2})\.(\d{2})\.(\d{2})")
+_TOKENS = re.compile(r"\d+|[^\W\d_]+")
+_PERIOD = re.compile(r"(\d{4})\W?([qmw])\W?(\d{1,2})|([qmw])(\d{1,2})\W?(\d{4})", re.IGNORECASE)
+_DAY_SECONDS = 86_400
+ORDERS = ("ymd", "dmy", "mdy")
+
+
+@dataclass(frozen=True)
+class DateForm:
+    """How a column writes dates.
+
+    Attributes:
+        order: "ymd", "dmy" or "mdy", where three numbers stand for a date.
+        pivot: The first two-digit year of the column: years below it belong to the century after it.
+    """
+
+    order: str
+    pivot: int = 0
+
+
+def read_date(cell: str, form: DateForm) -> float | None:
+    """Seconds since the year 1 of the date that a cell holds, for comparing only, or None where it holds none.
+
+    A month counts as its first day. A two-digit year has no century: it is counted from the column's first.
+    """
+    text = cell.strip()
+    seconds = 0.0
+    if ":" in text or "h" in text:
+        time = _TIME.search(text)
+        if time:
+            read = _seconds(time)
+            if read is None:
+                return None
+            seconds = read
+            text = f"{text[: time.start()]} {text[time.end() :]}"
+            if not any(c.isdigit() for c in text):
+                return None
+    elif dotted := re.search(r"\s(\d{1,2})\.(\d{2})\.(\d{2})$", text):
+        seconds = int(dotted[1]) * 3600.0 + int(dotted[2]) * 60 + int(dotted[3])
+        text = text[: dotted.start()]
+    day = _day(text, form)
+    return None if day is None else day * _DAY_SECONDS + seconds
+
+
+def read_time_of_day(cell: str) -> float | None:
+    """Seconds since midnight of a cell that holds a time alone (18:00, 18:00:00, 18.00.00), or None."""
+    match = _TIME.fullmatch(cell.strip())
+    if match:
+        return _seconds(match)
+    dotted = _DOTTED_TIME.fullmatch(cell.strip())
+    if dotted is None or int(dotted[1]) > 24:
+        return None
+    return int(dotted[1]) * 3600.0 + int(dotted[2]) * 60 + int(dotted[3])
+
+
+def date_forms(cells: Sequence[str]) -> list[DateForm]:
+    """The forms under which at least nine of ten of the cells are dates, at equal success all of them, best first.
+
+    Two are left only where day and month can be swapped in every cell.
+    """
+    found = []
+    for order in ORDERS:
+        form = DateForm(order, _pivot(cells, order))
+        read = sum(read_date(cell, form) is not None for cell in cells)
+        if cells and read >= 0.9 * len(cells):
+            found.append((read, form))
+    best = max((read for read, _ in found), default=0)
+    forms = [form for read, form in found if read == best]
+    values = [[read_date(cell, form) for cell in cells] for form in forms]
+    return [form for place, form in enumerate(forms) if values[place] not in values[:place]]
+
+
+def _seconds(time: re.Match[str]) -> float | None:
+    hour, minute, second = int(time[1]), int(time[2]), int(time[3] or 0)
+    if time[5]:
+        hour = hour % 12 + 12 * (time[5][0] in "pP")
+    if hour > 24 or minute > 59 or second > 60:
+        return None
+    offset = 0
+    if time[6] and time[6] not in "zZ":
+        sign = -1 if time[6][0] == "-" else 1
+        offset = sign * (int(time[6][1:3]) * 3600 + int(time[6][-2:]) * 60)
+    return hour * 3600.0 + minute * 60 + second + float(f"0.{time[4] or 0}") - offset
+
+
+def _day(text: str, form: DateForm) -> int | None:
+    period = _PERIOD.fullmatch(text.strip())
+    if period:
+        year, unit, number = period.group(1, 2, 3) if period[1] else (period[6], period[4], period[5])
+        return _period_day(int(year), unit.lower(), int(number))
+    numbers: list[str] = []
+    month = 0
+    for token in _TOKENS.findall(text):
+        if token.isdigit():
+            numbers.append(token)
+        elif (word := token.lower()) in _MONTHS and not month:
+            month = _MONTHS[word]
+        elif word not in _WEEKDAYS and word not in _FILLERS and token not in "年月日년월일":
+            return None
+    if month:
+        return _with_month_name(numbers, month, form)
+    return _with_numbers(numbers, form)
+
+
+def _with_month_name(numbers: list[str], month: int, form: DateForm) -> int | None:
+    if len(numbers) == 1:
+        return _ordinal(_year(numbers[0], form), month, 1)
+    if len(numbers) != 2:
+        return None
+    year, day = reversed(numbers) if len(numbers[0]) <= 2 else numbers
+    return _ordinal(_year(year, form), month, int(day))
+
+
+def _with_numbers(numbers: list[str], form: DateForm) -> int | None:
+    lengths = [len(number) for number in numbers]
+    match lengths:
+        case [8]:
+            return _ordinal(int(numbers[0][:4]), int(numbers[0][4:6]), int(numbers[0][6:]))
+        case [6]:
+            return _ordinal(int(numbers[0][:4]), int(numbers[0][4:]), 1)
+        case [4]:
+            return _ordinal(int(numbers[0]), 1, 1)
+        case [4, 1 | 2]:
+            return _ordinal(int(numbers[0]), int(numbers[1]), 1)
+        case [1 | 2, 4]:
+            return _ordinal(int(numbers[1]), int(numbers[0]), 1)
+        case [4, 1 | 2, 1 | 2]:
+            return _ordinal(int(numbers[0]), int(numbers[1]), int(numbers[2])) if form.order == "ymd" else None
+        case [8, 6]:
+            return _with_numbers(numbers[:1], form)
+        case [1 | 2, 1 | 2, 2 | 4] if form.order in ("dmy", "mdy"):
+            day, month = numbers[:2] if form.order == "dmy" else (numbers[1], numbers[0])
+            return _ordinal(_year(numbers[2], form), int(month), int(day))
+    return None
+
+
+def _period_day(year: int, unit: str, number: int) -> int | None:
+    if unit == "w":
+        first = _ordinal(year, 1, 4)
+        return None if first is None or not 1 <= number <= 53 else first + 7 * (number - 1)
+    return _ordinal(year, 3 * number - 2 if unit == "q" else number, 1)
+
+
+def _year(text: str, form: DateForm) -> int:
+    year = int(text)
+    if len(text) > 2:
+        return year
+    return 1900 + year + (100 if year < form.pivot else 0)
+
+
+def _ordinal(year: int, month: int, day: int) -> int | None:
+    try:
+        return date(year, month, day).toordinal()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _pivot(cells: Sequence[str], order: str) -> int:
+    """Where a column's two-digit years begin: after the widest gap on the circle of a century."""
+    years = sorted({int(found[1]) for cell in cells if (found := _TWO_DIGIT_YEAR[order].search(cell.strip()))})
+    if not years:
+        return 0
+    gaps = [(later - earlier, later) for earlier, later in pairwise(years)]
+    gaps.append((years[0] + 100 - years[-1], years[0]))
+    return max(gaps)[1]
+
+
+_TWO_DIGIT_YEAR = dict.fromkeys(ORDERS, re.compile(r"(?<=[\W_])(\d{2})(?:[ ,T]+\d{1,2}:.*)?$"))

@@ -1,0 +1,229 @@
+"""How a file's bytes become lines of text: compression, byte-order marks, UTF-16, old code pages, mixtures."""
+
+import codecs
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from stages.support.process import InputError
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_NOT_TEXT = (
+    (b"PK\x03\x04", "a zip archive or an Excel workbook: unpack it, or save it as CSV"),
+    (b"%PDF", "a PDF: save its text"),
+    (b"PAR1", "a Parquet file: save it as CSV"),
+    (b"\x89HDF", "an HDF5 file: save it as CSV"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file: save it as CSV"),
+    (b"SQLite format 3", "a database: save a table of it as CSV"),
+    (b"BZh", "compressed with bzip2: unpack it, or compress it with gzip"),
+    (b"\xfd7zXZ", "compressed with xz: unpack it, or compress it with gzip"),
+)
+_MULTIBYTE = ("cp932", "euc_jp", "gb18030", "big5", "cp949")
+_SINGLE_BYTE = ("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874", "koi8_r")
+_CHUNK_BYTES = 1 << 20
+_SAMPLE_BYTES = 200_000
+_PUNCTUATION_OF_WESTERN_EUROPE = set("‘’“”„‚«»‹›–—…•·€£¥¢§©®™°±²µ¼½¾¿¡ª´`\u00a0\u00adˆ˜×÷†‡‰¬º")
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How to read a file's bytes.
+
+    Attributes:
+        name: Python's name of the encoding; of the lines that are not UTF-8 where `mixed`.
+        compressed: Whether the file is compressed with gzip.
+        mixed: Whether each line is UTF-8 where it can be, else `name`.
+        guessed: Whether `name` was concluded from the look of the text.
+        nul: Whether NUL characters stand in the text.
+        cut_off: Whether the file ends within a character.
+        other_lines: How many lines are not UTF-8, where `mixed` or `guessed`.
+        first_other_line: The first of them, counted from 1.
+    """
+
+    name: str
+    compressed: bool = False
+    mixed: bool = False
+    guessed: bool = False
+    nul: bool = False
+    cut_off: bool = False
+    other_lines: int = 0
+    first_other_line: int = 0
+
+
+def find_encoding(path: Path) -> Encoding:
+    """Read a whole file's bytes and say how they are encoded.
+
+    Raises InputError where the file is empty, no text, or a damaged gzip file.
+    """
+    try:
+        compressed = _is_gzip(path)
+        with _open(path, compressed) as file:
+            head = file.read(_CHUNK_BYTES)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: can't be read: {error}") from error
+    if not head.strip(b"\0 \t\r\n\xef\xbb\xbf\xff\xfe"):
+        raise InputError(f"{path}: the file is empty")
+    for magic, what in _NOT_TEXT:
+        if head.startswith(magic):
+            raise InputError(f"{path}: is {what}")
+    marked = next((name for mark, name in _BOMS if head.startswith(mark)), None)
+    name = marked or _utf16_without_mark(head) or "utf-8"
+    return _try(path, Encoding(name, compressed)) or _old_code_page(path, compressed)
+
+
+def lines(path: Path, encoding: Encoding) -> Iterator[str]:
+    r"""The lines of a file, each with the line end that it has: \n, \r\n or \r.
+
+    Raises InputError with the line's number where bytes do not fit the encoding.
+    """
+    with _open(path, encoding.compressed) as file:
+        if encoding.mixed:
+            yield from _mixed(file, encoding.name)
+            return
+        number = 0
+        errors = "ignore" if encoding.cut_off else "strict"
+        try:
+            for line in io.TextIOWrapper(file, encoding.name, newline="", errors=errors):
+                number += 1
+                yield line
+        except UnicodeError as error:
+            raise InputError(
+                f"{path}: after line {number}: not text in the encoding {encoding.name}; save it as UTF-8"
+            ) from error
+
+
+def decode(content: bytes, path: Path) -> str:
+    """The text of one small file, whatever its encoding; raises InputError where it is none."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        encoding = find_encoding(path)
+        return "".join(lines(path, encoding))
+
+
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _open(path: Path, compressed: bool) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path)) if compressed else path.open("rb")
+
+
+def _utf16_without_mark(head: bytes) -> str | None:
+    """ASCII characters have a zero byte in UTF-16: at odd places where the low byte comes first."""
+    low_first, high_first = head[1::2].count(0), head[0::2].count(0)
+    for name, zeros, others in (("utf-16-le", low_first, high_first), ("utf-16-be", high_first, low_first)):
+        if zeros > 10 * others and zeros * 100 > len(head) // 2:
+            try:
+                text = codecs.getincrementaldecoder(name)().decode(head)
+            except UnicodeDecodeError:
+                continue
+            # Stray zero bytes of an ASCII text make rare characters of their neighbours.
+            if sum(c.isprintable() or c.isspace() for c in text) > 0.95 * len(text) and (
+                "\n" in text or "\r" in text or zeros * 5 > len(head)
+            ):
+                return name
+    return None
+
+
+def _try(path: Path, encoding: Encoding) -> Encoding | None:
+    """The encoding with what a whole reading finds out, or None where bytes do not fit it."""
+    decoder = codecs.getincrementaldecoder(encoding.name)()
+    nul = False
+    try:
+        with _open(path, encoding.compressed) as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                nul = "\0" in decoder.decode(chunk) or nul
+    except UnicodeDecodeError:
+        return None
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: the compressed file is damaged or cut off: {error}") from error
+    try:
+        decoder.decode(b"", final=True)
+        cut_off = False
+    except UnicodeDecodeError:
+        cut_off = True
+    return Encoding(encoding.name, encoding.compressed, nul=nul, cut_off=cut_off)
+
+
+def _old_code_page(path: Path, compressed: bool) -> Encoding:
+    """A file that is neither UTF-8 nor UTF-16: which encoding its other lines have."""
+    utf8_lines = other_lines = first = 0
+    nul = False
+    sample = bytearray()
+    with _open(path, compressed) as file:
+        for number, line in enumerate(file, 1):
+            nul = nul or b"\0" in line
+            if line.isascii():
+                continue
+            try:
+                line.decode("utf-8")
+                utf8_lines += 1
+            except UnicodeDecodeError:
+                other_lines += 1
+                first = first or number
+                if len(sample) < _SAMPLE_BYTES:
+                    sample += line
+    name = _name_code_page(bytes(sample), path, first)
+    # Two bytes of a multibyte encoding can look like a character of UTF-8.
+    mixed = utf8_lines > 0 and (name not in _MULTIBYTE or utf8_lines * 20 > other_lines)
+    return Encoding(
+        name, compressed, mixed=mixed, guessed=True, nul=nul, other_lines=other_lines, first_other_line=first
+    )
+
+
+def _name_code_page(sample: bytes, path: Path, first: int) -> str:
+    if _looks_western(sample):
+        return "cp1252" if _fits(sample, "cp1252") else "latin-1"
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(sample, cp_isolation=[*_MULTIBYTE, *_SINGLE_BYTE], threshold=0.5).best()
+    if best is not None:
+        return best.encoding
+    if sum(byte in b"\0\1\2\3\4\5\6\7\x0e\x0f" for byte in sample) * 20 > len(sample):
+        raise InputError(f"{path}: line {first}: not a text file")
+    return "cp1252" if _fits(sample, "cp1252") else "latin-1"
+
+
+def _fits(sample: bytes, name: str) -> bool:
+    try:
+        sample.decode(name)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _looks_western(sample: bytes) -> bool:
+    """Whether the bytes, read as cp1252, look like a language of Western Europe: some accents among plain letters."""
+    text = sample.decode("cp1252", errors="replace")
+    letters = sum(c.isalpha() for c in text)
+    special = [c for c in text if not c.isascii()]
+    known = sum(c.isalpha() or c in _PUNCTUATION_OF_WESTERN_EUROPE for c in special)
+    return known >= 0.9 * len(special) and len(special) < 0.35 * max(letters, 1)
+
+
+def _mixed(file: BinaryIO, name: str) -> Iterator[str]:
+    for number, line in enumerate(file):
+        if number == 0:
+            line = line.removeprefix(codecs.BOM_UTF8)
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError:
+            # Five bytes mean nothing in cp1252; as Latin-1 they are control characters, and the row is kept.
+            text = line.decode(name) if _fits(line, name) else line.decode("latin-1")
+        if "\r" in text[:-2]:
+            yield from re.split(r"(?<=\r)(?!\n)", text)
+        else:
+            yield text

@@ -1,0 +1,374 @@
+"""How a text file is a table: its delimiter, quotes, header and columns; and the stream of its rows."""
+
+import csv
+import json
+import re
+import sys
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+from stages.support.process import InputError
+from stages.tables.encoding import Encoding, find_encoding, lines
+
+_DELIMITERS = (";", "\t", "|", ",")  # of two that fit alike, the earlier: decimal commas part cells as well
+_SAMPLE_LINES = 500
+_SAMPLE_OBJECTS = 1000
+_PLAIN_SUFFIXES = (".txt", ".text", ".md", "")
+_MOST_PLACES = 5
+_MOST_LINES_OF_A_ROW = 10_000
+UNPAIRED = "quotes do not pair, or the file is cut off within them"
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Rows that are not read, and why: the first of them by number (the header is row 1) or by file name."""
+
+    reason: str
+    rows: int
+    first: tuple[int | str, ...]
+
+
+@dataclass
+class Drops:
+    """Collects what a reading drops."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    places: dict[str, list[int | str]] = field(default_factory=dict)
+    total: int = 0
+
+    def add(self, reason: str, place: int | str) -> None:
+        """Note that the row or file at `place` is not read."""
+        self.counts[reason] += 1
+        self.total += 1
+        known = self.places.setdefault(reason, [])
+        if len(known) < _MOST_PLACES:
+            known.append(place)
+
+    def listed(self) -> tuple[Dropped, ...]:
+        """What was dropped, the most frequent reason first."""
+        return tuple(Dropped(reason, rows, tuple(self.places[reason])) for reason, rows in self.counts.most_common())
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file is read as a table.
+
+    Attributes:
+        format: "csv", "tsv", "json lines" or "plain text".
+        encoding: How its bytes are text.
+        delimiter: Between cells; "" for JSON lines, plain text, and a table of one column.
+        quoting: "doubled" (quotes in quoted cells are doubled), "escaped" (with a backslash) or "none".
+        space_after_delimiter: Whether a space follows each delimiter.
+        columns: Names, made different where they were not, or positions from 1 where there is no header.
+        header: Whether a row of names stands above the table.
+        rows_above: Rows above the header, or above the first row where there is none.
+        repeated_names: Names that stood more than once in the header.
+    """
+
+    format: str
+    encoding: Encoding
+    delimiter: str = ""
+    quoting: str = "doubled"
+    space_after_delimiter: bool = False
+    columns: tuple[str, ...] = ()
+    header: bool = False
+    rows_above: int = 0
+    repeated_names: tuple[str, ...] = ()
+
+
+def find_layout(path: Path) -> Layout:
+    """Look at a file's bytes and first lines; raises InputError where it is empty or no text."""
+    encoding = find_encoding(path)
+    head = list(islice(lines(path, encoding), _SAMPLE_LINES))
+    first = next((line for line in head if line.strip()), "").lstrip()
+    suffix = _suffix(path)
+    if first.startswith("{") and (suffix in (".json", ".jsonl", ".ndjson") or _is_object(first)):
+        return _json_layout(path, encoding)
+    if suffix == ".json" and first.startswith("["):
+        raise InputError(f"{path}: is one JSON array; write one object a line (JSON lines)")
+    cut = len(head) == _SAMPLE_LINES
+    if head and head[0].lower().startswith("sep=") and len(head[0].strip()) == 5:
+        delimiter = head[0].strip()[4]
+        found = [_measured(head[1:], delimiter, quoting, cut) for quoting in _quotings(head)]
+    else:
+        found = [_measured(head, delimiter, quoting, cut) for delimiter in _DELIMITERS for quoting in _quotings(head)]
+    agreement, width, delimiter, quoting = max(found, key=lambda one: (one[1] > 1, round(one[0], 2), one[3] != "none"))
+    plain = suffix in _PLAIN_SUFFIXES
+    if width < 2 or agreement < (0.95 if plain else 0.3) or (plain and len(head) < 3):
+        if plain:
+            return Layout("plain text", encoding)
+        delimiter = ""
+    spaced = f'{delimiter} "' in "".join(head) and f'{delimiter}"' not in "".join(head) if delimiter else False
+    layout = Layout("tsv" if delimiter == "\t" else "csv", encoding, delimiter, quoting, spaced)
+    return _named(layout, _parsed(head, layout, cut))
+
+
+def rows(path: Path, layout: Layout, drops: Drops) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a table, each with its number in the file (from 1, header included) and one cell a column.
+
+    What is no row of the table goes to `drops` with the reason, the header aside.
+    """
+    if layout.format == "json lines":
+        yield from _objects(path, layout, drops)
+        return
+    width = len(layout.columns)
+    skipped = layout.rows_above
+    waiting: tuple[int, list[str]] | None = None
+    for number, row in _numbered(path, layout):
+        if row is None:
+            drops.add(UNPAIRED, number)
+            continue
+        if number <= skipped:
+            if any(cell.strip() for cell in row):
+                drops.add("above the table", number)
+            else:
+                drops.add("empty row", number)
+            continue
+        if layout.header and number == skipped + 1:
+            continue
+        if waiting is not None:
+            yield waiting
+        waiting = None
+        if len(row) != width:
+            if not any(map(str.strip, row)):
+                drops.add("empty row", number)
+                continue
+            if len(row) > width and not any(map(str.strip, row[width:])):
+                row = row[:width]
+            else:
+                drops.add("fewer cells than columns" if len(row) < width else "more cells than columns", number)
+                continue
+        elif not any(map(str.strip, row)):
+            drops.add("empty row", number)
+            continue
+        if layout.encoding.cut_off:
+            waiting = (number, row)
+        else:
+            yield number, row
+    if waiting is not None:
+        drops.add("cut off within a character at the end of the file", waiting[0])
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower().removesuffix(".gz")
+    return Path(name).suffix
+
+
+def _quotings(head: list[str]) -> tuple[str, ...]:
+    text = "".join(head)
+    if '"' not in text:
+        return ("doubled",)
+    return ("doubled", "escaped", "none") if '\\"' in text else ("doubled", "none")
+
+
+def _reader(source: Iterable[str], delimiter: str, quoting: str, spaced: bool = False, strict: bool = True) -> Any:  # noqa: ANN401
+    csv.field_size_limit(sys.maxsize)
+    return csv.reader(
+        source,
+        delimiter=delimiter or "\x1f",
+        quoting=csv.QUOTE_NONE if quoting == "none" else csv.QUOTE_MINIMAL,
+        doublequote=quoting != "escaped",
+        escapechar="\\" if quoting == "escaped" else None,
+        skipinitialspace=spaced,
+        strict=strict,
+    )
+
+
+def _measured(head: list[str], delimiter: str, quoting: str, cut: bool) -> tuple[float, int, str, str]:
+    """How many of the first rows agree on their number of cells, that number, and what was tried."""
+    reader = _reader(head, delimiter, quoting)
+    widths: Counter[int] = Counter()
+    broken = whole = half = 0
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            break
+        except csv.Error:
+            if not (cut and reader.line_num == len(head)):
+                broken += 1
+            continue
+        if any(map(str.strip, row)):
+            widths[len(row)] += 1
+            whole += sum(is_quoted(cell) for cell in row)
+            half += sum(cell[:1] == '"' and not is_quoted(cell) for cell in row)
+    total = widths.total() + broken
+    if not widths or (quoting == "none" and whole > half):  # those quotes mean something
+        return 0.0, 1, delimiter, quoting
+    width, agreeing = max(widths.items(), key=lambda one: (one[1], one[0]))
+    return agreeing / total, width, delimiter, quoting
+
+
+def is_quoted(cell: str) -> bool:
+    """Whether a cell that was read with quotes as plain characters stands in quotes."""
+    return len(cell) > 1 and cell[0] == '"' == cell[-1]
+
+
+def _parsed(head: list[str], layout: Layout, cut: bool) -> list[list[str]]:
+    reader = _reader(head, layout.delimiter, layout.quoting, layout.space_after_delimiter, strict=False)
+    parsed = list(reader)
+    return parsed[:-1] if cut and len(parsed) > 1 else parsed
+
+
+class _Lines:
+    """Lines for a csv reader that can be read again from any line of the row that is being read."""
+
+    def __init__(self, source: Iterator[str]) -> None:
+        self.source = source
+        self.row: list[str] = []
+        self.again: deque[str] = deque()
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        if len(self.row) == _MOST_LINES_OF_A_ROW:
+            raise csv.Error("endless row")
+        line = self.again.popleft() if self.again else next(self.source)
+        self.row.append(line)
+        return line
+
+
+def _numbered(path: Path, layout: Layout) -> Iterator[tuple[int, list[str] | None]]:
+    """The rows with their numbers; None for a line whose quotes do not pair: reading goes on with the next line."""
+    source = _Lines(lines(path, layout.encoding))
+    reader = _reader(source, layout.delimiter, layout.quoting, layout.space_after_delimiter)
+    nul = layout.encoding.nul
+    for number in count(1):
+        source.row.clear()
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            source.again.extendleft(reversed(source.row[1:]))
+            yield number, None
+            continue
+        yield number, [cell.replace("\0", "") for cell in row] if nul else row
+
+
+def _named(layout: Layout, table: list[list[str]]) -> Layout:
+    """The layout with the header and the columns that the first rows show."""
+    filled = [row for row in table if any(map(str.strip, row))]
+    widths = Counter(len(row) for row in filled)
+    width = max(widths.items(), key=lambda one: (one[1], one[0]))[0]
+    top = next(place for place, row in enumerate(table) if len(row) == width and any(map(str.strip, row)))
+    if table[0][:1] and layout.delimiter and table[0][0].lower().startswith("sep="):
+        top = max(top, 1)
+    body = [row for row in table[top + 1 :] if len(row) == width]
+    header = is_header(table[top], body)
+    if not header:
+        return replace(layout, columns=tuple(str(place) for place in range(1, width + 1)), rows_above=top)
+    names: list[str] = []
+    repeated: list[str] = []
+    for place, cell in enumerate(table[top], 1):
+        name = base = cell.strip() or f"column {place}"
+        copy = 1
+        while name in names:
+            copy += 1
+            name = f"{base} ({copy})"
+        if copy > 1:
+            repeated.append(base)
+        names.append(name)
+    return replace(
+        layout, columns=tuple(names), header=True, rows_above=top, repeated_names=tuple(dict.fromkeys(repeated))
+    )
+
+
+def is_header(first: list[str], body: list[list[str]]) -> bool:
+    """Whether the first row names the columns: its cells look unlike those below them."""
+    votes = 0.0
+    for cell, below in zip((cell.strip() for cell in first), zip(*body, strict=True), strict=bool(body)):
+        values = [value.strip() for value in below if value.strip()]
+        if not cell:
+            continue
+        if not values:
+            votes += 0.5
+            continue
+        digits = sum(any(c.isdigit() for c in value) and len(value) < 30 for value in values) / len(values)
+        numbers = sum(map(_is_number, values)) / len(values)
+        if _is_number(cell):
+            votes -= 3
+        elif numbers > 0.9 or (digits > 0.9 and not any(c.isdigit() for c in cell)):
+            votes += 1
+        elif cell in values:
+            votes -= 2 if len(set(values)) < len(values) else 1
+        elif (
+            len(set(values)) <= max(len(values) // 3, 1)
+            or (_is_name(cell) and sum(len(value) for value in values) > 3 * len(cell) * len(values))
+            or cell.lower() in KNOWN_NAMES
+        ):
+            votes += 1
+    return votes > 0 or (not body and all(_is_name(cell.strip()) for cell in first))
+
+
+KNOWN_NAMES = frozenset(
+    "id date time text label review sentiment class target rating comment message category value".split()  # noqa: SIM905
+)
+
+
+def _is_name(cell: str) -> bool:
+    return 0 < len(cell) <= 40 and len(cell.split()) <= 4 and not _is_number(cell) and cell[-1] not in ".!?,;"
+
+
+def _is_number(cell: str) -> bool:
+    return bool(re.fullmatch(r"[-+$€£]?[\d.,]*\d[\d.,]*(?:[eE][-+]?\d+)?%?", cell))
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, inner in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(inner, dict):
+            yield from _flat(inner, f"{name}.")
+        elif isinstance(inner, str):
+            yield name, inner
+        elif inner is None:
+            yield name, ""
+        else:
+            yield name, json.dumps(inner, ensure_ascii=False)
+
+
+def _load(line: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    if "\\ud" in line.lower():  # halves of characters, which no file can hold, become a question mark
+        cleaned: dict[str, Any] = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+        return cleaned
+    return value
+
+
+def _json_layout(path: Path, encoding: Encoding) -> Layout:
+    names: dict[str, None] = {}
+    for line in islice((line for line in lines(path, encoding) if line.strip()), _SAMPLE_OBJECTS):
+        if value := _load(line):
+            names.update((name, None) for name, _ in _flat(value))
+    if not names:
+        raise InputError(f"{path}: row 1: begins with {{ but is no JSON object a line")
+    return Layout("json lines", encoding, columns=tuple(names), header=True)
+
+
+def _objects(path: Path, layout: Layout, drops: Drops) -> Iterator[tuple[int, list[str]]]:
+    for number, line in enumerate(lines(path, layout.encoding), 1):
+        if not line.strip():
+            drops.add("empty row", number)
+        elif value := _load(line):
+            cells = dict(_flat(value))
+            row = [cells.get(name, "") for name in layout.columns]
+            yield number, [cell.replace("\0", "") for cell in row] if layout.encoding.nul else row
+        else:
+            drops.add("no JSON object", number)

@@ -1,0 +1,83 @@
+"""Numbers as people write them: decimal commas, thousands separators, currencies, per cent, 1.2M."""
+
+import re
+from collections.abc import Iterable
+
+MISSING = frozenset(
+    {"", "-", "--", "—", "–", ".", "..", "?", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "<na>"}
+)
+_MAGNITUDES = {"k": 1e3, "m": 1e6, "b": 1e9}
+_SPACES = dict.fromkeys(map(ord, " \u00a0\u2009\u202f'’_"))
+_DECORATION = re.compile(r"^([-+(]?)\s*[$€£¥₹₽]?\s*|\s*(?:[$€£¥₹₽]|[A-Z]{3})?\s*%?\s*$")
+_POINT = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?")
+_COMMA = re.compile(r"(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d*)?(?:[eE][-+]?\d+)?|,\d+(?:[eE][-+]?\d+)?")
+_GROUPED = re.compile(r"\d{1,3}(?:[ \u00a0\u2009\u202f'’_]\d{3})+")
+_PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell says that it has no value."""
+    return cell.strip().lower() in MISSING
+
+
+def decimal_mark(cells: Iterable[str]) -> tuple[str, bool]:
+    """The decimal mark of a column, "." or ",", and whether the cells left a doubt about it.
+
+    A mark that stands last, once, and not before exactly three digits is decimal; `0,123` is decimal as well. A
+    column of `1,234` alone is read as thousands, in doubt; so is one of `1.234`, as decimals, without a doubt.
+    """
+    votes = {".": 0, ",": 0}
+    doubtful = False
+    for cell in cells:
+        marks = [c for c in cell if c in ".,"]
+        if not marks or not any(c.isdigit() for c in cell):
+            continue
+        last = marks[-1]
+        before, _, after = cell.rpartition(last)
+        after = after.strip(" )%€$£").rstrip("kKmMbB")
+        before = before.strip(" (+-$€£")
+        other = "," if last == "." else "."
+        if marks.count(last) > 1:
+            votes[other] += len(set(marks)) == 1
+        elif len(set(marks)) == 2 or len(after) != 3 or before in ("", "0") or len(re.sub(r"\D", "", before)) > 3:
+            votes[last] += 1
+        elif last == ",":
+            doubtful = True
+    if votes["."] == votes[","]:
+        return ".", doubtful
+    return max(votes, key=lambda mark: votes[mark]), False
+
+
+def read_number(cell: str, mark: str = ".") -> float | None:
+    """The number that a cell holds, or None where it holds none.
+
+    Args:
+        cell: As written: `1,234.5`, `1.234,5` or `1 234,5` (with mark ","), `$3`, `-0.4%`, `(12)`, `9.5M`.
+        mark: The decimal mark.
+    """
+    if mark == "." and _PLAIN.fullmatch(cell):
+        return _finite(cell)
+    text = cell.strip().replace("−", "-")
+    negative = text.startswith("(") and text.endswith(")")
+    text = _DECORATION.sub(r"\1", text.strip("()") if negative else text)
+    if text[:1] in ("-", "+"):
+        negative = negative or text[0] == "-"
+        text = text[1:].lstrip(" $€£¥₹₽")
+    scale = 1.0
+    if text[-1:].lower() in _MAGNITUDES:
+        scale = _MAGNITUDES[text[-1].lower()]
+        text = text[:-1].rstrip()
+    if any(ord(c) in _SPACES for c in text):
+        if not _GROUPED.fullmatch(text.split(mark)[0]):
+            return None
+        text = text.translate(_SPACES)
+    if not (_POINT if mark == "." else _COMMA).fullmatch(text):
+        return None
+    text = text.replace(",", "") if mark == "." else text.replace(".", "").replace(",", ".")
+    number = _finite(text)
+    return None if number is None else (-number if negative else number) * scale
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if abs(number) != float("inf") else None

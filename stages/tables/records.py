@@ -1,0 +1,158 @@
+"""What a file holds as a stream: texts with labels, pieces of text, or rows of numbers in time order."""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stages.support.process import InputError
+from stages.tables.columns import read_time
+from stages.tables.dates import DateForm
+from stages.tables.encoding import decode, lines
+from stages.tables.findings import CLASSIFICATION, LANGUAGE_MODEL, Findings
+from stages.tables.layout import Drops, Layout, rows
+from stages.tables.numerals import is_missing, read_number
+
+FEWEST_OF_A_LABEL = 3  # one for each part of a split
+_NO_LABEL = frozenset({"", "nan", "na", "n/a", "#n/a", "null", "<na>"})
+
+
+def records(path: Path, findings: Findings) -> Iterator[tuple[str, str] | str | list[float]]:
+    r"""What `inspect` found in a file, in constant memory but for series that stand in another order than time.
+
+    Yields:
+        For classification (text, label); for language_model pieces of text that end in \n and together are the text;
+        for sequence a row of numbers in time order, the target first, then the inputs as they were named.
+    """
+    drops = Drops()
+    if findings.kind == CLASSIFICATION:
+        known = {label for label, _ in findings.labels}
+        for text, label in labelled_texts(path, findings, drops):
+            if label in known:
+                yield text, label
+    elif findings.kind == LANGUAGE_MODEL:
+        yield from pieces(path, findings, drops)
+    else:
+        yield from _in_time_order(path, findings, drops)
+
+
+def labelled_texts(path: Path, findings: Findings, drops: Drops) -> Iterator[tuple[str, str]]:
+    """The texts and labels of a table or of a folder of folders, those of rare labels included."""
+    if findings.layout is None:
+        for file in (file for folder in label_folders(path) for file in text_files(folder)):
+            if (text := _file_text(path, file, drops)) is not None:
+                yield text, file.parent.name
+        return
+    for _, _, text, label in labelled_rows(path, findings.layout, findings, drops):
+        yield text, label
+
+
+def labelled_rows(
+    path: Path, layout: Layout, findings: Findings, drops: Drops
+) -> Iterator[tuple[int, list[str], str, str]]:
+    """The rows of a table that have a text and a label: number, cells, text and label."""
+    text_place = layout.columns.index(findings.columns("text")[0])
+    label_place = layout.columns.index(findings.columns("label")[0])
+    for number, row in rows(path, layout, drops):
+        text, label = row[text_place], row[label_place].strip()
+        if not text or text.isspace():
+            drops.add("empty text", number)
+        elif label.lower() in _NO_LABEL:
+            drops.add("no label", number)
+        else:
+            yield number, row, text, label
+
+
+def pieces(path: Path, findings: Findings, drops: Drops) -> Iterator[str]:
+    """The lines of a text, the texts of a table's column or the files of a folder, each ending in a line end."""
+    layout = findings.layout
+    if layout is None:
+        for file in text_files(path):
+            if (text := _file_text(path, file, drops)) is not None:
+                yield _with_line_end(text)
+    elif layout.format == "plain text":
+        for line in lines(path, layout.encoding):
+            yield _with_line_end(line.replace("\0", "") if layout.encoding.nul else line)
+    else:
+        place = layout.columns.index(findings.columns("text")[0])
+        for number, row in rows(path, layout, drops):
+            if not row[place].strip():
+                drops.add("empty text", number)
+            else:
+                yield _with_line_end(row[place])
+
+
+def timed_rows(
+    path: Path, layout: Layout, findings: Findings, forms: Sequence[DateForm], drops: Drops
+) -> Iterator[tuple[int, list[str], list[float], list[float]]]:
+    """The rows of a series: number, cells of its date, times under each form (none without dates), and numbers."""
+    index = layout.columns.index
+    times = [index(name) for name in findings.columns("date")]
+    numbers = [index(name) for name in (*findings.columns("value"), *findings.columns("input"))]
+    marks = findings.decimal_marks
+    for number, row in rows(path, layout, drops):
+        values: list[float] = []
+        for place, mark in zip(numbers, marks, strict=True):
+            cell = row[place]
+            value = read_number(cell, mark)
+            if value is None:
+                missing = "no value" if is_missing(cell) else "no number"
+                drops.add(f"{missing} in {layout.columns[place]}", number)
+                break
+            values.append(value)
+        else:
+            cells = [row[place] for place in times]
+            read = [read_time(cells, form) for form in forms]
+            known = [time for time in read if time is not None]
+            if len(known) < len(read):
+                drops.add(f"no date in {' and '.join(findings.columns('date'))}", number)
+            else:
+                yield number, cells, known, values
+
+
+def label_folders(path: Path) -> list[Path]:
+    """The folders in a folder, by name, hidden ones aside."""
+    return sorted(inner for inner in path.iterdir() if inner.is_dir() and not inner.name.startswith("."))
+
+
+def text_files(path: Path) -> list[Path]:
+    """The files in a folder, by name, hidden ones aside."""
+    return sorted(inner for inner in path.iterdir() if inner.is_file() and not inner.name.startswith("."))
+
+
+def _in_time_order(path: Path, findings: Findings, drops: Drops) -> Iterator[list[float]]:
+    assert findings.layout is not None
+    forms = [findings.date_form] if findings.date_form else []
+    stream = timed_rows(path, findings.layout, findings, forms, drops)
+    if findings.order in ("ascending", "as in the file"):
+        for _, _, _, values in stream:
+            yield values
+        return
+    times, table = array("d"), array("d")
+    for _, _, known, values in stream:
+        times.append(known[0])
+        table.extend(values)
+    width = len(findings.decimal_marks)
+    flat = np.frombuffer(table, dtype=np.float64).reshape(-1, width)
+    for place in np.argsort(np.frombuffer(times, dtype=np.float64), kind="stable"):
+        yield flat[place].tolist()
+
+
+def _file_text(root: Path, file: Path, drops: Drops) -> str | None:
+    name = str(file.relative_to(root))
+    try:
+        content = file.read_bytes()
+        text = decode(content, file).replace("\0", "") if content.strip() else ""
+    except InputError:
+        drops.add("no text file", name)
+        return None
+    if not text.strip():
+        drops.add("empty text", name)
+        return None
+    return text
+
+
+def _with_line_end(text: str) -> str:
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text if text.endswith("\n") else text + "\n"
