@@ -5,7 +5,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -29,8 +29,8 @@ _NOT_TEXT = (
     (b"BZh", "compressed with bzip2: unpack it, or compress it with gzip"),
     (b"\xfd7zXZ", "compressed with xz: unpack it, or compress it with gzip"),
 )
-_MULTIBYTE = ("cp932", "euc_jp", "gb18030", "big5", "cp949")
-_SINGLE_BYTE = ("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874", "koi8_r")
+_MULTIBYTE = ("cp932", "euc_jp", "gb18030", "big5", "euc_kr")
+_SINGLE_BYTE = ("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874")
 _CHUNK_BYTES = 1 << 20
 _SAMPLE_BYTES = 200_000
 _PUNCTUATION_OF_WESTERN_EUROPE = set("‘’“”„‚«»‹›–—…•·€£¥¢§©®™°±²µ¼½¾¿¡ª´`\u00a0\u00adˆ˜×÷†‡‰¬º")
@@ -185,16 +185,53 @@ def _old_code_page(path: Path, compressed: bool) -> Encoding:
 
 
 def _name_code_page(sample: bytes, path: Path, first: int) -> str:
-    if _looks_western(sample):
-        return "cp1252" if _fits(sample, "cp1252") else "latin-1"
-    from charset_normalizer import from_bytes
-
-    best = from_bytes(sample, cp_isolation=[*_MULTIBYTE, *_SINGLE_BYTE], threshold=0.5).best()
-    if best is not None:
-        return best.encoding
     if sum(byte in b"\0\1\2\3\4\5\6\7\x0e\x0f" for byte in sample) * 20 > len(sample):
         raise InputError(f"{path}: line {first}: not a text file")
+    if _looks_western(sample):
+        return "cp1252" if _fits(sample, "cp1252") else "latin-1"
+    for name, looks_right in _LOOKS.items():
+        special = [c for c in sample.decode(name, errors="ignore") if not c.isascii()]
+        if _fits(sample, name) and special and looks_right(special):
+            return name
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(sample, cp_isolation=list(_SINGLE_BYTE), threshold=0.5).best()
+    if best is not None:
+        return best.encoding
     return "cp1252" if _fits(sample, "cp1252") else "latin-1"
+
+
+def _share(special: list[str], belongs: Callable[[str], bool]) -> float:
+    letters = [c for c in special if c.isalpha()]
+    return sum(map(belongs, letters)) / max(len(letters), 1)
+
+
+def _looks_japanese(special: list[str]) -> bool:
+    """Kana stand in any Japanese text; half-width ones are what other encodings look like."""
+    return _share(special, lambda c: "ぁ" <= c <= "ヿ") > 0.15 and _share(special, lambda c: "ｦ" <= c <= "ﾟ") < 0.05
+
+
+def _looks_chinese(special: list[str], name: str, first: range) -> bool:
+    """Common characters stand in the first level of either standard, ordered by sound or strokes."""
+    return _share(special, lambda c: (c.encode(name, "ignore") or b" ")[0] in first) > 0.8
+
+
+def _looks_cyrillic(special: list[str]) -> bool:
+    """Small letters; what is read in the wrong one of two encodings is mostly capital."""
+    if sum(map(str.isalpha, special)) < 0.8 * len(special):
+        return False
+    return _share(special, lambda c: "а" <= c <= "џ") > 0.6 and _share(special, lambda c: "Ѐ" <= c <= "џ") > 0.95
+
+
+_LOOKS: dict[str, Callable[[list[str]], bool]] = {
+    "cp1251": _looks_cyrillic,
+    "koi8_r": _looks_cyrillic,
+    "cp932": _looks_japanese,
+    "euc_jp": _looks_japanese,
+    "euc_kr": lambda special: _share(special, lambda c: "가" <= c <= "힣") > 0.95,
+    "gb18030": lambda special: _looks_chinese(special, "gb2312", range(0xB0, 0xD8)),
+    "big5": lambda special: _looks_chinese(special, "big5", range(0xA4, 0xC7)),
+}
 
 
 def _fits(sample: bytes, name: str) -> bool:

@@ -162,7 +162,9 @@ def _quotings(head: list[str]) -> tuple[str, ...]:
     text = "".join(head)
     if '"' not in text:
         return ("doubled",)
-    return ("doubled", "escaped", "none") if '\\"' in text else ("doubled", "none")
+    if '\\"' not in text:
+        return ("doubled", "none")
+    return ("doubled", "escaped", "none") if re.search(r'(?<![\\,;|\t"\n])""', text) else ("escaped", "doubled", "none")
 
 
 def _reader(source: Iterable[str], delimiter: str, quoting: str, spaced: bool = False, strict: bool = True) -> Any:  # noqa: ANN401
