@@ -59,7 +59,7 @@ class KneserNey:
             chances[followed] *= order.kept[contexts[followed]] / totals
             chances[followed] += np.where(grams >= 0, order.discounted[grams], 0.0) / totals
             contexts = np.concatenate([[-1], found[:-1]])
-        return np.log(chances)
+        return np.asarray(np.log(chances))
 
 
 def fit_kneser_ney(train: Tokens, vocabulary_size: int, order: int = 3) -> KneserNey:
@@ -69,7 +69,7 @@ def fit_kneser_ney(train: Tokens, vocabulary_size: int, order: int = 3) -> Knese
     Memory: some 60 bytes a token and order. Raises InputError for an empty text or a token outside the vocabulary.
     """
     _check(train, vocabulary_size)
-    tables = []
+    tables: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
     contexts = np.zeros(len(train), np.int64)
     tokens = train
     suffixes = np.empty(0, np.int64)  # of the n-grams in `tokens`' places, the places of those one token shorter
@@ -113,7 +113,7 @@ def unigram_log_probabilities(train: Tokens, text: Tokens, vocabulary_size: int)
     _check(train, vocabulary_size)
     _check(text, vocabulary_size)
     counts = np.bincount(train, minlength=vocabulary_size).clip(min=1)
-    return np.log(counts / counts.sum())[text]
+    return np.asarray(np.log(counts / counts.sum())[text])
 
 
 def scores(log_probabilities: NDArray[np.float64]) -> dict[str, float]:
@@ -139,8 +139,8 @@ def _order(keys: NDArray[np.int64], counts: NDArray[np.int64], vocabulary_size: 
     return _Order(
         keys,
         counts - taken,
-        np.bincount(context, counts, minlength=contexts),
-        np.bincount(context, taken, minlength=contexts),
+        np.bincount(context, counts, minlength=contexts).astype(np.float64),
+        np.bincount(context, taken, minlength=contexts).astype(np.float64),
     )
 
 
