@@ -2,8 +2,9 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +18,7 @@ MOST_REPEATS = 10_000
 _RESAMPLES = 2000
 _RESAMPLES_OF_AN_EFFECT = 9999  # its interval's ends lie further out
 _SIGN_FLIPS = 4999
+_RESAMPLES_OF_RUNS = 2000
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,29 @@ class Effect:
     high: float
     deviation: float
     repeats: int
+
+
+@dataclass(frozen=True)
+class FamilyMember:
+    """A test among others: its own p-value, the one corrected for the others, and whether its call falls with that."""
+
+    name: str
+    p: float
+    p_holm: float
+    falls: bool
+
+
+@dataclass(frozen=True)
+class SplitAndSeed:
+    """What one repeat's variance is made of, in the score's unit squared.
+
+    `seed`: of repeats on one split of the data. `split`: what drawing the split anew adds; zero where none is seen.
+    `widening`: how many times as wide an interval of repeats is that each draw a split of their own; with its interval.
+    """
+
+    seed: float
+    split: float
+    widening: Interval
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95, logarithmic: bool = False) -> Interval:
@@ -112,6 +137,111 @@ def unpaired_effect(first: ArrayLike, second: ArrayLike, confidence: float = 0.9
     return Effect(mean, float(interval.low), float(interval.high), error * math.sqrt(repeats), repeats)
 
 
+def resampled_effect(differences: ArrayLike, test_to_train: float, confidence: float = 0.95) -> Effect:
+    """Mean difference over repeated random splits of one data set, (splits,), with an interval that knows they overlap.
+
+    `test_to_train`: test items over training items of a split. Student's t with the variance of the mean raised from
+    σ² / splits to σ² (1 / splits + test_to_train), for the splits share most of their items; more splits do not make
+    up for more data. Source: Nadeau and Bengio, "Inference for the generalization error", 2003, section 4.1.
+    """
+    sample = np.asarray(differences, dtype=np.float64)
+    plain = paired_effect(sample, confidence)
+    wider = math.sqrt(1 + len(sample) * test_to_train)
+    low, high = (plain.mean + (end - plain.mean) * wider for end in (plain.low, plain.high))
+    return Effect(plain.mean, low, high, plain.deviation * wider, plain.repeats)
+
+
+def confidence_of_look(look: int, confidence: float = 0.95) -> float:
+    """The level of the interval at the `look`-th time, from 1, that repeats are added and the effect looked at.
+
+    The chance of a wrong call is spent over all looks that may come: look k gets 1 / (k (k + 1)) of it. These shares
+    sum to one, so that whenever one stops, and why, some look was wrong in at most 1 − `confidence` of studies.
+    (Bonferroni's inequality; the same idea with less to explain than Lan and DeMets, "Discrete sequential boundaries
+    for clinical trials", 1983.)
+    """
+    return 1 - (1 - confidence) / (look * (look + 1))
+
+
+def sequential_effect(
+    differences: ArrayLike, looks: Sequence[int], confidence: float = 0.95, bootstrapped: bool = False
+) -> Effect:
+    """`paired_effect` where repeats were added after looking: `looks` are the numbers of repeats looked at so far.
+
+    The last of them is now: all of `differences` (repeats,). Raises ValueError unless they rise to that.
+    """
+    repeats = len(np.asarray(differences))
+    if not looks or looks[-1] != repeats or any(a >= b for a, b in pairwise(looks)):
+        raise ValueError(f"looks must rise to the {repeats} repeats there are: {list(looks)}")
+    return paired_effect(differences, confidence_of_look(len(looks), confidence), bootstrapped)
+
+
+def interquartile_mean(scores: ArrayLike, confidence: float = 0.95, seed: int = 0) -> Interval:
+    """Mean of the middle half of all scores (runs, tasks) with its stratified bootstrap interval.
+
+    A quarter of the scores is left out at either end, whole scores only (as `scipy.stats.trim_mean`). Runs are drawn
+    anew within each task; the interval is the percentile one. The seed decides the draws.
+    Source: Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice", 2021, section 4.3.
+    """
+    table = _table(scores)
+    generator = np.random.default_rng(seed)
+    drawn = np.stack(
+        [task[generator.integers(len(task), size=(_RESAMPLES_OF_RUNS, len(task)))] for task in table.T], axis=-1
+    )
+    means = stats.trim_mean(drawn.reshape(_RESAMPLES_OF_RUNS, -1), 0.25, axis=1)
+    return float(stats.trim_mean(table.ravel(), 0.25)), *_percentiles(means, confidence)
+
+
+def probability_of_improvement(
+    first: ArrayLike, second: ArrayLike, confidence: float = 0.95, seed: int = 0
+) -> Interval:
+    """The chance that a run of `first` (runs, tasks) scores higher than one of `second` (runs, tasks), over all tasks.
+
+    Equal scores count half, so that 0.5 is no difference (Mann and Whitney's U over the pairs). Its interval as in
+    `interquartile_mean`, the runs of the two drawn apart. Source: Agarwal et al. 2021, section 4.3.
+    """
+    better, worse = _table(first), _table(second)
+    if better.shape[1] != worse.shape[1]:
+        raise ValueError(f"{better.shape[1]} and {worse.shape[1]} tasks cannot be compared")
+    wins = (np.sign(better[:, None] - worse[None]) + 1) / 2  # (runs of first, runs of second, tasks)
+    generator = np.random.default_rng(seed)
+    chances = np.zeros(_RESAMPLES_OF_RUNS)
+    for task in np.moveaxis(wins, -1, 0):
+        # How often each run is drawn says as much as the draws, and is a product away from the mean.
+        drawn = [generator.multinomial(runs, np.full(runs, 1 / runs), _RESAMPLES_OF_RUNS) / runs for runs in task.shape]
+        chances += np.einsum("df,fs,ds->d", drawn[0], task, drawn[1])
+    return float(wins.mean()), *_percentiles(chances / wins.shape[2], confidence)
+
+
+def split_and_seed(scores: ArrayLike) -> SplitAndSeed:
+    """Take apart the variance of scores (splits, seeds): several seeds on each of several splits of the data.
+
+    One-way analysis of variance with random splits; `widening` by the F distribution, so for about normal scores.
+    Source: Searle, Casella and McCulloch, "Variance components", 1992, section 3.5.
+    """
+    table = _table(scores)
+    splits, seeds = table.shape
+    if splits < 2 or seeds < 2:
+        raise ValueError(f"{splits} split(s) of {seeds} seed(s): at least two of each are needed")
+    within = float(table.var(axis=1, ddof=1).mean())
+    between = seeds * float(table.mean(axis=1).var(ddof=1))
+    # The expectation of `between` is that of `within` and seeds times the splits' variance.
+    ratios = (
+        ratio / seeds + 1 - 1 / seeds
+        for ratio in _ratio_of_variances(between, within, splits - 1, splits * (seeds - 1))
+    )
+    return SplitAndSeed(within, max(0.0, (between - within) / seeds), _root(ratios))
+
+
+def split_and_seed_of_arms(one_split: ArrayLike, own_splits: ArrayLike) -> SplitAndSeed:
+    """As `split_and_seed`, from repeats on one split (repeats,) and others that each drew a split of their own.
+
+    Both at least two; the variances' difference is the splits'.
+    """
+    seed, both = (float(np.var(np.asarray(arm, dtype=np.float64), ddof=1)) for arm in (one_split, own_splits))
+    degrees = len(np.asarray(own_splits)) - 1, len(np.asarray(one_split)) - 1
+    return SplitAndSeed(seed, max(0.0, both - seed), _root(_ratio_of_variances(both, seed, *degrees)))
+
+
 def fewest_for_bootstrap(confidence: float = 0.95) -> int:
     """The fewest repeats that a bootstrap can decide from.
 
@@ -175,6 +305,37 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     corrected = np.empty_like(p)
     corrected[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1.0)
     return corrected
+
+
+def family(p_values: Mapping[str, float], level: float = 0.05) -> list[FamilyMember]:
+    """Each test as one of a family (`holm`): which calls made at `level` fall when they share that level's error."""
+    corrected = holm(list(p_values.values()))
+    return [
+        FamilyMember(name, p, float(p_holm), p < level <= p_holm)
+        for (name, p), p_holm in zip(p_values.items(), corrected, strict=True)
+    ]
+
+
+def _table(scores: ArrayLike) -> NDArray[np.float64]:
+    table = np.asarray(scores, dtype=np.float64)
+    return table[:, None] if table.ndim == 1 else table
+
+
+def _percentiles(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
+    return low, high
+
+
+def _ratio_of_variances(upper: float, lower: float, upper_degrees: int, lower_degrees: int) -> Interval:
+    """The ratio of two independent estimates of variances and its 95 % interval."""
+    ratio = upper / lower if lower else (math.inf if upper else 1.0)
+    low, high = (ratio / stats.f.ppf(chance, upper_degrees, lower_degrees) for chance in (0.975, 0.025))
+    return ratio, float(low), float(high)
+
+
+def _root(ratios: Iterable[float]) -> Interval:
+    value, low, high = (math.sqrt(max(1.0, ratio)) for ratio in ratios)
+    return value, low, high
 
 
 def _bca(sample: NDArray[np.float64], confidence: float, resamples: int) -> tuple[float, float]:

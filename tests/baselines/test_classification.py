@@ -108,7 +108,8 @@ def test_hashed_weights_are_those_of_the_whole_matrix(tmp_path):
 
 
 @pytest.mark.parametrize("classes", [2, 4])
-def test_what_is_too_long_for_the_memory_is_learnt_about_as_well_from_a_file(classes):
+def test_what_is_too_long_for_the_memory_is_learnt_about_as_well_from_a_file(classes, monkeypatch):
+    monkeypatch.setattr("stages.baselines.classification._MOST_HASHED", 2**16)
     train, validation, test = split(texts_of(np.random.default_rng(2), 4000, classes))
     held, hashed = (fit_text_classifier(train, validation, classes, most_characters=most) for most in (1_000_000, 1000))
     assert (held.hashed, hashed.hashed) == (False, True)
@@ -140,6 +141,7 @@ class Endless:
 
 def test_a_file_of_texts_takes_the_same_memory_however_many_there_are(monkeypatch):
     monkeypatch.setattr("stages.baselines.classification._BATCH", 500)
+    monkeypatch.setattr("stages.baselines.classification._MOST_HASHED", 2**14)
     peaks = []
     for items in (1000, 4000):
         tracemalloc.start()

@@ -10,14 +10,22 @@ from scipy import stats
 
 from stages.results.statistics import (
     bootstrap_interval,
+    confidence_of_look,
+    family,
     fewest_for_bootstrap,
     holm,
+    interquartile_mean,
     mean_interval,
     paired_effect,
+    probability_of_improvement,
     repeats_needed,
+    resampled_effect,
+    sequential_effect,
     share_interval,
     sign_flip_p_values,
     smallest_detectable,
+    split_and_seed,
+    split_and_seed_of_arms,
     unpaired_effect,
 )
 
@@ -241,3 +249,155 @@ def test_holm_is_the_closure_of_bonferronis_test():
 
     assert holm(p_values) == pytest.approx([least_level(test) for test in range(len(p_values))])
     assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
+
+
+def test_a_family_tells_which_calls_fall():
+    members = family({"a": 0.001, "b": 0.02, "c": 0.03, "d": 0.4})
+    assert [(member.name, member.p_holm) for member in members] == [
+        ("a", pytest.approx(0.004)),
+        ("b", pytest.approx(0.06)),
+        ("c", pytest.approx(0.06)),
+        ("d", pytest.approx(0.4)),
+    ]
+    assert [member.falls for member in members] == [False, True, True, False]
+    assert family({}) == []
+
+
+def test_overlapping_splits_against_nadeau_and_bengios_formula():
+    differences = np.array([0.01, 0.03, -0.02, 0.04, 0.02])
+    effect = resampled_effect(differences, test_to_train=0.25)
+    half = stats.t.ppf(0.975, 4) * math.sqrt((1 / 5 + 0.25) * differences.var(ddof=1))
+    assert (effect.mean, effect.low, effect.high) == pytest.approx((0.016, 0.016 - half, 0.016 + half))
+    assert effect.deviation / math.sqrt(5) == pytest.approx(math.sqrt((1 / 5 + 0.25) * differences.var(ddof=1)))
+
+
+def test_repeated_splits_of_one_data_set_call_no_effect_one_within_the_nominal_rate():
+    generator = np.random.default_rng(0)
+    trials, items, splits = 1000, 100, 15
+    called = {"plain": 0, "resampled": 0}
+    for _ in range(trials):
+        data = generator.normal(size=items)  # by how much one net is better on each item
+        differences = [generator.permutation(data)[:10].mean() for _ in range(splits)]
+        for name, effect in (
+            ("plain", paired_effect(differences)),
+            ("resampled", resampled_effect(differences, 10 / 90)),
+        ):
+            called[name] += effect.low > 0 or effect.high < 0
+    assert called["resampled"] <= at_most(0.05, trials)
+    assert called["plain"] > 0.15 * trials
+
+
+def test_adding_repeats_until_there_is_an_effect_calls_none_one_within_the_nominal_rate():
+    generator = np.random.default_rng(0)
+    trials, looks = 500, (3, 5, 8, 12, 20, 30)
+    wrong = {"spent": 0, "peeked": 0}
+    for _ in range(trials):
+        differences = generator.normal(size=looks[-1])
+        found = {"spent": False, "peeked": False}
+        for i, repeats in enumerate(looks):
+            seen = differences[:repeats]
+            for name, effect in (
+                ("spent", sequential_effect(seen, looks[: i + 1])),
+                ("peeked", paired_effect(seen)),
+            ):
+                found[name] |= effect.low > 0 or effect.high < 0
+        wrong = {name: wrong[name] + found[name] for name in wrong}
+    assert wrong["spent"] <= at_most(0.05, trials)
+    assert wrong["peeked"] > at_most(0.05, trials)
+
+
+def test_the_error_spent_over_all_looks_is_the_whole_and_no_more():
+    assert sum(1 - confidence_of_look(look, 0.95) for look in range(1, 10_000)) == pytest.approx(0.05, rel=1e-3)
+    assert confidence_of_look(1) == pytest.approx(0.975)
+    for looks in ([], [5, 5, 7], [8], [7, 6]):
+        with pytest.raises(ValueError, match="looks must rise"):
+            sequential_effect(np.ones(7), looks)
+
+
+def test_the_interquartile_mean_against_scipys_bootstrap():
+    scores = np.random.default_rng(0).exponential(size=(40, 1))
+    value, low, high = interquartile_mean(scores)
+    assert value == pytest.approx(np.sort(scores[:, 0])[10:30].mean())
+    expected = stats.bootstrap(
+        (scores[:, 0],),
+        lambda sample, axis: stats.trim_mean(sample, 0.25, axis=axis),
+        method="percentile",
+        n_resamples=20_000,
+        rng=np.random.default_rng(1),
+    ).confidence_interval
+    assert (low, high) == pytest.approx((expected.low, expected.high), rel=0.05)
+
+
+def test_runs_are_drawn_within_their_task():
+    # Tasks as far apart as these would widen the interval if their runs were mixed.
+    scores = np.array([[0.0, 100.0, 200.0, 300.0], [1.0, 101.0, 201.0, 301.0]])
+    value, low, high = interquartile_mean(scores)
+    assert value == pytest.approx((100 + 101 + 200 + 201) / 4)
+    assert (low, high) == (pytest.approx(150.0), pytest.approx(151.0))
+
+
+def test_the_probability_of_improvement_against_mann_and_whitney_and_plain_draws():
+    generator = np.random.default_rng(0)
+    first, second = generator.integers(6, size=(9, 3)) + 1, generator.integers(6, size=(7, 3))
+    value, low, high = probability_of_improvement(first, second)
+    u = [stats.mannwhitneyu(first[:, task], second[:, task]).statistic / 63 for task in range(3)]
+    assert value == pytest.approx(np.mean(u))
+    drawn = []
+    for _ in range(2000):
+        chances = []
+        for task in range(3):
+            a, b = generator.choice(first[:, task], 9), generator.choice(second[:, task], 7)
+            chances.append(np.mean((a[:, None] > b) + 0.5 * (a[:, None] == b)))
+        drawn.append(np.mean(chances))
+    assert (low, high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.02)
+
+
+def test_improvement_at_its_ends_and_in_the_middle():
+    assert probability_of_improvement([3.0, 4.0], [1.0, 2.0]) == (1.0, 1.0, 1.0)
+    assert probability_of_improvement([1.0, 1.0], [1.0, 1.0, 1.0]) == pytest.approx((0.5, 0.5, 0.5))
+    with pytest.raises(ValueError, match="1 and 2 tasks"):
+        probability_of_improvement([1.0], [[1.0, 2.0]])
+
+
+def test_one_seed_gives_one_interval_and_another_seed_another():
+    scores = np.random.default_rng(0).normal(size=(2, 8, 3))
+    for interval in (
+        lambda seed: interquartile_mean(scores[0], seed=seed),
+        lambda seed: probability_of_improvement(scores[0], scores[1], seed=seed),
+    ):
+        assert interval(3) == interval(3)
+        assert interval(3)[0] == interval(4)[0]
+        assert interval(3)[1:] != interval(4)[1:]
+
+
+def test_variance_is_taken_apart_as_it_was_put_together():
+    generator = np.random.default_rng(0)
+    truth_split, truth_seed, splits, seeds = 4.0, 1.0, 400, 5
+    scores = generator.normal(size=(splits, 1)) * 2.0 + generator.normal(size=(splits, seeds))
+    parts = split_and_seed(scores)
+    assert (parts.split, parts.seed) == pytest.approx((truth_split, truth_seed), rel=0.15)
+    assert parts.widening[0] == pytest.approx(math.sqrt(5.0), rel=0.08)
+    arms = split_and_seed_of_arms(scores[0, 0] + generator.normal(size=400), scores[:, 0])
+    assert (arms.split, arms.seed) == pytest.approx((truth_split, truth_seed), rel=0.25)
+
+
+@pytest.mark.parametrize("split", [0.0, 1.5])
+def test_the_interval_of_the_widening_covers_the_truth_at_its_rate(split):
+    generator = np.random.default_rng(0)
+    truth, covered = math.sqrt(1 + split**2), {"nested": 0, "arms": 0}
+    for _ in range(1000):
+        drawn = split * generator.normal(size=(10, 1)) + generator.normal(size=(10, 3))
+        for name, parts in (
+            ("nested", split_and_seed(drawn)),
+            ("arms", split_and_seed_of_arms(generator.normal(size=10), drawn[:, 0])),
+        ):
+            covered[name] += parts.widening[1] <= truth + 1e-9 and truth <= parts.widening[2] + 1e-9
+    assert min(covered.values()) >= 1000 - at_most(0.05, 1000)
+
+
+def test_seeds_that_agree_leave_all_to_the_split():
+    parts = split_and_seed([[0.0, 0.0], [1.0, 1.0]])
+    assert (parts.seed, parts.split, parts.widening) == (0.0, pytest.approx(0.5), (math.inf, math.inf, math.inf))
+    assert split_and_seed([[1.0, 1.0], [1.0, 1.0]]).widening[0] == 1.0
+    with pytest.raises(ValueError, match="at least two of each"):
+        split_and_seed([[1.0], [2.0]])
