@@ -5,6 +5,7 @@ It imports no torch: a person who misspelt a key should not wait for it.
 
 from pathlib import Path
 
+from stages.nn.cells import CELLS
 from stages.support.files import digest, file_digest, root, whole, write_json
 from stages.support.params import load_project, resolved
 from stages.support.process import InputError, run_stage
@@ -20,10 +21,9 @@ def main() -> None:
     """
     project = load_project()
     params = project.params
-    cells = sorted(path.stem for path in Path(__file__).parent.glob("nn/cells/[a-z]*.py"))
-    unknown = [cell for cell in params.cells if cell not in cells]
+    unknown = [cell for cell in params.cells if cell not in CELLS]
     if unknown:
-        raise InputError(f"params.yaml: cells: '{unknown[0]}' is not a cell; known are {', '.join(cells)}")
+        raise InputError(f"params.yaml: cells: '{unknown[0]}' is not a cell; known are {', '.join(CELLS)}")
     Mirror.parse(params.mirror, root())
     with whole(SETTINGS) as folder:
         for study in params.studies:

@@ -1,28 +1,122 @@
-"""What code compiled by Numba is made of here: the compiler's settings, and functions that fill vector registers."""
+"""What code compiled by Numba is made of here: the compiler's settings, its cache, and functions in plain arithmetic."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import inspect
 import math
+import os
+import pickle
+import uuid
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import numba
 import numpy as np
-from numba import config, njit, types
-from numba.core.compiler import Compiler
+from numba import njit, types
+from numba.core.caching import _Cache
+from numba.core.compiler import Compiler, CompileResult
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import overload
 from numpy.typing import NDArray
 
-_ARITHMETIC = {"error_model": "numpy", "fastmath": {"contract"}}  # of the C compiler's licences only a * b + c in one
-
-# Numba caches a function beside its file until that changes; what is inlined from this file may change, too.
-config.CACHE_DIR = config.CACHE_DIR or str(
-    Path(__file__).parent / "__pycache__" / hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-)
+_ARITHMETIC = {"error_model": "numpy", "fastmath": {"contract"}}  # the one licence: a * b + c in one instruction
 
 Array = NDArray[Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def cache_folder() -> Path:
+    """Where a user's compiled code lies, shared by all clones: NUMBA_CACHE_DIR, else below XDG_CACHE_HOME."""
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lstm-vs-gru" / "numba"
+
+
+class _ContentCache(_Cache):  # type: ignore[misc]
+    """A file for each function, signature and processor, named by the digest of all that decides the compiled code.
+
+    Numba's own cache lies beside the source, knows it by its time stamp, looks at no other file, and keeps an index
+    that two processes can write over each other's. Here no file ever changes, so that any number may write at once.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str:
+        return str(cache_folder())
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def flush(self) -> None:
+        """Nothing is ever out of date."""
+
+    def load_overload(self, signature: Any, target: Any) -> Any:  # noqa: ANN401 - Numba's types have no stubs
+        """The compiled function, or None; a file that cannot be read counts as none."""
+        target.refresh()
+        if not self._enabled:
+            return None
+        try:
+            payload = pickle.loads(self._path(signature, target).read_bytes())  # noqa: S301 - the user's own cache
+        except (OSError, EOFError, pickle.UnpicklingError):
+            return None
+        return CompileResult._rebuild(target, *payload)
+
+    def save_overload(self, signature: Any, result: Any) -> None:  # noqa: ANN401
+        """Keep the compiled function where that can be written."""
+        if not self._enabled or result.objectmode or result.lifted:
+            return
+        path = self._path(signature, result.target_context)
+        part = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(dumps(result._reduce()))
+            part.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink()
+
+    def _path(self, signature: Any, target: Any) -> Path:  # noqa: ANN401
+        machine = target.codegen().magic_tuple()
+        key = repr((numba.__version__, np.__version__, machine, str(signature), *_content(self._function)))
+        return cache_folder() / f"{self._function.__name__}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def _content(function: Callable[..., Any]) -> tuple[object, ...]:
+    """What a function's compiled code depends on: itself, its file's and its callees' text, and what it closes over.
+
+    A callee is a compiled function that it closes over, or one of its module; `compiled` of this file is in all.
+    """
+    enclosed = [cell.cell_contents for cell in function.__closure__ or ()]
+    named = [function.__globals__.get(name) for name in function.__code__.co_names]
+    callees = [value.py_func for value in (*enclosed, *named) if isinstance(value, Dispatcher)]
+    constants = [
+        getattr(value, "__qualname__", repr(value)) for value in enclosed if not isinstance(value, Dispatcher)
+    ]
+    files = {_digest(Path(inspect.getfile(one))) for one in (function, *callees)} | {_digest(Path(__file__))}
+    return (
+        function.__module__,
+        function.__qualname__,
+        *constants,
+        *sorted(files),
+        *(_content(callee) for callee in callees),
+    )
+
+
+@cache
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 class _DisjointArrays(Compiler):  # type: ignore[misc]
@@ -34,8 +128,13 @@ class _DisjointArrays(Compiler):  # type: ignore[misc]
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function of arrays that share no memory, on first use; the result is cached on disk."""
-    return cast(Function, njit(pipeline_class=_DisjointArrays, forceinline=True, cache=True, **_ARITHMETIC)(function))
+    """Compile a function of arrays that share no element, on first use; the result is cached for all of a user's clones.
+
+    The cache keeps the text of the function's file and of its callees', but no constant that another file defines.
+    """
+    dispatcher = njit(pipeline_class=_DisjointArrays, forceinline=True, **_ARITHMETIC)(function)
+    dispatcher._cache = _ContentCache(function)
+    return cast(Function, dispatcher)
 
 
 def sigmoid(x: Any) -> Any:  # noqa: ANN401
@@ -59,7 +158,7 @@ def _sigmoid_in_lanes(x: Any) -> Callable[[Any], Any]:  # noqa: ANN401
     scale = 2 ** (mantissa_bits // 2)
     log_2 = real(round(math.log(2) * scale) / scale)  # so few bits that n times it is exact
     log_2_rest = real(math.log(2) - float(log_2))
-    rounder = real(1.5 * 2**mantissa_bits)  # its last bit is worth 1: a sum with it is rounded, and ends in n's bits
+    rounder = real(1.5 * 2**mantissa_bits)  # adding it rounds to a whole number n, and leaves n in the lowest bits
     bits_of_one, exponent_at = integer(bias << mantissa_bits), integer(mantissa_bits)
 
     def in_lanes(x: Any) -> Any:  # noqa: ANN401
@@ -81,3 +180,33 @@ def tanh(x: Any) -> Any:  # noqa: ANN401
     """The hyperbolic tangent, as 2 sigmoid(2x) - 1, in compiled code."""
     s = sigmoid(x + x)
     return s + (s - type(x)(1))
+
+
+@compiled
+def hard_sigmoid(x: Any) -> Any:  # noqa: ANN401
+    """Keras 2's cheap sigmoid, x / 5 + 1/2 within 0 and 1, in compiled code."""
+    return min(max(type(x)(0.2) * x + type(x)(0.5), type(x)(0)), type(x)(1))
+
+
+@compiled
+def one_minus(y: Any) -> Any:  # noqa: ANN401
+    """1 - y in y's own precision, which Numba would widen, in compiled code."""
+    return type(y)(1) - y
+
+
+@compiled
+def sigmoid_slope(y: Any) -> Any:  # noqa: ANN401
+    """The sigmoid's derivative, from its value y, in compiled code."""
+    return y * (type(y)(1) - y)
+
+
+@compiled
+def tanh_slope(y: Any) -> Any:  # noqa: ANN401
+    """The hyperbolic tangent's derivative, from its value y, in compiled code."""
+    return type(y)(1) - y * y
+
+
+@compiled
+def hard_sigmoid_slope(y: Any) -> Any:  # noqa: ANN401
+    """The hard sigmoid's derivative, from its value y, in compiled code."""
+    return type(y)(0.2) if type(y)(0) < y < type(y)(1) else type(y)(0)

@@ -1,6 +1,6 @@
 """Three ways to run the same recurrent layers: the same outputs, the same gradients, different speed.
 
-- `padded`: each direction as a compiled scan over the padded batch. For CPUs.
+- `padded`: each direction as a compiled loop over the padded batch. For CPUs.
 - `packed`: torch's own multi-layer kernel, on packed sequences where their lengths differ. For CUDA (cuDNN); slow on a
   CPU, but for the LSTM on sequences of one length (oneDNN).
 - `stepwise`: an explicit loop over time and the cell's `step`. The definition that the others are tested against.
@@ -21,7 +21,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from stages.nn.cells import Cell, State
 from stages.nn.dropout import dropout
-from stages.nn.scans import run_scan
+from stages.nn.loops.padded import can_pad, run_padded
 
 if TYPE_CHECKING:
     from stages.nn.recurrent import Recurrent
@@ -40,7 +40,7 @@ def engine_for(device_type: str, cell: Cell, one_length: bool = False) -> str:
 
 def kernel_name(cell: Cell, engine: str, device_type: str) -> str:
     """What runs the recurrence, for tables of timings."""
-    if engine == "padded" and cell.scan is not None:
+    if engine == "padded" and can_pad(cell):
         return "compiled scan, gradients by hand"
     if engine == "packed" and cell.layer is not None:
         return "cuDNN" if device_type == "cuda" else "torch's layer"
@@ -79,7 +79,7 @@ def _stepwise(
 def _padded(
     net: Recurrent, inputs: Tensor, lengths: Tensor | None, state: State, want_outputs: bool
 ) -> tuple[Tensor | None, State]:
-    if net.cell.scan is None or inputs.device.type != "cpu":
+    if not can_pad(net.cell) or inputs.device.type != "cpu":
         return _stepwise(net, inputs, lengths, state, want_outputs)
     finals: list[State] = []
     for layer in range(net.layers):
@@ -88,7 +88,7 @@ def _padded(
         for direction in range(net.directions):
             initial = tuple(tensor[layer * net.directions + direction] for tensor in state)
             weights = net.weights(layer, direction)
-            output, *final = run_scan(net.cell.scan, inputs, weights, initial, lengths, reverse=bool(direction))
+            output, *final = run_padded(net.cell, inputs, weights, initial, lengths, reverse=bool(direction))
             outputs.append(output)
             finals.append(tuple(final))
         if want_outputs or layer < net.layers - 1:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stages.nn.cells import CELLS
-from stages.nn.kernels import run_kernel
+from stages.nn.cells import CELLS, Cell
+from stages.nn.loops import replicas as compiled_replicas
 
 ENGINES = ("kernel", "stepwise")
 
@@ -18,23 +23,23 @@ class Replicas(nn.Module):
     the weights that it gets alone. The state starts at zero. `bias_hh` stays zero and untrained in the cells where
     it only adds to `bias_ih`, so that parameters are counted as Keras counts them.
 
-    Engines: `kernel` runs the recurrence in the cell's compiled loops; `stepwise` runs the cell's `step` under
-    autograd, the definition that the kernels are tested against. A cell without a kernel, or a model on another
-    device than a CPU, goes step by step under either name.
+    Engines: `kernel` has compiled loops on a CPU, for outputs of which no gradient is asked and for `train_epoch`;
+    `stepwise` runs the cell's `step` under autograd, the definition that those are tested against. Where the cell has
+    no scalars, on another device, or where autograd is asked for gradients, either name means step by step.
 
     The weights are left as torch's `empty` gives them: `stages.nn.initialise` fills them.
     """
 
     def __init__(
         self,
-        cell: str,
+        cell: str | Cell,
         replicas: int,
         input_size: int,
         hidden_size: int,
         output_size: int,
         engine: str = "kernel",
     ) -> None:
-        """Make the parameters of `replicas` nets of a cell of CELLS, `hidden_size` units each.
+        """Make the parameters of `replicas` nets of a cell, or of that of CELLS by its name, `hidden_size` units each.
 
         Raises:
             KeyError: an unknown cell.
@@ -43,7 +48,7 @@ class Replicas(nn.Module):
         if engine not in ENGINES:
             raise ValueError(f"engine {engine!r}: allowed are {', '.join(ENGINES)}")
         super().__init__()
-        self.cell, self.engine = CELLS[cell], engine
+        self.cell, self.engine = CELLS[cell] if isinstance(cell, str) else cell, engine
         self.replicas, self.hidden_size = replicas, hidden_size
         self.input_size, self.output_size = input_size, output_size
         rows = self.cell.gates * hidden_size
@@ -56,11 +61,16 @@ class Replicas(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs at every step, (time, replicas, batch, output), from inputs (time, replicas, batch, input)."""
-        return self._outputs(inputs, len(inputs)).permute(2, 0, 3, 1)
+        return self._outputs(inputs, len(inputs))
 
     def last(self, inputs: Tensor) -> Tensor:
         """Outputs at the last step only, (replicas, batch, output), from inputs (time, replicas, batch, input)."""
-        return self._outputs(inputs, 1).squeeze(2).mT
+        return self._outputs(inputs, 1).squeeze(0)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether compiled loops stand for the cell on the device where the weights are."""
+        return self.engine == "kernel" and self.cell.scalars is not None and self.weight_hh.device.type == "cpu"
 
     def extra_repr(self) -> str:
         """The arguments, for print(model)."""
@@ -70,16 +80,21 @@ class Replicas(nn.Module):
         )
 
     def _outputs(self, inputs: Tensor, steps: int) -> Tensor:
-        """Outputs of the last `steps` steps, (replicas, output, steps, batch)."""
-        hidden = self._hidden(inputs, steps)
-        outputs = torch.baddbmm(self.output_bias.unsqueeze(-1), self.output_weight, hidden.flatten(2))
-        return outputs.view(self.replicas, self.output_size, *hidden.shape[2:])
+        """Outputs of the last `steps` steps, (steps, replicas, batch, output)."""
+        if self.compiled and not torch.is_grad_enabled():
+            assert self.cell.scalars is not None
+            results = inputs.new_empty(steps, *inputs.shape[1:3], self.output_size)
+            loops = compiled_replicas.loops(self.cell.scalars, self.cell.gates, self.cell.states)
+            loops.outputs(
+                inputs.contiguous().numpy(), *(_joined(parts).numpy() for parts in self._parts()), results.numpy()
+            )
+            return results
+        hidden = self._hidden(inputs, steps).flatten(2, 3)
+        outputs = torch.baddbmm(self.output_bias.unsqueeze(1), hidden.mT, self.output_weight.mT)
+        return outputs.unflatten(1, (steps, -1)).transpose(0, 1)
 
     def _hidden(self, inputs: Tensor, steps: int) -> Tensor:
         """The hidden states of the last `steps` steps, (replicas, hidden, steps, batch)."""
-        weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
-        if self.engine == "kernel" and self.cell.kernel is not None and inputs.device.type == "cpu":
-            return run_kernel(self.cell.kernel, inputs, weights, steps)
         step = torch.vmap(self.cell.step)
         state = (inputs.new_zeros(*inputs.shape[1:3], self.hidden_size),) * self.cell.states
         hidden = []
@@ -87,3 +102,104 @@ class Replicas(nn.Module):
             state = step(projection, state, self.weight_hh, self.bias_hh)
             hidden.append(state[0])
         return torch.stack(hidden[-steps:]).permute(1, 3, 0, 2)
+
+    def _parts(self) -> tuple[list[Tensor], list[Tensor]]:
+        """The parameters of each matrix of the compiled loops, in its columns' order."""
+        return (
+            [self.weight_ih, self.bias_ih, self.bias_hh, self.weight_hh],
+            [self.output_bias, self.output_weight],
+        )
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """Matrices and vectors of each replica side by side: (replicas, rows, columns)."""
+    return torch.cat([part.detach() if part.dim() == 3 else part.detach().unsqueeze(2) for part in parts], 2)
+
+
+def _part(parts: Sequence[Tensor], joined: Tensor) -> None:
+    """Put the numbers of `_joined` back."""
+    for part, values in zip(parts, joined.split([part[0, 0].numel() for part in parts], 2), strict=True):
+        part.detach().copy_(values.view(part.shape))
+
+
+@torch.no_grad()
+def train_epoch(
+    model: Replicas,
+    optimizer: torch.optim.Optimizer,
+    inputs: Tensor,
+    targets: Tensor,
+    orders: NDArray[np.int64],
+    batch_size: int,
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """One epoch of updates of a model that is `compiled`, in one call that does what torch would, to float rounding.
+
+    The optimizer's state is read and left as torch's own steps would leave it, so that either can go on.
+
+    Args:
+        model: the replicas, on a CPU.
+        optimizer: torch's SGD without momentum or Adam, over the model's parameters, with no weight decay.
+        inputs: (items, time, input), of the weights' type.
+        targets: classes (items,) int64 for the mean cross-entropy at the last step, or numbers (items, time, output)
+            for the squared error, a mean over steps, items of a batch and outputs.
+        orders: (replicas, items of an epoch): each replica's items, batch after batch.
+        batch_size: items of a batch; the last may have fewer.
+
+    Returns:
+        The batches' losses, (updates, replicas), as the weights stood then, and how many items each replica
+        classified right, (replicas,).
+
+    Raises:
+        ValueError: another optimizer, or settings of it that the loops do not have.
+    """
+    (group,) = optimizer.param_groups
+    adam = type(optimizer) is torch.optim.Adam
+    unknown = [name for name in ("momentum", "weight_decay", "amsgrad", "maximize", "nesterov") if group.get(name)]
+    if unknown or not (adam or type(optimizer) is torch.optim.SGD):
+        raise ValueError(f"{type(optimizer).__name__} {' '.join(unknown)}: allowed are plain SGD and Adam")
+    parts = model._parts()
+    weights = [_joined(part) for part in parts]
+    names = ("exp_avg", "exp_avg_sq")
+    moments, done = [matrix.new_empty(model.replicas, 0, 0) for matrix in (*weights, *weights)], 0
+    if adam:
+        state_of = {parameter: _adam_state(optimizer, parameter) for parameter in group["params"]}
+        states = [[state_of[parameter] for parameter in part] for part in parts]
+        done = int(states[0][0]["step"])
+        moments = [_joined([state[name] for state in part]) for part in states for name in names]
+    settings = np.array([group["lr"], *group.get("betas", (0, 0)), group.get("eps", 0)])
+    losses = np.empty((-(-orders.shape[1] // batch_size), model.replicas), weights[0].numpy().dtype)
+    correct = np.zeros(model.replicas, np.int64)
+    assert model.cell.scalars is not None
+    loops = compiled_replicas.loops(model.cell.scalars, model.cell.gates, model.cell.states)
+    (loops.classify if targets.dim() == 1 else loops.regress)(
+        inputs.contiguous().numpy(),
+        targets.contiguous().numpy(),
+        np.ascontiguousarray(orders),
+        batch_size,
+        *(matrix.numpy() for matrix in weights),
+        tuple(moment.numpy() for moment in moments),
+        model.bias_hh.requires_grad,
+        done,
+        settings,
+        losses,
+        correct,
+    )
+    for part, matrix in zip(parts, weights, strict=True):
+        _part(part, matrix)
+    if adam:
+        for index, name in enumerate(names):
+            for part, matrix in zip(states, moments[index::2], strict=True):
+                _part([state[name] for state in part], matrix)
+        for part in states:
+            for state in part:
+                state["step"].fill_(done + len(losses))
+    return losses, correct
+
+
+def _adam_state(optimizer: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Tensor]:
+    """A parameter's state, made as Adam's first step would; one that is not trained has none that is kept."""
+    zeros = {"step": torch.tensor(0.0), "exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
+    if not parameter.requires_grad:
+        return zeros
+    if not optimizer.state[parameter]:
+        optimizer.state[parameter].update(zeros)
+    return optimizer.state[parameter]  # type: ignore[no-any-return]

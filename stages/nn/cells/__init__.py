@@ -1,24 +1,71 @@
-"""The recurrent cells: one table. Nothing else in the code base branches on a cell's name."""
+"""The recurrent cells: a module each, found by its file's name. Nothing else in the code base branches on a name.
+
+A module NAME.py defines `CELL`: to add a cell is to add a file. A cell is imported when it is first asked for, so that
+nothing depends on another cell's file, and listing the names takes neither torch nor Numba.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-from stages.nn.kernels import GRU_KERNEL, LSTM_KERNEL, RNN_KERNEL, Kernel
-from stages.nn.scans import GRU_SCAN, LSTM_SCAN, RNN_SCAN, Scan
-
-State = tuple[Tensor, ...]
+    State: TypeAlias = tuple[Tensor, ...]
+else:
+    State = tuple
 """A cell's state tensors; the first is also its output."""
+
+ORDER = ("rnn", "lstm", "gru")
+"""The order in which these are listed; others follow by name."""
+
+
+@dataclass(frozen=True)
+class Scalars:
+    """A cell's step and its gradient by hand for one unit of one sequence: compiled functions of tuples of numbers.
+
+    `stages.nn.loops` makes loops of them that run through a padded batch, and that train replicas. A block is a gate's
+    or the candidate's; what `forward` keeps for `backward` begins with a number a block.
+    """
+
+    forward: Callable[..., Any]
+    """(state, pre-activations) -> (next state, kept).
+
+    With `product_apart`: (state, projections, products). With `reset`: (state, what `reset` kept, pre-activations of
+    the blocks after the first ones) -> (next state, kept, but for what `reset` kept).
+    """
+
+    backward: Callable[..., Any]
+    """(gradients of the next state, state, kept) -> (gradients of the pre-activations, of the state past products).
+
+    With `product_apart`: (of the projections, of the products, of the state).
+    """
+
+    kept_more: int = 0
+    """Numbers that are kept beyond one a block."""
+
+    product_apart: bool = False
+    """The recurrent product does not simply add to the projection: each has its own bias and gradient."""
+
+    reset: Callable[..., Any] | None = None
+    """For a cell with a second product in a step: (state, pre-activations of the first blocks) -> (kept of them, what
+    the other blocks' weight_hh multiplies in h's place)."""
+
+    reset_backward: Callable[..., Any] | None = None
+    """(gradient of what `reset` made, state, kept, gradients of the pre-activations of the first blocks as `backward`
+    gave them) -> (those gradients whole, what comes to the state's first gradient)."""
+
+    reset_blocks: int = 0
+    """How many the first blocks are."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One recurrent cell. `step` defines it; `layer`, `scan` and `kernel` are faster ways to the same numbers."""
+    """One recurrent cell. `step` defines it; `layer` and `scalars` are faster ways to the same numbers."""
 
     name: str
     gates: int
@@ -30,64 +77,37 @@ class Cell:
     layer: Callable[..., nn.RNNBase] | None = None
     """torch's layer, for the `packed` engine; None: that engine goes step by step."""
     layer_fused_on_cpu: bool = False
-    """Where no sequence is padded, that layer is oneDNN's on a CPU, and quicker than the scan."""
-    scan: Scan | None = None
-    """The loop with gradients by hand, for the `padded` engine; None: that engine goes step by step."""
-    kernel: Kernel | None = None
-    """The compiled loop, for replicas on a CPU; None: they go step by step."""
+    """Where no sequence is padded, that layer is oneDNN's on a CPU, and quicker than the compiled loop."""
+    scalars: Scalars | None = None
+    """For the compiled loops on a CPU; None: step by step under autograd."""
     recurrent_bias: bool = True
     """bias_hh does what bias_ih cannot; False: the two only add, and Keras has one."""
     forget_gate: int | None = None
     """The block whose bias Keras starts at 1."""
+    keras2: Cell | None = None
+    """The cell that Keras 2.1 has under this name; None: the same."""
 
 
-def _rnn_step(projection: Tensor, state: State, weight_hh: Tensor, bias_hh: Tensor) -> State:
-    (h,) = state
-    return (torch.tanh(projection + F.linear(h, weight_hh, bias_hh)),)
+class _Cells(Mapping[str, Cell]):
+    """The modules of this package, by name; NAME.keras2 is a cell's variant."""
+
+    def __iter__(self) -> Iterator[str]:
+        found = {path.stem for path in Path(__file__).parent.glob("[!_]*.py")}
+        yield from (name for name in ORDER if name in found)
+        yield from sorted(found.difference(ORDER))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __contains__(self, name: object) -> bool:
+        return name in list(self)
+
+    def __getitem__(self, name: str) -> Cell:
+        plain, dot, variant = name.partition(".")
+        if plain not in self or (dot and variant != "keras2"):
+            raise KeyError(name)
+        cell: Cell = import_module(f"{__name__}.{plain}").CELL
+        return cell.keras2 or cell if variant else cell
 
 
-def _lstm_step(projection: Tensor, state: State, weight_hh: Tensor, bias_hh: Tensor) -> State:
-    h, c = state
-    i, f, g, o = (projection + F.linear(h, weight_hh, bias_hh)).chunk(4, -1)
-    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(c), c
-
-
-def _gru_step(projection: Tensor, state: State, weight_hh: Tensor, bias_hh: Tensor) -> State:
-    """The GRU of torch and cuDNN: the reset gate acts after the matrix product."""
-    (h,) = state
-    x_r, x_z, x_n = projection.chunk(3, -1)
-    h_r, h_z, h_n = F.linear(h, weight_hh, bias_hh).chunk(3, -1)
-    r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
-    n = torch.tanh(x_n + r * h_n)
-    return ((1 - z) * n + z * h,)
-
-
-CELLS: Mapping[str, Cell] = {
-    cell.name: cell
-    for cell in (
-        Cell(
-            "rnn",
-            gates=1,
-            states=1,
-            step=_rnn_step,
-            layer=nn.RNN,
-            scan=RNN_SCAN,
-            kernel=RNN_KERNEL,
-            recurrent_bias=False,
-        ),
-        Cell(
-            "lstm",
-            gates=4,
-            states=2,
-            step=_lstm_step,
-            layer=nn.LSTM,
-            layer_fused_on_cpu=True,
-            scan=LSTM_SCAN,
-            kernel=LSTM_KERNEL,
-            recurrent_bias=False,
-            forget_gate=1,
-        ),
-        Cell("gru", gates=3, states=1, step=_gru_step, layer=nn.GRU, scan=GRU_SCAN, kernel=GRU_KERNEL),
-    )
-}
+CELLS: Mapping[str, Cell] = _Cells()

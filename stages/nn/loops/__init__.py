@@ -1,0 +1,1 @@
+"""Compiled loops over time, made of any cell's scalars: one over a padded batch, one that trains replicas."""
