@@ -3,7 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 
-from stages.support.files import digest, file_digest, whole, write_json
+from stages.support.files import digest, file_digest, seal, whole
 from stages.support.params import load_params
 from stages.support.process import InputError, run_stage
 
@@ -18,7 +18,7 @@ def main(study: str = "") -> None:
         folder.mkdir()
         write_data(folder, seed=params.seed, **params.section(study).data.model_dump())
         arrays = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
-        write_json(folder / "manifest.json", {"corpus": "sequences", "digest": digest(arrays)})
+        seal(folder, {"corpus": "sequences", "digest": digest(arrays)})
 
 
 if __name__ == "__main__":

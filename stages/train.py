@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from safetensors.numpy import save_file
-
-from stages.support.files import whole, write_json
+from stages.support.files import seal, whole, write_json
 from stages.support.outbox import Outbox, start_tracker, tracked_curve
 from stages.support.params import load_params, parse_repeats
 from stages.support.process import run_stage
+from stages.support.tensors import write_tensors
 from stages.training import checkpoint
 from stages.training.parallel import run_parallel
 from stages.training.repeats import (
@@ -51,8 +50,9 @@ def main(study: str, cell: str) -> None:
     with whole(output) as temporary:
         (temporary / "weights").mkdir(parents=True)
         for job in jobs:
-            save_file(fitted[job.key].weights, temporary / weights_path(job))
+            write_tensors(temporary / weights_path(job), fitted[job.key].weights)
         write_json(temporary / "runs.json", [entry for group in entries.values() for entry in group])
+        seal(temporary, {})
     for key, run in runs.items():
         box = Outbox(key)
         if run[0].arm.sweep:  # others have told their curve while they trained

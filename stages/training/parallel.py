@@ -14,10 +14,11 @@ from stages.support.process import StageError, die_with_parent
 def run_parallel(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], jobs: int) -> list[Any]:
     """Call `function` with each of `calls`, `jobs` at a time, and return the results in the order of `calls`.
 
-    A call that fails lets the others end, so that what they did is kept.
+    A call that fails, also for lack of room on the disk, lets the others end, so that what they did is kept.
 
     Raises:
         StageError: the first one that a call raised, or a process that was killed (out of memory, say).
+        OSError: the same, of the operating system's.
     """
     if jobs == 1 or len(calls) == 1:
         results = [_guarded(function, call) for call in calls]
@@ -33,7 +34,7 @@ def run_parallel(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]],
                     "a training process was killed, by lack of memory perhaps: run again to go on from its checkpoint"
                 ) from None
     for result in results:
-        if isinstance(result, StageError):
+        if isinstance(result, StageError | OSError):
             raise result
     return results
 
@@ -41,5 +42,5 @@ def run_parallel(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]],
 def _guarded(function: Callable[..., Any], call: tuple[Any, ...]) -> Any:  # noqa: ANN401
     try:
         return function(*call)
-    except StageError as error:
+    except (StageError, OSError) as error:
         return error
