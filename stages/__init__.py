@@ -2,7 +2,8 @@
 
 import sys
 
-if sys.argv[:1] == ["-m"]:  # Python still looks for the module of `python -m stages.X`: X's slow imports come later
+# Python still looks for the module of `python -m stages.X`: X's slow imports come later. A model's copy is no command.
+if sys.argv[:1] == ["-m"] and __name__ == "stages":
     from stages.support.process import protect
 
     protect()
