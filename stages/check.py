@@ -17,7 +17,7 @@ def main() -> None:
     unknown = [cell for cell in params.cells if cell not in CELLS]
     if unknown:
         raise InputError(f"params.yaml: cells: '{unknown[0]}' is not a cell; known are {', '.join(CELLS)}")
-    Mirror.parse(params.mirror, root())
+    Mirror.chosen(params.mirror, root())
     for study in params.studies:
         if find_spec(f"stages.studies.{study}") is None:
             raise InputError(f"params.yaml: studies: '{study}' has no module stages/studies/{study}.py")

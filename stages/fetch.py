@@ -1,6 +1,5 @@
 """Write the raw corpus of a study, real or made by the project: `python -m stages.fetch imdb|ptb`."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +23,7 @@ def main(study: str = "") -> None:
     corpus = params.section(study).corpus
     target = Path("data/raw") / study
     if corpus.source == "real":
-        mirror = Mirror.parse(params.mirror or os.environ.get("LSTM_VS_GRU_MIRROR", ""), root())
+        mirror = Mirror.chosen(params.mirror, root())
         REAL[study](target, mirror=mirror, downloads=root() / "downloads")
         return
     with whole(target) as folder:
