@@ -69,15 +69,16 @@ def protect() -> None:
             stream.reconfigure(errors="backslashreplace")  # no terminal's encoding stops what is printed
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int = 0) -> None:
     """Ask Linux to end this process when its parent ends, so that a killed `dvc` leaves nobody writing.
 
-    Elsewhere it does nothing.
+    `parent` is the parent's number where that is known: a process that asks late, after its imports say, then ends
+    where the parent has ended before. Elsewhere than on Linux it does nothing.
     """
     if sys.platform != "linux":
         return
     pr_set_pdeathsig = 1
-    parent = os.getppid()
+    parent = parent or os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
     if os.getppid() != parent:  # the parent ended before the request was in place
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,6 +1,7 @@
 """Repeats side by side: a process each, a thread each."""
 
 import multiprocessing
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -25,7 +26,7 @@ def run_parallel(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]],
     else:
         # A fork has torch imported already; CUDA does not survive one.
         context = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "fork")
-        with ProcessPoolExecutor(min(jobs, len(calls)), context, initializer=die_with_parent) as pool:
+        with ProcessPoolExecutor(min(jobs, len(calls)), context, die_with_parent, (os.getpid(),)) as pool:
             futures = [pool.submit(_guarded, function, call) for call in calls]
             try:
                 results = [future.result() for future in futures]

@@ -56,6 +56,13 @@ def test_what_a_person_detached_outlives_its_parent(slow_torch):
         command.kill()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="children end with their parent on Linux only")
+def test_who_asks_too_late_ends_at_once():
+    code = "import os\nfrom stages.support.process import die_with_parent\ndie_with_parent(os.getppid() + 1)\nprint(1)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"")
+
+
 def test_ctrl_c_while_a_command_imports_says_nothing(slow_torch):
     command = subprocess.Popen(
         TRAIN,
