@@ -132,6 +132,7 @@ def test_nn_knows_no_study_and_only_tracking_imports_mlflow():
         "show",
         "record",
         "readme",
+        "mend",
         "predict",
         "sample",
     ],

@@ -125,16 +125,16 @@ def one_line(text: str) -> str:
 
 
 def _check_words(main: Callable[..., None], words: Sequence[str]) -> None:
-    """Refuse too few and too many words.
+    """Refuse too few and too many words, and a `study` or a `cell` that params.yaml has not.
 
     Raises:
         InputError: it says which words `main` takes.
     """
     signature = inspect.signature(main)
+    program = f"python -m stages.{Path(sys.argv[0]).stem}"
     try:
-        signature.bind(*words)
+        given = signature.bind(*words).arguments
     except TypeError:
-        program = f"python -m stages.{Path(sys.argv[0]).stem}"
         names = [
             f"[{parameter.name.upper()}]" if parameter.default != parameter.empty else parameter.name.upper()
             for parameter in signature.parameters.values()
@@ -142,6 +142,13 @@ def _check_words(main: Callable[..., None], words: Sequence[str]) -> None:
         raise InputError(
             f"{program} takes {' '.join(names) or 'no words'}; given: {' '.join(words) or 'none'}"
         ) from None
+    if given.keys() & {"study", "cell"}:
+        from stages.support.params import load_params  # which imports this module
+
+        params = load_params()
+        for name, allowed in (("study", params.studies), ("cell", params.cells)):
+            if given.get(name, allowed[0]) not in allowed:
+                raise InputError(f"{program}: {name} {given[name]!r}: params.yaml has {', '.join(allowed)}")
 
 
 def _said_of(error: Exception) -> tuple[str, int]:

@@ -136,6 +136,24 @@ def test_wrong_words_get_those_that_are_taken(stage, words, takes):
     assert done.stderr == f"error: python -m stages.{stage} takes {takes}; given: {' '.join(words) or 'none'}\n"
 
 
+@pytest.mark.parametrize(
+    ("stage", "words", "named"),
+    [
+        ("train", ["nosuch", "gru"], ["study 'nosuch'", "imdb, ptb"]),
+        ("train", ["imdb", "elman"], ["cell 'elman'", "rnn, lstm, gru"]),
+        ("evaluate", ["", "gru"], ["study ''", "imdb, ptb"]),
+        ("headline", ["imdb", "../gru"], ["cell '../gru'", "rnn, lstm, gru"]),
+        ("compare", ["a\nb"], ["study", "imdb, ptb"]),
+    ],
+)
+def test_a_study_or_a_cell_that_is_none_gets_those_that_there_are(stage, words, named):
+    done = subprocess.run(
+        [sys.executable, "-m", f"stages.{stage}", *words], cwd=ROOT, capture_output=True, text=True, env=environment()
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert all(word in done.stderr for word in named)
+
+
 PRINTS = "def main():\n    for n in range(100_000): print(n)"
 
 
