@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 from collections.abc import Callable
@@ -15,15 +14,12 @@ from numba.core.compiler import Compiler
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from stages.support.files import cache_folder
-
 _ARITHMETIC = {"error_model": "numpy", "fastmath": {"contract"}}  # of the C compiler's licences only a * b + c in one
 
-# Numba caches a function until its file changes; what is inlined from this file may change, too.
-_VERSION = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-# The copy of this package that a registered model carries, under another name, stays as it was written.
-_HERE = Path(__file__).parent / "__pycache__" / _VERSION if __name__.startswith("stages.") else None
-_CACHE = cache_folder(_VERSION, Path(config.CACHE_DIR) if config.CACHE_DIR else _HERE)
+# Numba caches a function beside its file until that changes; what is inlined from this file may change, too.
+config.CACHE_DIR = config.CACHE_DIR or str(
+    Path(__file__).parent / "__pycache__" / hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+)
 
 Array = NDArray[Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -38,24 +34,8 @@ class _DisjointArrays(Compiler):  # type: ignore[misc]
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function of arrays that share no memory, on first use; the result is cached on disk, if that takes it.
-
-    Others in this process may use Numba, too: where its cache lies is changed for this function alone.
-    """
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(_CACHE or before)
-    try:
-        made = njit(pipeline_class=_DisjointArrays, forceinline=True, cache=_CACHE is not None, **_ARITHMETIC)(function)
-    finally:
-        config.CACHE_DIR = before
-    save = made._cache.save_overload
-
-    def save_if_possible(*of_numba: Any) -> None:  # noqa: ANN401
-        with contextlib.suppress(OSError):  # a full disk, say: it is compiled anew next time
-            save(*of_numba)
-
-    made._cache.save_overload = save_if_possible
-    return cast(Function, made)
+    """Compile a function of arrays that share no memory, on first use; the result is cached on disk."""
+    return cast(Function, njit(pipeline_class=_DisjointArrays, forceinline=True, cache=True, **_ARITHMETIC)(function))
 
 
 def sigmoid(x: Any) -> Any:  # noqa: ANN401

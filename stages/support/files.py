@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -224,20 +223,3 @@ def _without_mark(data: bytes) -> str:
     if 4 * max(first, second) < len(data) or 10 * min(first, second) > max(first, second):
         return "utf-8"
     return "utf-16-be" if first > second else "utf-16-le"
-
-
-def cache_folder(name: str, beside: Path | None) -> Path | None:
-    """A folder of this user's for what can be made again: `beside`, a place in the project, or the user's cache.
-
-    Files of compiled code are loaded as they are, so no other user may write there: never a shared folder for
-    temporary files. None where this user may write nowhere.
-    """
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - Path raises without a home
-    for folder in filter(None, (beside, Path(home, "lstm-vs-gru", name))):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                return folder
-        except OSError:
-            continue
-    return None

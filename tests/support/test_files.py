@@ -14,7 +14,6 @@ import pytest
 
 from stages.support.files import (
     DamagedFileError,
-    cache_folder,
     decode,
     digest,
     read_json,
@@ -182,19 +181,6 @@ def test_bytes_that_are_another_text_are_refused_by_name(data, words):
     with pytest.raises(InputError) as failed:
         decode(data, "texts.txt")
     assert all(word in str(failed.value) for word in words)
-
-
-def test_a_cache_that_cannot_be_written_is_elsewhere_or_nowhere(tmp_path, monkeypatch):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
-    assert cache_folder("a", tmp_path / "here") == tmp_path / "here"
-    assert cache_folder("a", tmp_path / "file" / "here") == tmp_path / "user" / "lstm-vs-gru" / "a"
-    assert cache_folder("a", None) == tmp_path / "user" / "lstm-vs-gru" / "a"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert cache_folder("a", None) is None
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path / "file"))
-    assert cache_folder("a", None) is None
 
 
 def test_a_digest_does_not_depend_on_the_order_of_keys():
