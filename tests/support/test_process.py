@@ -121,8 +121,8 @@ def test_developers_get_the_traceback():
     ("stage", "words", "takes"),
     [
         ("train", [], "STUDY CELL"),
-        ("train", ["imdb"], "STUDY CELL"),
-        ("evaluate", ["imdb", "gru", "lstm"], "STUDY CELL"),
+        ("headline", ["imdb"], "STUDY CELL"),
+        ("headline", ["imdb", "gru", "lstm"], "STUDY CELL"),
         ("compare", [], "STUDY"),
         ("show", ["imdb"], "no words"),
         ("fetch", ["imdb", "ptb"], "[STUDY]"),
@@ -140,8 +140,8 @@ def test_wrong_words_get_those_that_are_taken(stage, words, takes):
     ("stage", "words", "named"),
     [
         ("train", ["nosuch", "gru"], ["study 'nosuch'", "imdb, ptb"]),
-        ("train", ["imdb", "elman"], ["cell 'elman'", "rnn, lstm, gru"]),
-        ("evaluate", ["", "gru"], ["study ''", "imdb, ptb"]),
+        ("headline", ["imdb", "elman"], ["cell 'elman'", "rnn, lstm, gru"]),
+        ("headline", ["", "gru"], ["study ''", "imdb, ptb"]),
         ("headline", ["imdb", "../gru"], ["cell '../gru'", "rnn, lstm, gru"]),
         ("compare", ["a\nb"], ["study", "imdb, ptb"]),
     ],
@@ -176,7 +176,7 @@ def test_output_that_nobody_takes_is_no_fault_of_the_command(tmp_path, shell, ex
 
 def test_no_encoding_of_a_terminal_stops_what_is_printed():
     done = subprocess.run(
-        [sys.executable, "-m", "stages.train", "\N{SNOWMAN}"],
+        [sys.executable, "-m", "stages.show", "\N{SNOWMAN}"],
         cwd=ROOT, capture_output=True, env=environment(PYTHONIOENCODING="ascii:strict"),
     )  # fmt: skip
     assert done.returncode == 2
