@@ -5,24 +5,44 @@ SHELL := /bin/bash
 # DVC starts stages with the `python` that PATH finds.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
+# Text is UTF-8, whatever the locale; and what programs print is read in English.
+export PYTHONUTF8 := 1
+export LC_MESSAGES := C
+# A virtual environment holds its own place, and this is where it was made; where it is a link, it is another project's.
+PLACE := $(shell test -L $(VENV) || cat $(VENV)/installed 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint ui full clean
+.PHONY: help setup moved repro test lint ui full clean
 
 help: ## Say what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
 
+# The user's own settings of pip may name another place to install to.
 $(VENV)/installed: constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r constraints.txt
-	@touch $@
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-user --target= --prefix= --root= \
+		-r constraints.txt
+	@echo '$(CURDIR)' > $@
 
-setup: $(VENV)/installed ## Make .venv and install the pinned packages into it
+setup: moved $(VENV)/installed ## Make .venv and install the pinned packages into it
+
+moved:
+ifneq ($(PLACE),)
+ifneq ($(PLACE),$(CURDIR))
+	@echo "$(VENV) was made in $(PLACE): its programs now find this place"
+	@grep -rIlF --null '$(PLACE)/$(VENV)' $(VENV)/bin $(VENV)/pyvenv.cfg | \
+		xargs -0 sed -i.moved 's|$(PLACE)/$(VENV)|$(CURDIR)/$(VENV)|g'
+	@rm -f $(VENV)/bin/*.moved $(VENV)/pyvenv.cfg.moved
+	@touch -r $(VENV)/installed $(VENV)/place && echo '$(CURDIR)' > $(VENV)/installed && \
+		touch -r $(VENV)/place $(VENV)/installed && rm $(VENV)/place
+endif
+endif
 
 repro: setup ## Run the whole pipeline (profile of params.yaml), then print tables, verdicts and where the report is
+	@python -m stages.mend
 	dvc repro
-	python -m stages.track
 	@python -m stages.show
+	@python -m stages.track || echo "the results above stand; only MLflow has not all of them" >&2
 
 test: setup ## Run the tests, linters included
 	python -m pytest
@@ -32,13 +52,18 @@ lint: setup ## Lint, check the format and the types
 	ruff format --check .
 	mypy
 
-ui: setup ## Start MLflow on this pipeline's runs, at http://127.0.0.1:5000
-	python -m stages.track
+ui: setup ## Start MLflow on this pipeline's runs, at http://127.0.0.1:5000, or say where the server that is set has them
+	@python -m stages.track || true
+ifeq ($(filter http%,$(MLFLOW_TRACKING_URI)),)
 	@echo "open http://127.0.0.1:5000/#/experiments/1?workflowType=machine_learning"
 	mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///mlflow.db)
+else
+	@echo "open the pages of the server that MLFLOW_TRACKING_URI names"
+endif
 
 full: setup ## Run the full protocol on the real corpus into the record: make full STUDY=imdb CELL=gru REPEATS=0-2
 	@test -n "$(STUDY)" -a -n "$(CELL)" || { echo "usage: make full STUDY=imdb CELL=gru REPEATS=0-2 SET='dropout=0.3'" >&2; exit 2; }
+	@python -m stages.mend
 	python -m stages.record $(STUDY) $(CELL) $(or $(REPEATS),0-2) $(SET)
 
 clean: ## Remove checkpoints of abandoned runs; results and the DVC cache stay

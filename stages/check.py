@@ -24,7 +24,7 @@ def main() -> None:
     unknown = [cell for cell in params.cells if cell not in CELLS]
     if unknown:
         raise InputError(f"params.yaml: cells: '{unknown[0]}' is not a cell; known are {', '.join(CELLS)}")
-    Mirror.parse(params.mirror, root())
+    Mirror.chosen(params.mirror, root())
     with whole(SETTINGS) as folder:
         for study in params.studies:
             contents = resolved(project, study)

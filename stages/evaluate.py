@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
+import torch
 
 from stages.nn.models import parameter_count
-from stages.support.files import digest, read_json, write_json
+from stages.support.files import digest, read_json, verify, write_json
 from stages.support.outbox import Outbox, tracked_scores
 from stages.support.params import load_params
 from stages.support.process import run_stage
+from stages.support.tensors import read_tensors
 from stages.training.device import prepare
 from stages.training.parallel import run_parallel
 from stages.training.repeats import jobs_at_once, study_module
@@ -19,6 +20,7 @@ def main(study: str, cell: str) -> None:
     """Write metrics/STUDY/CELL.json: each arm's scores with every repeat. No seconds and no device in it."""
     params = load_params()
     models = Path("models", study, cell)
+    verify(models)
     jobs: dict[str, list[dict[str, Any]]] = {}
     for entry in read_json(models / "runs.json"):
         jobs.setdefault(entry["job"], []).append(entry)
@@ -66,7 +68,8 @@ def test_job(
         [entry["repeat"] for entry in entries],
         prepare(device, threads),
     )
-    task.model.load_state_dict(load_file(models / entries[0]["weights"]))
+    weights, _ = read_tensors(models / entries[0]["weights"])
+    task.model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     counts = {
         "parameters": parameter_count(task.model) // len(entries),
         "parameters_in_torch": parameter_count(task.model, frozen=True) // len(entries),

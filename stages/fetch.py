@@ -1,6 +1,5 @@
 """Write the raw data of a study, fetched, or made by the project: `python -m stages.fetch STUDY`."""
 
-import os
 from pathlib import Path
 
 from stages.support.files import root
@@ -12,7 +11,7 @@ from stages.text.corpora.download import Mirror
 def main(study: str) -> None:
     """Write data/raw/STUDY as its corpus.json says."""
     kind, corpus = read_section(study, "corpus")
-    mirror = Mirror.parse(load_params().mirror or os.environ.get("LSTM_VS_GRU_MIRROR", ""), root())
+    mirror = Mirror.chosen(load_params().mirror, root())
     kind.fetch(corpus, Path("data/raw", study), mirror, root() / "downloads")
 
 

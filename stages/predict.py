@@ -5,8 +5,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from stages.support.files import decode
 from stages.support.process import InputError, run_stage
-from stages.trained.command_line import as_text, chosen_model, make_parser, prepare_output, printable
+from stages.trained.command_line import as_text, chosen_model, make_parser, printable
 
 _UNKNOWN_WORDS_SHOWN = 5
 
@@ -18,7 +19,6 @@ def main(*words: str) -> None:
     parser.add_argument("--file", type=Path, help="a text file, a text a line")
     parser.add_argument("--json", action="store_true", help="print one JSON object a text")
     arguments = parser.parse_intermixed_args(words)
-    prepare_output()
     trained = chosen_model(arguments)
     texts = _texts(arguments.texts, arguments.file)
 
@@ -44,19 +44,20 @@ def _texts(words: list[str], file: Path | None) -> list[str]:
     """The texts of the command line, of a file, or of standard input.
 
     Raises:
-        InputError: a file that can't be read or holds nothing, or texts in two places.
+        InputError: a file that can't be read, is no text or holds nothing, or texts in two places.
     """
     if words and file:
         raise InputError(f"--file {file} and texts on the command line: give one of the two")
     if words and words != ["-"]:
-        return [as_text(word) for word in words]
+        return [as_text(word, f"text {number}") for number, word in enumerate(words, 1)]
     try:
         data = file.read_bytes() if file else sys.stdin.buffer.read()
     except OSError as error:
         raise InputError(f"--file {file}: {error.strerror}; allowed is a text file, a text a line") from None
-    if not data:
+    text = decode(data, str(file or "standard input"))
+    if not text:
         raise InputError(f"{file or 'standard input'} is empty: a text a line is needed")
-    return data.decode("utf-8-sig", "replace").removesuffix("\n").split("\n")
+    return text.removesuffix("\n").split("\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import re
 import sys
 
 from stages.support.process import InputError, run_stage
-from stages.trained.command_line import as_text, chosen_model, make_parser, prepare_output, printable
+from stages.trained.command_line import as_text, chosen_model, make_parser, printable
 
 
 def main(*words: str) -> None:
@@ -24,7 +24,6 @@ def main(*words: str) -> None:
         raise InputError(f"--temperature {arguments.temperature}: allowed is 0 or more")
     if not 0 <= arguments.seed < 2**63:
         raise InputError(f"--seed {arguments.seed}: allowed is a whole number from 0 to 2^63 - 1")
-    prepare_output()
     trained = chosen_model(arguments, arguments.model)
 
     import torch
@@ -35,7 +34,7 @@ def main(*words: str) -> None:
 
     prepare("cpu")
     model = WordModel(trained.settings["hyperparameters"], trained.weights, trained.vocabulary)
-    prompt, unknown = model.encode(as_text(arguments.prompt))
+    prompt, unknown = model.encode(as_text(arguments.prompt, "--prompt"))
     print(trained, file=sys.stderr)
     if unknown:
         print(f"unknown words, read as <unk>: {printable(', '.join(unknown), 200)}", file=sys.stderr)

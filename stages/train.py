@@ -3,15 +3,14 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from safetensors.numpy import save_file
-
 from stages.kinds import kind, task_module
 from stages.studies import Arm
-from stages.support.files import whole, write_json
+from stages.support.files import seal, whole, write_json
 from stages.support.outbox import Outbox, start_tracker, tracked_curve
 from stages.support.params import load_params, read_training
 from stages.support.process import run_stage
 from stages.support.sections import parse_repeats
+from stages.support.tensors import write_tensors
 from stages.training import checkpoint
 from stages.training.loop import Fitted
 from stages.training.parallel import run_parallel
@@ -78,8 +77,9 @@ def main(study: str, cell: str) -> None:
         (temporary / "weights").mkdir(parents=True)
         for job in jobs:
             if weights := weights_path(job):
-                save_file(fitted[job].weights, temporary / weights)
+                write_tensors(temporary / weights, fitted[job].weights)
         write_json(temporary / "runs.json", [entry for group in entries.values() for entry in group])
+        seal(temporary, {})
     for key, run in runs.items():
         box = Outbox(key)
         if run[0].arm.sweep:  # others have told their curve while they trained

@@ -55,18 +55,24 @@ class Clone:
 
     def run(self, *command, check=True, **environment):
         """Run a command as a user of the clone would, with .venv active; returns the finished process."""
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_", "GIT_"))}
-        env = inherited | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "COLUMNS": "200",
-            **environment,
-        }
+        env = self.environment(**environment)
         done = subprocess.run(
             command, cwd=self.folder, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=900
         )
         if check and done.returncode:
             raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done
+
+    def environment(self, **changes):
+        """What a user's commands inherit, with .venv active, and without the settings of whoever runs the tests."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_", "GIT_"))}
+        return inherited | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "COLUMNS": "200",
+            "GIT_CONFIG_GLOBAL": os.devnull,  # hooks and signing, say
+            "GIT_CONFIG_NOSYSTEM": "1",
+            **changes,
+        }
 
     def stages_run(self, done):
         """The stages that a `dvc repro` or `dvc exp run` has run, in order; those restored from cache are not."""
@@ -99,7 +105,16 @@ def merged(values, changes):
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory):
     """A clone of the working tree with both profiles made tiny, `dvc repro` done and committed."""
-    folder = tmp_path_factory.mktemp("clone") / "lstm-vs-gru"
+    made = make_clone(tmp_path_factory.mktemp("clone") / "lstm-vs-gru")
+    done = made.run("dvc", "repro")
+    (made.folder / ".git/repro.out").write_text(done.stdout)
+    made.run("git", "add", "--all")
+    made.run("git", "commit", "--quiet", "--message=Results")
+    return made
+
+
+def make_clone(folder):
+    """A clone of the working tree with both profiles made tiny, committed."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -121,8 +136,4 @@ def clone(tmp_path_factory):
     made.run("git", "config", "user.email", "tester@example.org")
     made.run("git", "add", "--all")
     made.run("git", "commit", "--quiet", "--message=Tiny")
-    done = made.run("dvc", "repro")
-    (folder / ".git/repro.out").write_text(done.stdout)
-    made.run("git", "add", "--all")
-    made.run("git", "commit", "--quiet", "--message=Results")
     return made

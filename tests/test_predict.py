@@ -45,12 +45,12 @@ def test_without_a_choice_it_is_the_cell_on_show_and_the_repeat_that_validation_
 
 
 def test_odd_texts_get_an_answer_each_in_order(clone, tmp_path):
-    lines = [b"", b"I love you.", b"\xff\xfe\x80", "😀 \u2028 é".encode(), b"nul \x00 \x1b[31m", b"the " * 100_000]
+    lines = [b"", b"I love you.", "\ufffd".encode(), "😀 \u2028 é".encode(), b"nul \x00 \x1b[31m", b"the " * 100_000]
     file = tmp_path / "odd.txt"
     file.write_bytes(b"\n".join(lines) + b"\n")
     given = verdicts(clone, "--file", str(file))
-    assert [v["text"] for v in given] == [line.decode("utf-8", "replace") for line in lines]
-    assert given[2]["unknown_words"] == ["\ufffd\ufffd\ufffd"]
+    assert [v["text"] for v in given] == [line.decode() for line in lines]
+    assert given[2]["unknown_words"] == ["\ufffd"]
     assert "\x00" in given[4]["unknown_words"]
     assert all(0 < v["probability_positive"] < 1 for v in given)
     same = clone.run("bash", "-c", f"python -m stages.predict imdb --json < {file}").stdout
@@ -58,8 +58,30 @@ def test_odd_texts_get_an_answer_each_in_order(clone, tmp_path):
     shown = predict(clone, "--file", str(file), PYTHONIOENCODING="ascii").stdout
     assert len(shown.splitlines()) == len(lines)
     assert not [c for c in shown if not c.isprintable() and c != "\n"]
-    words = clone.run("bash", "-c", "python -m stages.predict imdb --json I $'\\xff' --cell gru '' | head -n 2").stdout
-    assert [json.loads(line)["text"] for line in words.splitlines()] == ["I", "\ufffd"]
+    words = clone.run("bash", "-c", "python -m stages.predict imdb --json I é --cell gru '' | head -n 2").stdout
+    assert [json.loads(line)["text"] for line in words.splitlines()] == ["I", "é"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_text_is_the_same_whoever_saved_it(clone, tmp_path, encoding, end):
+    lines = ["This film is horrible", "I loved the movie – très bien"]
+    (tmp_path / "texts.txt").write_bytes("".join(f"{line}{end}" for line in lines).encode(encoding))
+    given = verdicts(clone, "--file", str(tmp_path / "texts.txt"))
+    assert given == verdicts(clone, *lines)
+
+
+def test_bytes_that_are_no_utf_8_are_refused_by_name(clone, tmp_path):
+    (tmp_path / "texts.txt").write_bytes("good\ntrès bien\n".encode("latin-1"))
+    for words, named in (
+        (f"--file {tmp_path}/texts.txt", "texts.txt, line 2"),
+        (f"- < {tmp_path}/texts.txt", "standard input, line 2"),
+        ("good $'tr\\xe8s bien'", "text 2"),
+    ):
+        failed = clone.run("bash", "-c", f"python -m stages.predict imdb {words}", check=False)
+        assert (failed.returncode, failed.stdout, failed.stderr.count("\n")) == (2, "", 1)
+        assert named in failed.stderr
+        assert "0xe8" in failed.stderr
 
 
 @pytest.mark.parametrize(

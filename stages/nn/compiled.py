@@ -68,7 +68,7 @@ class _ContentCache(_Cache):  # type: ignore[misc]
         if not self._enabled:
             return None
         try:
-            payload = pickle.loads(self._path(signature, target).read_bytes())  # noqa: S301 - the user's own cache
+            payload = pickle.loads(self._path(signature, target).read_bytes())
         except (OSError, EOFError, pickle.UnpicklingError):
             return None
         return CompileResult._rebuild(target, *payload)
@@ -101,9 +101,7 @@ def _content(function: Callable[..., Any]) -> tuple[object, ...]:
     enclosed = [cell.cell_contents for cell in function.__closure__ or ()]
     named = [function.__globals__.get(name) for name in function.__code__.co_names]
     callees = [value.py_func for value in (*enclosed, *named) if isinstance(value, Dispatcher)]
-    constants = [
-        getattr(value, "__qualname__", repr(value)) for value in enclosed if not isinstance(value, Dispatcher)
-    ]
+    constants = [getattr(value, "__qualname__", repr(value)) for value in enclosed if not isinstance(value, Dispatcher)]
     files = {_digest(Path(inspect.getfile(one))) for one in (function, *callees)} | {_digest(Path(__file__))}
     return (
         function.__module__,

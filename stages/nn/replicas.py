@@ -197,7 +197,11 @@ def train_epoch(
 
 def _adam_state(optimizer: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Tensor]:
     """A parameter's state, made as Adam's first step would; one that is not trained has none that is kept."""
-    zeros = {"step": torch.tensor(0.0), "exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
+    zeros = {
+        "step": torch.tensor(0.0),
+        "exp_avg": torch.zeros_like(parameter),
+        "exp_avg_sq": torch.zeros_like(parameter),
+    }
     if not parameter.requires_grad:
         return zeros
     if not optimizer.state[parameter]:

@@ -1,17 +1,30 @@
-"""Files written whole or not at all, and the places that outlive a DVC run."""
+"""Files written whole or not at all, read back as they were written, and the places that outlive a DVC run."""
 
 import glob
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages.support.process import is_alive
+from stages.support.process import InputError, is_alive
+
+MANIFEST = "manifest.json"
+RESTORE = "run `python -m stages.mend --cache`, then `dvc repro`"
+"""What to run where an output of the pipeline is damaged: DVC's cache may hold the same damage."""
+
+_CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.M)
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+
+
+class DamagedFileError(InputError, ValueError):
+    """A file that does not hold what it should; the message names it and says what to do."""
 
 
 def root() -> Path:
@@ -24,18 +37,24 @@ def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block ends well, else remove it.
 
     The block may create a file or a folder there. An existing folder at `path` is replaced. What a killed process
-    left there is removed.
+    left there is removed. What the system refuses is said of `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        if not is_alive(int(left.name.split(".")[-2])):
-            _remove(left)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            process = left.name.split(".")[-2]
+            if process.isdecimal() and not is_alive(int(process)):
+                _remove(left)
         yield temporary
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         temporary.replace(path)
+    except OSError as error:
+        # A write that finds the disk full names no file.
+        error.filename = str(error.filename or path).replace(temporary.name, path.name)
+        error.filename2 = None
+        raise
     finally:
         _remove(temporary)
 
@@ -50,7 +69,7 @@ def _remove(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path`, whole or not at all."""
     with whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, value: object) -> None:
@@ -62,13 +81,58 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, re.sub(r"\[\s+([-+.\de,\s]+?)\s+\]", _on_one_line, text) + "\n")
 
 
+def write_if_possible(path: Path, value: object) -> None:
+    """Write JSON that no result needs, such as times: a full disk or a read-only folder costs a warning."""
+    try:
+        write_json(path, value)
+    except OSError as error:
+        print(f"{path} is not written: {error.strerror or error}", file=sys.stderr, flush=True)
+
+
 def _on_one_line(numbers: re.Match[str]) -> str:
     return f"[{' '.join(numbers[1].split())}]"
 
 
+def read_text(path: Path) -> str:
+    """Read a text file.
+
+    Raises:
+        DamagedFileError: it is not UTF-8, or it has the marks of a merge that Git could not settle.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DamagedFileError(
+            f"{path} is no UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}"
+        ) from None
+    if conflict := _CONFLICT.search(text):
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise DamagedFileError(
+            f"{path}, line {line}: a merge in Git left {conflict[1]!r} here: choose what shall stand"
+        )
+    return text
+
+
 def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON has no narrower type
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file.
+
+    Raises:
+        DamagedFileError: it holds something else, which NaN and infinite numbers are as well.
+    """
+    text = read_text(path)
+    try:
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise DamagedFileError(f"{path} is no JSON that is written here: it is nested too deep") from None
+    except ValueError as error:
+        raise DamagedFileError(f"{path} is no JSON: {error}") from None
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number[:20]} is no finite number")
+    return value
 
 
 def digest(value: object) -> str:
@@ -81,3 +145,81 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal(folder: Path, facts: Mapping[str, object]) -> None:
+    """Write `folder`/manifest.json: the facts, and the SHA-256 of every file in the folder and of the rest of itself.
+
+    What reads the folder calls `verify` first.
+    """
+    files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    manifest = {**facts, "files": {name: file_digest(path) for name, path in files.items() if name != MANIFEST}}
+    write_json(folder / MANIFEST, manifest | {"sha256": digest(manifest)})
+
+
+def verify(folder: Path, remedy: str = RESTORE) -> dict[str, Any]:
+    """The manifest of a folder whose files are those that `seal` saw; `remedy` says what to run where they are not.
+
+    Files that came later are not looked at.
+
+    Raises:
+        DamagedFileError: it names the file that is another, or is not there.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = dict(read_json(path))
+        files = dict(manifest["files"])
+        is_whole = digest({k: v for k, v in manifest.items() if k != "sha256"}) == manifest["sha256"]
+    except FileNotFoundError:
+        raise DamagedFileError(f"{path} is not there: {remedy}") from None
+    except (ValueError, TypeError, KeyError):
+        is_whole, files = False, {}
+    if not is_whole:
+        raise DamagedFileError(f"{path} is damaged, or of an earlier version of this project: {remedy}")
+    for name, sha256 in files.items():
+        try:
+            is_as_written = file_digest(folder / name) == sha256
+        except FileNotFoundError:
+            raise DamagedFileError(f"{folder / name} is not there: {remedy}") from None
+        if not is_as_written:
+            raise DamagedFileError(f"{folder / name} is damaged: {remedy}")
+    return manifest
+
+
+def decode(data: bytes, name: str) -> str:
+    r"""The text of a file that a person made, with `\n` as its line end; `name` is what messages call it.
+
+    UTF-8 is understood, and what PowerShell and Notepad write as "Unicode": UTF-16, or UTF-32, by its first bytes, and
+    UTF-16 without them where every other byte of it shows it. All else is refused: read as if it were UTF-8, it would
+    be another text.
+
+    Raises:
+        InputError: it names the line and the byte that is not UTF-8.
+    """
+    marked = (encoding for mark, encoding in _MARKS.items() if data.startswith(mark))
+    encoding = next(marked, "") or _without_mark(data)
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        what = f"byte {data[error.start]:#04x}" if error.start < len(data) else "the end"
+        raise InputError(f"{name}, line {line}: {what} is no {encoding.upper()} text; save it as UTF-8") from None
+    text = text.replace("\r\n", "\n")
+    return text if "\n" in text else text.replace("\r", "\n")
+
+
+_MARKS = {
+    b"\xef\xbb\xbf": "utf-8-sig",
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+
+
+def _without_mark(data: bytes) -> str:
+    """The encoding of text without a byte order mark; in UTF-16 one of two bytes is mostly a small number."""
+    first, second = (len(_CONTROL.findall(data[start::2])) for start in (0, 1))
+    if 4 * max(first, second) < len(data) or 10 * min(first, second) > max(first, second):
+        return "utf-8"
+    return "utf-16-be" if first > second else "utf-16-le"

@@ -1,10 +1,25 @@
-"""How a stage starts and how it stops: one clear line for bad input, and no orphans."""
+"""How a command starts and how it stops: protected before its slow imports, and one clear line for what goes wrong."""
 
 import ctypes
+import errno
+import inspect
 import os
+import re
+import select
 import signal
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+_MOST_CHARACTERS = 1000
+_MENDABLE = {  # by whoever ran the command
+    errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EISDIR,
+    errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP,
+}  # fmt: skip
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_OUTPUT_FOLDERS = ("data", "models", "metrics", "plots", "report")  # what `dvc repro` makes
+_EXIT_CODE_OF_A_CLOSED_PIPE = 128 + signal.SIGPIPE  # as a shell says of a program that the signal ended
 
 
 class StageError(Exception):
@@ -30,30 +45,160 @@ def is_alive(process: int) -> bool:
     return True
 
 
-def die_with_parent() -> None:
+def protect() -> None:
+    """Make this process stop as a command should. It comes before all that is slow: `stages/__init__.py` calls it.
+
+    Ctrl-C ends it and its workers at once and in silence, as a kill does: all that it writes is written whole, and
+    training goes on from its checkpoints. Started by DVC it ends when DVC does, unless it leads a session of its own,
+    as the tracker does on purpose. No setting of the user's for Numba reaches it, but for the place of its cache.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, as `nohup` wants it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if "DVC_STAGE" in os.environ and os.getsid(0) != os.getpid():
+        die_with_parent()
+        if _is_adopted():
+            os.kill(os.getpid(), signal.SIGKILL)
+    for name in [name for name in os.environ if name.startswith("NUMBA_") and name != "NUMBA_CACHE_DIR"]:
+        del os.environ[name]
+    # A closed stream's number would be the next opened file's, and what is printed would go into that.
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # no terminal's encoding stops what is printed
+
+
+def die_with_parent(parent: int = 0) -> None:
     """Ask Linux to end this process when its parent ends, so that a killed `dvc` leaves nobody writing.
 
-    Elsewhere it does nothing.
+    `parent` is the parent's number where that is known: a process that asks late, after its imports say, then ends
+    where the parent has ended before. Elsewhere than on Linux it does nothing.
     """
     if sys.platform != "linux":
         return
     pr_set_pdeathsig = 1
-    parent = os.getppid()
+    parent = parent or os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
     if os.getppid() != parent:  # the parent ended before the request was in place
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _is_adopted() -> bool:
+    """Whether DVC had ended before this process could ask anything: its parent is now who takes in orphans."""
+    parent = os.getppid()
+    try:
+        words = Path(f"/proc/{parent}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    takes_in_orphans = parent == 1 or words[0].endswith(b"systemd")
+    return takes_in_orphans and not any(b"dvc" in word for word in words)
+
+
 def run_stage(main: Callable[..., None]) -> None:
     """Call `main` with the command line's words; end with one line and an exit code where it fails.
 
-    Exit codes: 0 done, 1 the stage failed, 2 bad input. Ctrl-C ends the stage and its workers at once, as a kill
-    does: all that a stage writes is written whole, and training goes on from its checkpoints.
+    Exit codes: 0 done, 2 what the user can mend (words, files, permissions, a full disk), 1 all else that fails; 141
+    where nobody reads the output any more. The word `--traceback`, for developers, shows where it failed.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    die_with_parent()
+    protect()
+    words = [word for word in sys.argv[1:] if word != "--traceback"]
     try:
-        main(*sys.argv[1:])
-    except StageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        try:
+            _check_words(main, words)
+            main(*words)
+        finally:
+            _flush_output()
+    except Exception as error:
+        line, exit_code = _said_of(error)
+        if len(words) < len(sys.argv) - 1:
+            traceback.print_exc()
+        elif not (_output_is_closed() and isinstance(error, BrokenPipeError)):
+            print(f"error: {one_line(line)}", file=sys.stderr)
+        sys.exit(exit_code)
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks and control characters, and of at most 1000 characters."""
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+    return line if len(line) <= _MOST_CHARACTERS else f"{line[: _MOST_CHARACTERS - 1]}…"
+
+
+def _check_words(main: Callable[..., None], words: Sequence[str]) -> None:
+    """Refuse too few and too many words, and a `study` or a `cell` that params.yaml has not.
+
+    Raises:
+        InputError: it says which words `main` takes.
+    """
+    signature = inspect.signature(main)
+    program = f"python -m stages.{Path(sys.argv[0]).stem}"
+    try:
+        given = signature.bind(*words).arguments
+    except TypeError:
+        names = [
+            f"[{parameter.name.upper()}]" if parameter.default != parameter.empty else parameter.name.upper()
+            for parameter in signature.parameters.values()
+        ]
+        raise InputError(
+            f"{program} takes {' '.join(names) or 'no words'}; given: {' '.join(words) or 'none'}"
+        ) from None
+    if given.keys() & {"study", "cell"}:
+        from stages.support.params import load_params  # which imports this module
+
+        params = load_params()
+        for name, allowed in (("study", params.studies), ("cell", params.cells)):
+            if given.get(name, allowed[0]) not in allowed:
+                raise InputError(f"{program}: {name} {given[name]!r}: params.yaml has {', '.join(allowed)}")
+
+
+def _said_of(error: Exception) -> tuple[str, int]:
+    """What to tell the user of an exception, and the exit code."""
+    match error:
+        case StageError():
+            return str(error), error.exit_code
+        case BrokenPipeError() if error.filename is None:
+            return "a pipe was closed by its reader", _EXIT_CODE_OF_A_CLOSED_PIPE
+        case OSError(errno=int()):
+            return _said_of_the_system(error), 2 if error.errno in _MENDABLE else 1
+        case MemoryError():
+            return f"the memory of this machine does not suffice: {error}", 1
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if f"{os.sep}stages{os.sep}" in frame.filename]
+    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {error}{where}; with --traceback it says where", 1
+
+
+def _said_of_the_system(error: OSError) -> str:
+    """What the operating system refused, and what to do."""
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    name = " to ".join(names) or "standard output or a file"
+    reason = f"{name}: {error.strerror or error}"
+    if error.errno in _FULL:
+        return f"{reason}: make room and run again"
+    if error.errno == errno.ENOENT and names and re.match(rf"({'|'.join(_OUTPUT_FOLDERS)})/", names[0]):
+        return f"{reason}: run `dvc repro`, which makes it"
+    return reason
+
+
+def _flush_output() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        error.filename = "standard output"
+        raise
+
+
+def _output_is_closed() -> bool:
+    """Whether nobody reads standard output any more; what it still holds is then thrown away."""
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)
+    is_closed = any(event & select.POLLERR for _, event in poll.poll(0))
+    try:
+        sys.stdout.flush()
+    except OSError:
+        is_closed = True
+    if is_closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return is_closed

@@ -24,6 +24,7 @@ from urllib.parse import quote, urlencode
 from stages.support import outbox
 from stages.support.files import digest, read_json, root, write_json
 from stages.support.process import StageError
+from stages.trained.package import copy_code
 
 EXPERIMENT = "lstm-vs-gru"
 RUN_KEY_TAG = "run_key"
@@ -377,11 +378,12 @@ def _save_pyfunc(model: outbox.ModelOnShow, folder: Path) -> None:
         for file in model.files.values():
             shutil.copyfile(file, data / file.name)
         write_json(data / "settings.json", model.settings)
+        package = copy_code(Path(temporary, "code"))
         save_model(
             folder,
-            loader_module="stages.trained.served",
+            loader_module=f"{package}.trained.served",
             data_path=data,
-            code_paths=[str(Path(__file__).parents[1])],
+            code_paths=[str(Path(temporary, "code", package))],
             signature=ModelSignature(
                 Schema([ColSpec(DataType.string, "text")]),
                 Schema([*(ColSpec(kind, name) for name, kind in outputs.items()), unknown]),

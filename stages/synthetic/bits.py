@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.support.files import digest, file_digest, read_json, write_json
+from stages.support.files import digest, file_digest, read_json, seal, write_json
 
 _ARRAYS = [f"{part}.{what}.npy" for part in ("train", "test") for what in ("noise", "bits", "labels")]
 
@@ -56,7 +56,7 @@ def write_splits(raw: Path, ready: Path, validation_fraction: float) -> None:
         np.save(ready / f"{protocol}.train.npy", order[:trained])
         np.save(ready / f"{protocol}.validation.npy", order[trained:])
     arrays = {path.name: file_digest(path) for path in sorted(ready.iterdir())}
-    write_json(ready / "manifest.json", {"corpus": "sequences", "digest": digest(arrays)})
+    seal(ready, {"corpus": "sequences", "digest": digest(arrays)})
 
 
 def _bits(source: str, sequences: int) -> tuple[NDArray[np.int8], NDArray[np.int8]]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from stages.support.files import digest, file_digest, read_json, write_json
+from stages.support.files import digest, file_digest, read_json, seal
 from stages.support.process import InputError
 from stages.support.sections import Section
 
@@ -62,7 +62,7 @@ def write_windows(raw: Path, ready: Path, window: int, validation_fraction: floa
         )
     np.save(ready / "closed_loop.npy", loop)
     arrays = {path.name: file_digest(path) for path in sorted(ready.iterdir())}
-    write_json(ready / "manifest.json", {"corpus": about.corpus, "digest": digest(arrays), "window": window})
+    seal(ready, {"corpus": about.corpus, "digest": digest(arrays), "window": window})
 
 
 def zero_row(ready: Path) -> dict[str, Any]:

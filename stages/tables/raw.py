@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stages.tables.findings import CLASSIFICATION, LANGUAGE_MODEL, SEQUENCE, Findings
-from stages.tables.inspect import inspect
-from stages.tables.records import records
 
 from stages.support.files import whole, write_json
 from stages.support.process import InputError
 from stages.support.sections import OwnFile
+from stages.tables.findings import CLASSIFICATION, LANGUAGE_MODEL, SEQUENCE, Findings
+from stages.tables.inspect import inspect
+from stages.tables.records import records
 
 
 def write_labelled(corpus: OwnFile, text: str, label: str, target: Path) -> None:

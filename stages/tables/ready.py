@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from stages.tables.texts import text_key
 
-from stages.support.files import read_json
+from stages.support.files import read_json, verify
 from stages.support.process import InputError
 from stages.tables.raw import read_labelled
+from stages.tables.texts import text_key
 from stages.text.tokens.arrays import write_lines, write_manifest, write_tokens
 from stages.text.tokens.basic_english import basic_english
 from stages.text.tokens.vocabulary import PADDING, UNKNOWN, AppearanceNumbers, most_frequent, translation
@@ -188,4 +188,5 @@ def tokenize_series(
 
 def read_series(ready: Path) -> tuple[NDArray[np.float64], dict[str, Any]]:
     """The series, (steps, 1 + inputs), the target first, and its manifest."""
-    return np.load(ready / "values.npy"), read_json(ready / "manifest.json")
+    about = verify(ready)
+    return np.load(ready / "values.npy"), about

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -43,16 +42,19 @@ def chosen_model(arguments: argparse.Namespace, setting: str = "") -> Trained:
     return find_trained(arguments.study, cell, setting, arguments.repeat)
 
 
-def as_text(word: str) -> str:
-    """A word of the command line as text: bytes that are not UTF-8 become U+FFFD."""
-    return os.fsencode(word).decode("utf-8", "replace")
+def as_text(word: str, name: str) -> str:
+    """A word of the command line as text; `name` is what messages call it.
 
-
-def prepare_output() -> None:
-    """Let nothing in a text stop its printing: neither a terminal's encoding nor a reader who has seen enough."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    Raises:
+        InputError: its bytes are text neither in UTF-8 nor in the encoding that the locale names.
+    """
+    try:
+        return os.fsencode(word).decode("utf-8")
+    except UnicodeDecodeError as error:
+        if any("\udc80" <= c <= "\udcff" for c in word):  # what Python could not read, either
+            byte = error.object[error.start]
+            raise InputError(f"{name}: byte {byte:#04x} is no UTF-8 text; allowed is UTF-8") from None
+    return word
 
 
 def printable(words: str, width: int) -> str:

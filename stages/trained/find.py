@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.support import outbox
-from stages.support.files import read_json
+from stages.support.files import read_json, verify
 from stages.support.process import InputError
 
 SERVED = ("imdb",)
@@ -36,13 +36,13 @@ def find_trained(study: str, cell: str, setting: str = "", repeat: int | None = 
     """
     models, ready = Path("models", study, cell), Path("data/ready", study)
     command = f"run `dvc repro train@{study}-{cell}`"
-    try:
-        entries = read_json(models / "runs.json")
-        digest = read_json(ready / "manifest.json")["digest"]
-    except FileNotFoundError as error:
-        raise InputError(f"{error.filename} is not there, so there is no trained model: {command}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{models} or {ready} can't be read ({error!r}): {command}") from None
+    restore = f"run `python -m stages.mend --cache`, then `dvc repro train@{study}-{cell}`"
+    for folder in (models, ready):
+        if not folder.is_dir():
+            raise InputError(f"{folder} is not there, so there is no trained model: {command}")
+    verify(models, restore)
+    digest = verify(ready, restore)["digest"]
+    entries = read_json(models / "runs.json")
     arm = {e["repeat"]: e for e in entries if "corrected" in e["protocols"] and e["setting"] == setting}
     if not arm:
         trained_models = ", ".join(sorted({e["setting"] for e in entries}))
@@ -52,13 +52,9 @@ def find_trained(study: str, cell: str, setting: str = "", repeat: int | None = 
     if repeat not in arm:
         raise InputError(f"repeat {repeat}: trained are {', '.join(map(str, sorted(arm)))} ({models / 'runs.json'})")
     settings = arm[repeat]
-    trained = Trained(study, cell, settings, models / settings["weights"], ready / "vocabulary.txt")
-    for path in (trained.weights, trained.vocabulary):
-        if not path.is_file():
-            raise InputError(f"{path} is not there, so there is no trained model: {command}")
     if settings["tags"]["data_digest"] != digest:
         raise InputError(f"{models} was trained on other data than {ready} now holds: {command}")
-    return trained
+    return Trained(study, cell, settings, models / settings["weights"], ready / "vocabulary.txt")
 
 
 def put_on_show(study: str, cell: str) -> None:

@@ -2,26 +2,32 @@
 
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+import torch
 from torch import nn
 
+from stages.support.files import RESTORE, DamagedFileError, read_text
 from stages.support.process import InputError
+from stages.support.tensors import read_tensors
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Load a safetensors file into `model`, and set it to inference.
+def load_weights(model: nn.Module, path: Path, remedy: str = RESTORE) -> None:
+    """Load what `stages.support.tensors` wrote into `model`, and set it to inference.
 
     Raises:
-        InputError: the file is damaged, or another model's.
+        InputError: the file is not there, is damaged, or is another model's; `remedy` ends the line.
     """
     try:
-        model.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise InputError(f"{path} holds no weights of this model: {' '.join(str(error).split())[:200]}") from None
+        arrays, _ = read_tensors(path, remedy)
+        model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    except FileNotFoundError:
+        raise DamagedFileError(f"{path} is not there: {remedy}") from None
+    except RuntimeError as error:
+        raise InputError(
+            f"{path} holds another model's weights ({' '.join(str(error).split())[:200]}): {remedy}"
+        ) from None
     model.eval()
 
 
 def read_vocabulary(path: Path) -> dict[str, int]:
     """Each word's number: its line."""
-    return {word: number for number, word in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1])}
+    return {word: number for number, word in enumerate(read_text(path).split("\n")[:-1])}

@@ -15,7 +15,7 @@ import torch
 from stages.kinds import task_module
 from stages.studies import Arm
 from stages.support.code import code_digest
-from stages.support.files import digest, root, write_json
+from stages.support.files import digest, root, write_if_possible
 from stages.support.outbox import Outbox
 from stages.training import checkpoint
 from stages.training.device import machine, prepare
@@ -102,7 +102,7 @@ def train_job(job: Job) -> Fitted:
             if box:
                 box.end("FAILED")
             raise
-    write_json(
+    write_if_possible(
         root() / "timings" / f"{job.key}.json",
         {
             "name": job.name,

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from stages.support.files import seal
 from stages.support.process import InputError
 from stages.trained.find import find_trained
 
@@ -39,8 +40,9 @@ def project(tmp_path, monkeypatch):
     (models / "runs.json").write_text(json.dumps(entries))
     for each in entries:
         (models / each["weights"]).write_bytes(b"")
-    (ready / "manifest.json").write_text(json.dumps({"digest": "d"}))
     (ready / "vocabulary.txt").write_text("<unk>\n")
+    seal(models, {})
+    seal(ready, {"digest": "d"})
     return tmp_path
 
 
@@ -48,8 +50,10 @@ def test_validation_chooses_the_repeat_at_its_own_epoch_and_the_first_of_equals(
     assert find_trained("imdb", "gru").settings["repeat"] == 1
     runs = project / "models/imdb/gru/runs.json"
     runs.write_text(runs.read_text().replace("0.9", "0.2").replace('"best_epoch": 2', '"best_epoch": 1'))
+    seal(runs.parent, {})
     assert find_trained("imdb", "gru").settings["repeat"] == 1
     runs.write_text(runs.read_text().replace("0.2,", "0.3,"))
+    seal(runs.parent, {})
     assert find_trained("imdb", "gru").settings["repeat"] == 1  # repeat 2 is as good
 
 
@@ -68,6 +72,7 @@ def test_a_model_that_was_not_among_those_to_train_is_named_with_those_that_were
     ("lost", "repeat", "words"),
     [
         ("models/imdb/gru/runs.json", None, ["runs.json", "dvc repro train@imdb-gru"]),
+        ("models/imdb/gru", None, ["models/imdb/gru", "`dvc repro train@imdb-gru`"]),
         ("models/imdb/gru/weights/corrected-1.safetensors", None, ["corrected-1", "dvc repro train@imdb-gru"]),
         ("data/ready/imdb/manifest.json", None, ["manifest.json", "dvc repro train@imdb-gru"]),
         ("data/ready/imdb/vocabulary.txt", None, ["vocabulary.txt", "dvc repro train@imdb-gru"]),
@@ -76,22 +81,32 @@ def test_a_model_that_was_not_among_those_to_train_is_named_with_those_that_were
 )
 def test_what_is_missing_is_named_with_the_command_to_run(project, lost, repeat, words):
     if lost:
-        (project / lost).unlink()
+        (project / lost).rename(project / "elsewhere")
     with pytest.raises(InputError) as failed:
         find_trained("imdb", "gru", repeat=repeat)
     assert all(word in str(failed.value) for word in words)
     assert "\n" not in str(failed.value)
 
 
+def test_a_vocabulary_that_is_not_the_models_is_refused(project):
+    seal(project / "data/ready/imdb", {"digest": "another"})
+    with pytest.raises(InputError, match=r"trained on other data.*dvc repro train@imdb-gru"):
+        find_trained("imdb", "gru")
+
+
 @pytest.mark.parametrize(
-    ("name", "text"),
+    "name",
     [
-        ("data/ready/imdb/manifest.json", '{"digest": "another"}'),
-        ("data/ready/imdb/manifest.json", "[]"),
-        ("models/imdb/gru/runs.json", "[{"),
+        "data/ready/imdb/manifest.json",
+        "data/ready/imdb/vocabulary.txt",
+        "models/imdb/gru/manifest.json",
+        "models/imdb/gru/runs.json",
+        "models/imdb/gru/weights/corrected-1.safetensors",
     ],
 )
-def test_a_vocabulary_that_is_not_the_models_and_damaged_files_are_refused(project, name, text):
-    (project / name).write_text(text)
-    with pytest.raises(InputError, match="dvc repro train@imdb-gru"):
+@pytest.mark.parametrize("damage", [lambda data: b"[]", lambda data: data[:-3] + b"\0", lambda data: data + b" 1"])
+def test_a_damaged_file_is_named_with_the_command_to_run(project, name, damage):
+    path = project / name
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match=rf"{name} is damaged.*stages.mend --cache.*dvc repro train@imdb-gru"):
         find_trained("imdb", "gru")

@@ -2,12 +2,12 @@ from itertools import product
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from scipy.stats import chisquare
 
 from stages.nn.initialise import initialise_language_model
 from stages.nn.models import LanguageModel
 from stages.support.process import InputError
+from stages.support.tensors import write_tensors
 from stages.trained.language import WordModel, draw
 
 WORDS = ["the", "<eos>", "<unk>", "N", "bank"]
@@ -20,7 +20,8 @@ def word_model(folder, cell="lstm", tied=True, words=WORDS):
     with torch.no_grad():  # as far from uniform as a trained net
         net.embedding.weight.mul_(150)
         net.output_bias.normal_(generator=torch.Generator().manual_seed(6))
-    save_file(net.state_dict(), folder / "weights.safetensors")
+    arrays = {name: value.numpy() for name, value in net.state_dict().items()}
+    write_tensors(folder / "weights.safetensors", arrays)
     (folder / "vocabulary.txt").write_text("".join(f"{word}\n" for word in words))
     hyperparameters = {"cell": cell, "tied": tied, "streams": 1, **SIZES}
     return WordModel(hyperparameters, folder / "weights.safetensors", folder / "vocabulary.txt")

@@ -1,11 +1,12 @@
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from stages.nn.initialise import initialise_review_classifier
 from stages.nn.models import ReviewClassifier
 from stages.support.process import InputError
+from stages.support.tensors import write_tensors
 from stages.text.tokens.basic_english import basic_english
 from stages.trained import reviews
 from stages.trained.reviews import ReviewModel
@@ -23,7 +24,8 @@ def model_files(folder, cell, words=WORDS):
     with torch.no_grad():  # half of the texts on each side
         net.output.weight *= 20
         net.output.bias -= net.eval()(torch.tensor([[3], [4], [5]]), torch.tensor([3]))
-    save_file(net.state_dict(), folder / "weights.safetensors")
+    arrays = {name: value.numpy() for name, value in net.state_dict().items()}
+    write_tensors(folder / "weights.safetensors", arrays)
     (folder / "vocabulary.txt").write_text("".join(f"{word}\n" for word in words))
     return {"cell": cell, "epochs": 1, **SIZES}, folder / "weights.safetensors", folder / "vocabulary.txt"
 
@@ -96,7 +98,9 @@ def test_weights_that_are_damaged_or_anothers_are_refused_in_one_line(tmp_path):
     settings, weights, vocabulary = model_files(tmp_path, "gru")
     with pytest.raises(InputError, match=r"weights\.safetensors"):
         ReviewModel(settings | {"hidden_size": 4}, weights, vocabulary)
-    weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(InputError, match=r"weights\.safetensors") as failed:
-        ReviewModel(settings, weights, vocabulary)
-    assert "\n" not in str(failed.value)
+    good = weights.read_bytes()
+    for bad in (good[:100], good[:-1] + bytes([good[-1] ^ 1])):
+        weights.write_bytes(bad)
+        with pytest.raises(InputError, match=r"weights\.safetensors is damaged.*run `") as failed:
+            ReviewModel(settings, weights, vocabulary)
+        assert "\n" not in str(failed.value)

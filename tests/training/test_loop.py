@@ -152,12 +152,22 @@ def test_a_validation_score_that_is_not_finite_stops_the_repeat(tmp_path):
         fit(Line([1.0, math.nan]), repeat(tmp_path, 2), lambda rows, cost: None)
 
 
-def test_a_damaged_checkpoint_is_named_and_the_repeat_starts_over(tmp_path, capsys):
-    whole = fit(Line([2.0, 1.0]), repeat(tmp_path, 2), lambda rows, cost: None)
-    path = tmp_path / "key.pt"
-    path.write_bytes(path.read_bytes()[:100])
-    again = fit(Line([2.0, 1.0]), repeat(tmp_path, 2), lambda rows, cost: None)
-    assert "key.pt is damaged" in capsys.readouterr().err
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_a_damaged_checkpoint_is_named_and_the_repeat_goes_on_from_the_one_before_or_starts_over(
+    tmp_path, capsys, damaged
+):
+    scores = [3.0, 2.0, 1.0]
+    whole = fit(Line(scores), repeat(tmp_path, 3), lambda rows, cost: None)
+    paths = [tmp_path / "key.pt", tmp_path / "key.before.pt"][:damaged]
+    for path in paths:
+        path.write_bytes(path.read_bytes()[:-1] + b"?")  # the sign of a weight, say
+    task = Line(scores)
+    task.epoch = 2 if damaged == 1 else 0
+    rows = []
+    again = fit(task, repeat(tmp_path, 3), lambda r, cost: rows.extend(r))
+    said = capsys.readouterr().err
+    assert all(f"{path} is damaged" in said for path in paths)
+    assert [row["epoch"] for row in rows] == ([3] if damaged == 1 else [1, 2, 3])
     assert np.array_equal(again.weights["weight"], whole.weights["weight"])
 
 

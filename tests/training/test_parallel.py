@@ -24,9 +24,9 @@ def multiply(seed):
     return (a @ a.T).softmax(1).sum(0)
 
 
-def fail_for_two(number, folder):
+def fail_for_two(number, folder, error):
     if number == 2:
-        raise StageError("two is refused")
+        raise error
     time.sleep(0.2)
     Path(folder, str(number)).touch()
     return number
@@ -40,9 +40,11 @@ def test_results_come_in_order_and_in_the_same_bytes_whatever_the_job_count():
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_failure_is_raised_after_the_others_have_ended(tmp_path, jobs):
-    with pytest.raises(StageError, match="two is refused"):
-        run_parallel(fail_for_two, [(n, str(tmp_path)) for n in range(4)], jobs)
+@pytest.mark.parametrize("error", [StageError("two is refused"), OSError(28, "two is refused", "a file")])
+def test_a_failure_is_raised_after_the_others_have_ended(tmp_path, jobs, error):
+    with pytest.raises(type(error), match="two is refused") as failed:
+        run_parallel(fail_for_two, [(n, str(tmp_path), error) for n in range(4)], jobs)
+    assert getattr(failed.value, "filename", "") == getattr(error, "filename", "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", "3"]
 
 

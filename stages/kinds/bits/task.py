@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from stages.kinds.bits import Hyperparameters, Split
 from stages.nn.keras import start_as_keras
 from stages.nn.replicas import Replicas
-from stages.support.files import read_json
+from stages.support.files import verify
 from stages.training.device import to_device
 from stages.training.loop import Step
 from stages.training.seeds import Purpose, stream_seed
@@ -41,7 +41,7 @@ class Data:
     """Training and test sequences, and which of the training ones each protocol trains and validates on."""
 
     def __init__(self, folder: Path) -> None:
-        manifest = read_json(folder / "manifest.json")
+        manifest = verify(folder)
         self.corpus: str = manifest["corpus"]
         self.digest: str = manifest["digest"]
         self.train, self.test = Sequences(folder, "train"), Sequences(folder, "test")

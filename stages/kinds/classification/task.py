@@ -17,7 +17,7 @@ from stages.kinds.classification import Hyperparameters
 from stages.kinds.classification.model import PADDING, ReviewClassifier
 from stages.nn.cells import CELLS
 from stages.nn.engines import engine_for
-from stages.support.files import read_json
+from stages.support.files import verify
 from stages.training.device import products_in, to_device
 from stages.training.loop import Step
 from stages.training.seeds import Purpose, stream_seed
@@ -55,7 +55,7 @@ class Data:
     """The three parts, the sentences that a document puts to its nets, the classes and the vocabulary's size."""
 
     def __init__(self, folder: Path) -> None:
-        manifest = read_json(folder / "manifest.json")
+        manifest = verify(folder)
         self.corpus: str = manifest["corpus"]
         self.digest: str = manifest["digest"]
         self.vocabulary_size: int = manifest["vocabulary_size"]

@@ -15,7 +15,7 @@ from stages.nn.cells import CELLS, State
 from stages.nn.engines import engine_for
 from stages.nn.keras import start_as_keras
 from stages.nn.replicas import Replicas
-from stages.support.files import read_json
+from stages.support.files import verify
 from stages.support.process import InputError
 from stages.training.device import to_device
 from stages.training.loop import Step
@@ -26,7 +26,7 @@ class Data:
     """Each part's windows, (windows, 1 + window) in float32, and the values that a closed loop starts from."""
 
     def __init__(self, folder: Path) -> None:
-        manifest = read_json(folder / "manifest.json")
+        manifest = verify(folder)
         self.corpus: str = manifest["corpus"]
         self.digest: str = manifest["digest"]
         self.train, self.validation, self.test = (

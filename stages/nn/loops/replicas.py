@@ -75,7 +75,9 @@ def _add_product(products: Array, weight: Array, values: Array, first: int, colu
 
 
 @compiled
-def _add_product_back(d_values: Array, weight: Array, d_products: Array, first: int, row: int, rows: int, t: int) -> None:
+def _add_product_back(
+    d_values: Array, weight: Array, d_products: Array, first: int, row: int, rows: int, t: int
+) -> None:
     """The gradient of `_add_product`: add to `d_values` (columns, LANES) from `d_products` (rows, times, LANES)."""
     for k in range(rows):
         for column in range(d_values.shape[0]):
@@ -263,9 +265,7 @@ def loops(scalars: Scalars, gates: int, states: int) -> Loops:
                         for step in range(steps):
                             at_step[:] = 0
                             _add_product(at_step, w_out, of_outputs, 0, 1 + hidden, 0, time - steps + step + 1)
-                            part, right = loss_and_gradient(
-                                at_step, targets, order, start, count, step, steps, share
-                            )
+                            part, right = loss_and_gradient(at_step, targets, order, start, count, step, steps, share)
                             loss += part
                             correct[n] += right
                             d_outputs[:, step] = at_step
@@ -331,7 +331,7 @@ def _forward(scalars: Scalars, gates: int, states: int) -> Compiled:
     if reset_row is not None:
 
         @compiled
-        def products(  # noqa: F811
+        def products(
             w: Array, trace: Array, x: Array, u: Array, features: int, t: int, arrays: Any, kept: Any, made: Array
         ) -> None:
             hidden = made.shape[0]
@@ -452,7 +452,7 @@ def _backward(scalars: Scalars, gates: int, states: int) -> Compiled:
     if reset_row is not None:
 
         @compiled
-        def through_products(  # noqa: F811
+        def through_products(
             d_h: Array, w: Array, d_x: Array, d_u: Array, features: int, t: int, arrays: Any, kept: Any
         ) -> None:
             hidden = d_h.shape[0]
@@ -465,9 +465,7 @@ def _backward(scalars: Scalars, gates: int, states: int) -> Compiled:
             _add_product_back(d_h, w, d_x, features + 2, 0, split, t)
 
         @compiled
-        def weight_gradients(  # noqa: F811
-            gradient: Array, d_x: Array, d_u: Array, trace: Array, made: Array, features: int
-        ) -> None:
+        def weight_gradients(gradient: Array, d_x: Array, d_u: Array, trace: Array, made: Array, features: int) -> None:
             rows, split = d_x.shape[0], reset_blocks * made.shape[0]
             _add_weight_gradient(gradient, d_x, trace, 0, split, 0, 0)
             _add_weight_gradient(gradient, d_x, trace[: features + 1], split, rows - split, 0, 0)

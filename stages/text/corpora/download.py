@@ -1,6 +1,7 @@
 """Files from public homes and mirrors: resumed, retried, checked, and whole or not at all."""
 
 import fcntl
+import os
 import re
 import sys
 import time
@@ -16,12 +17,14 @@ import urllib3.exceptions
 from tqdm import tqdm
 
 from stages.support.files import file_digest
-from stages.support.process import InputError, StageError
+from stages.support.process import InputError, StageError, one_line
 
 CHUNK_BYTES = 1 << 16
+_ENOUGH_TO_SEE_HTML = 1 << 9
 UNPINNED_LIMIT_BYTES = 1 << 30
+MIRROR_VARIABLE = "LSTM_VS_GRU_MIRROR"
 WHAT_TO_DO = (
-    "set mirror in params.yaml (or LSTM_VS_GRU_MIRROR) to a folder or address that holds it, or use profile: sample"
+    f"set mirror in params.yaml (or {MIRROR_VARIABLE}) to a folder or address that holds it, or use profile: sample"
 )
 _HTML = re.compile(rb"(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.I | re.S)
 _TRANSIENT_STATUS = {408, 425, 429}  # of the 4xx; all others will say the same again
@@ -42,10 +45,14 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait for a server, and how often to go round the addresses without a byte gained."""
+    """How long to wait for a server, how fast it must be, and how often to go round the addresses with too few bytes.
+
+    Over `read_seconds` a server must send `bytes_per_second` on average, or it is left for the next address.
+    """
 
     connect_seconds: float = 6.0
     read_seconds: float = 30.0
+    bytes_per_second: float = 2000.0
     fruitless_rounds: int = 3
     backoff_seconds: float = 1.0
 
@@ -59,19 +66,49 @@ class Mirror:
 
     @classmethod
     def parse(cls, text: str, base: Path) -> "Mirror":
-        """Read the parameter `mirror`; a relative folder starts at `base`.
+        """Read the parameter `mirror` of params.yaml; a relative folder starts at `base`.
 
-        Raises InputError for another scheme than http(s) and for a folder that does not exist.
+        Raises InputError for a user or a password, since DVC copies params.yaml into dvc.lock, and both are committed;
+        for another scheme than http(s); and for a folder that does not exist.
         """
+        if "://" in text and "@" in text:
+            raise InputError(
+                f"mirror: {_shown(text)} has a user or a password, which params.yaml would make public; "
+                f"set the whole address as {MIRROR_VARIABLE} in the environment instead"
+            )
+        return cls._parse(text, base, "mirror")
+
+    @classmethod
+    def chosen(cls, parameter: str, base: Path) -> "Mirror":
+        """The mirror that params.yaml names, or else the environment, where a user and a password are allowed.
+
+        Raises InputError as `parse` does, and for a password whose signs would cut the address in two.
+        """
+        if parameter or not (text := os.environ.get(MIRROR_VARIABLE, "")):
+            return cls.parse(parameter, base)
+        if "@" in text.partition("://")[2] and "@" not in urlsplit(text).netloc:
+            raise InputError(
+                f"{MIRROR_VARIABLE}: its user or password has a / or ? or #: write them as %2F, %3F and %23"
+            )
+        return cls._parse(text, base, MIRROR_VARIABLE)
+
+    @classmethod
+    def _parse(cls, text: str, base: Path, name: str) -> "Mirror":
         if not text:
             return cls()
-        if re.match(r"https?://[^/]", text):
+        if re.match(r"https?://[^/]", text, re.I):
+            if re.search(r"[?#\s]", text):
+                raise InputError(f"{name}: {_shown(text)} has ? or # or a space, and no file name can follow those")
             return cls(address=text.rstrip("/"))
         if "://" in text:
-            raise InputError(f"mirror: {_without_password(text)!r} is no folder and no http(s) address")
-        folder = (base / Path(text).expanduser()).resolve()
-        if not folder.is_dir():
-            raise InputError(f"mirror: {str(folder)!r} is no folder; name one, or an http(s) address")
+            raise InputError(f"{name}: {_shown(text)} is no folder and no http(s) address")
+        try:
+            folder = (base / Path(text).expanduser()).resolve()
+            is_folder = folder.is_dir()
+        except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, a loop of links, ~nosuchuser
+            raise InputError(f"{name}: {_shown(text)} is no folder: {one_line(str(error))[:200]}") from None
+        if not is_folder:
+            raise InputError(f"{name}: {_shown(str(folder))} is no folder; name one, or an http(s) address")
         return cls(folder=folder)
 
     def find(self, *names: str) -> Path | None:
@@ -146,6 +183,7 @@ def _download(file: RemoteFile, folder: Path, patience: Patience) -> Path:
         while addresses and fruitless_rounds < patience.fruitless_rounds:
             if reasons:
                 time.sleep(patience.backoff_seconds * 2 ** max(fruitless_rounds - 1, 0))
+            started = time.monotonic()
             for address in tuple(addresses):
                 try:
                     _attempt(file, address, part, patience)
@@ -156,8 +194,9 @@ def _download(file: RemoteFile, folder: Path, patience: Patience) -> Path:
                 else:
                     part.replace(path)
                     return path
-            gained = _size_bytes(part) > most_bytes
-            fruitless_rounds = 0 if gained else fruitless_rounds + 1
+            seconds = time.monotonic() - started
+            gained = _size_bytes(part) - most_bytes
+            fruitless_rounds = 0 if gained > patience.bytes_per_second * seconds else fruitless_rounds + 1
             most_bytes = max(most_bytes, _size_bytes(part))
     raise _AttemptError("; ".join(f"{host}: {reason}" for host, reason in reasons.items()))
 
@@ -194,8 +233,11 @@ def _transfer(file: RemoteFile, address: str, part: Path, patience: Patience) ->
                 offset = 0
             else:
                 _check_resumed(response, part, offset)
-            chunks = response.raw.stream(CHUNK_BYTES, decode_content=False)
-            chunk = next(chunks, b"")
+            pace = _Pace(patience)
+            chunk = _read(response)
+            while 0 < len(chunk) < _ENOUGH_TO_SEE_HTML and (more := _read(response)):
+                chunk += more
+                pace.check(len(more))
             if offset == 0 and ("html" in response.headers.get("Content-Type", "") or _HTML.match(chunk)):
                 raise _AttemptError("an HTML page instead of the file")
             note(f"{file.name}: receiving from {_host(address)}" + (f", from byte {offset} on" if offset else ""))
@@ -215,12 +257,36 @@ def _transfer(file: RemoteFile, address: str, part: Path, patience: Patience) ->
                 while chunk:
                     output.write(chunk)
                     bar.update(len(chunk))
+                    pace.check(len(chunk))
                     if output.tell() > limit_bytes:
                         _discard(part, f"sends more than {limit_bytes} bytes", final=True)
-                    chunk = next(chunks, b"")
+                    chunk = _read(response)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise _AttemptError(_reason(error, patience)) from error
     return offset
+
+
+def _read(response: requests.Response) -> bytes:
+    """What has come, as it was sent, at once: a server that drips is seen only so. Nothing at the end."""
+    return bytes(response.raw.read1(CHUNK_BYTES, decode_content=False))
+
+
+class _Pace:
+    """Whether a server sends fast enough, a window of `read_seconds` after another."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._start, self._received_bytes = time.monotonic(), 0
+
+    def check(self, received_bytes: int) -> None:
+        """Count bytes; raise _AttemptError at the end of a window that had too few."""
+        self._received_bytes += received_bytes
+        seconds = time.monotonic() - self._start
+        if seconds < self._patience.read_seconds:
+            return
+        if self._received_bytes < self._patience.bytes_per_second * seconds:
+            raise _AttemptError(f"sends less than {self._patience.bytes_per_second:g} bytes a second")
+        self._start, self._received_bytes = time.monotonic(), 0
 
 
 def _check_resumed(response: requests.Response, part: Path, offset: int) -> None:
@@ -263,7 +329,12 @@ def _host(address: str) -> str:
 
 
 def _without_password(text: str) -> str:
-    return re.sub(r"//[^/]*@", "//", text)
+    """`text` without what stands between // and its last @, since a password may hold any sign."""
+    return re.sub(r"//.*@", "//", text, flags=re.S)
+
+
+def _shown(text: str) -> str:
+    return repr(_without_password(text)[:200])
 
 
 def _size_bytes(path: Path) -> int:

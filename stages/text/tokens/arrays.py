@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.support.files import digest, file_digest, write_json, write_text
+from stages.support.files import digest, file_digest, seal, write_text
 
 
 def write_tokens(folder: Path, split: str, tokens: NDArray[Any], vocabulary_size: int) -> None:
@@ -25,4 +25,4 @@ def write_manifest(folder: Path, corpus: str, vocabulary_size: int, **more: Any)
     """Write manifest.json, whose digest covers every file already in the folder."""
     files = {path.name: file_digest(path) for path in folder.iterdir()}
     manifest = {"corpus": corpus, "digest": digest(files), "vocabulary_size": vocabulary_size, **more}
-    write_json(folder / "manifest.json", manifest)
+    seal(folder, manifest)

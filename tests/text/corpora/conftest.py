@@ -79,6 +79,13 @@ class Site:
                         self.wfile.flush()
                         site.closing.wait(20)
                         return None
+                    case "drips":
+                        self.answer(status, body, headers, sent=0)
+                        for place in range(len(body)):
+                            self.wfile.write(body[place : place + 1])
+                            if site.closing.wait(0.02):
+                                break
+                        return None
                     case "silent":
                         site.closing.wait(20)
                         return None

@@ -47,6 +47,20 @@ def test_a_stalled_server_is_given_up_and_asked_for_the_rest(file, site, tmp_pat
     assert 280_000 < int(second.removeprefix("bytes=").removesuffix("-")) <= 350_000
 
 
+def test_a_dripping_server_is_left_for_the_next_address_and_given_up_for_good(file, site, tmp_path):
+    other_name = f"{site.address.replace('127.0.0.1', 'localhost')}/corpus.bin"
+    site.faults = ["drips"]
+    impatience = replace(IMPATIENCE, bytes_per_second=1000)
+    path = download([replace(file, addresses=(*file.addresses, other_name))], tmp_path, impatience)
+    assert path.read_bytes() == CONTENT
+    assert len(site.requests) == 2
+    path.unlink()
+    site.faults = ["drips"] * 50
+    with pytest.raises(StageError, match="less than 1000 bytes a second"):
+        download([file], tmp_path, impatience)
+    assert len(site.requests) == 2 + impatience.fruitless_rounds
+
+
 @pytest.mark.parametrize(
     "faults",
     [
@@ -214,14 +228,50 @@ def test_mirror_is_a_folder_an_address_or_nothing(tmp_path):
     assert folder.find("a.txt", "b.txt") == tmp_path / "copies" / "b.txt"
     assert folder.find("a.txt") is None
     assert folder.addresses("a.txt") == ()
-    address = Mirror.parse("https://example.org/data/", tmp_path)
-    assert address.addresses("a b.txt") == ("https://example.org/data/a%20b.txt",)
+    for scheme in ("https", "HTTPS"):
+        address = Mirror.parse(f"{scheme}://example.org/data/", tmp_path)
+        assert address.addresses("a b.txt") == (f"{scheme}://example.org/data/a%20b.txt",)
     assert address.find("b.txt") is None
     assert Mirror.parse("", tmp_path) == Mirror()
 
 
-@pytest.mark.parametrize("text", ["absent", "file:///etc", "ftp://user:secret@example.org/", "https://"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "absent",
+        "file:///etc",
+        "https://",
+        "https://example.org/?file=",
+        "https://example.org/ a",
+        "~nosuchuser/x",
+        "a\0b",
+        "x" * 5000,
+        "a\nb",
+        "ftp://user:secret@example.org/",
+        "https://user:secret@example.org/",
+        "HTTP://user:se/cret@example.org/",
+        "https://user:s#ec?r@e/t@example.org/",
+    ],
+)
 def test_any_other_mirror_is_refused_in_one_line(text, tmp_path):
     with pytest.raises(InputError, match=r"^mirror: [^\n]*$") as caught:
         Mirror.parse(text, tmp_path)
-    assert "secret" not in str(caught.value)
+    said = str(caught.value)
+    assert len(said) < 600
+    assert not [part for part in ("user:", "secret", "cret", "s#ec", "e/t") if part in said]
+
+
+def test_a_password_comes_by_the_environment_alone_and_never_goes_further(file, site, tmp_path, monkeypatch, capsys):
+    with_password = site.address.replace("http://", "http://user:se%2Fcret@")
+    monkeypatch.setenv("LSTM_VS_GRU_MIRROR", with_password)
+    mirror = Mirror.chosen("", tmp_path)
+    download([replace(file, addresses=mirror.addresses("corpus.bin"))], tmp_path, PATIENCE)
+    with pytest.raises(StageError) as failed:
+        download([replace(file, name="b", addresses=mirror.addresses("absent.bin"))], tmp_path, PATIENCE)
+    assert "cret" not in str(failed.value) + capsys.readouterr().err
+    monkeypatch.setenv("LSTM_VS_GRU_MIRROR", "https://user:se/cret@example.org/")
+    with pytest.raises(InputError, match="%2F") as refused:
+        Mirror.chosen("", tmp_path)
+    assert "cret" not in str(refused.value)
+    (tmp_path / "copies").mkdir()
+    assert Mirror.chosen("copies", tmp_path).folder == tmp_path / "copies"  # params.yaml goes first
