@@ -6,8 +6,8 @@ from typing import Any
 from safetensors.torch import load_file
 
 from stages.nn.models import parameter_count
+from stages.support.curves import keep
 from stages.support.files import digest, read_json, write_json
-from stages.support.outbox import Outbox, tracked_scores
 from stages.support.params import load_params
 from stages.support.process import run_stage
 from stages.training.device import prepare
@@ -26,7 +26,6 @@ def main(study: str, cell: str) -> None:
     tested = run_parallel(test_job, calls, jobs_at_once(params.jobs, params.device))
 
     arms: dict[str, dict[str, Any]] = {}
-    runs: dict[str, list[tuple[Any, ...]]] = {}
     for job, (counts, scores) in zip(jobs.values(), tested, strict=True):
         for entry, test in zip(job, scores, strict=True):
             described = {name: entry[name] for name in ("setting", "sweep", "protocols", "hyperparameters")}
@@ -35,10 +34,6 @@ def main(study: str, cell: str) -> None:
             validation = {k.removeprefix("validation_"): v for k, v in chosen.items() if k.startswith("validation_")}
             scored = {name: entry[name] for name in ("repeat", "seed", "best_epoch")}
             arm["repeats"].append(scored | {"validation": validation, "test": test})
-            runs.setdefault(entry["key"], []).append((entry, arm, arm["repeats"][-1]))
-    for key, members in runs.items():
-        for step, values in tracked_scores(*zip(*members, strict=True)).items():
-            Outbox(key).scores(values, step)
     data = study_module(study).Data(Path("data/ready", study))
     truth = getattr(data, "closed_loop_truth", None)
     write_json(
@@ -52,6 +47,7 @@ def main(study: str, cell: str) -> None:
             "arms": list(arms.values()),
         },
     )
+    keep(study)
 
 
 def test_job(

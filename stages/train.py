@@ -4,15 +4,14 @@ from pathlib import Path
 
 from safetensors.numpy import save_file
 
+from stages.support.curves import start_tracker
 from stages.support.files import whole, write_json
-from stages.support.outbox import Outbox, start_tracker, tracked_curve
 from stages.support.params import load_params, parse_repeats
 from stages.support.process import run_stage
 from stages.training import checkpoint
 from stages.training.parallel import run_parallel
 from stages.training.repeats import (
     describe,
-    identity,
     jobs_at_once,
     split_into_jobs,
     study_module,
@@ -40,6 +39,7 @@ def main(study: str, cell: str) -> None:
         threads=params.threads,
         data_digest=data.digest,
         corpus=data.corpus,
+        profile=params.profile,
     )
     start_tracker()
     trained = run_parallel(train_job, [(job,) for job in jobs], jobs_at_once(params.jobs, params.device))
@@ -47,21 +47,12 @@ def main(study: str, cell: str) -> None:
 
     output = Path("models", study, cell)
     runs = tracked_runs(jobs)
-    entries = {key: [e for job in run for e in describe(job, fitted[job.key], key, run)] for key, run in runs.items()}
+    entries = [entry for key, run in runs.items() for job in run for entry in describe(job, fitted[job.key], key)]
     with whole(output) as temporary:
         (temporary / "weights").mkdir(parents=True)
         for job in jobs:
             save_file(fitted[job.key].weights, temporary / weights_path(job))
-        write_json(temporary / "runs.json", [entry for group in entries.values() for entry in group])
-    for key, run in runs.items():
-        box = Outbox(key)
-        if run[0].arm.sweep:  # others have told their curve while they trained
-            box.start(**identity(run))
-            for step, values in tracked_curve(entries[key]).items():
-                box.epoch(step, values)
-        for job in run:
-            box.artifact(output / weights_path(job), "weights")
-        box.end("FINISHED")
+        write_json(temporary / "runs.json", entries)
     for job in jobs:
         checkpoint.remove(checkpoint.checkpoint_path(job.key))
 

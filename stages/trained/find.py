@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.support import outbox
 from stages.support.files import read_json
 from stages.support.process import InputError
 
@@ -56,24 +55,9 @@ def find_trained(study: str, cell: str, setting: str = "", repeat: int | None = 
     for path in (trained.weights, trained.vocabulary):
         if not path.is_file():
             raise InputError(f"{path} is not there, so there is no trained model: {command}")
-    if settings["tags"]["data_digest"] != digest:
+    if settings["data_digest"] != digest:
         raise InputError(f"{models} was trained on other data than {ready} now holds: {command}")
     return trained
-
-
-def put_on_show(study: str, cell: str) -> None:
-    """Leave the model of the cell on show in the outbox, for MLflow's registry; a failure costs a warning."""
-    try:
-        trained = find_trained(study, cell)
-    except InputError as error:
-        outbox.warn(f"no model of {study} is put on show: {error}")
-        return
-    settings = {name: trained.settings[name] for name in ("key", "repeat", "seed", "corpus", "hyperparameters")}
-    data_digest = trained.settings["tags"]["data_digest"]
-    outbox.put_on_show(
-        {"study": study, "cell": cell, "data_digest": data_digest, **settings},
-        {"weights": trained.weights, "vocabulary": trained.vocabulary},
-    )
 
 
 def _validation_loss(entry: dict[str, Any]) -> float:
