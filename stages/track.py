@@ -84,8 +84,9 @@ def _on_show() -> Iterator[Trained]:
         if Path("models", study).is_dir():
             try:
                 yield find_trained(study, load_params().cell)
-            except StageError as error:
-                warn(f"no model of {study} is put on show: {error}")
+            except Exception as error:
+                text = str(error) if isinstance(error, StageError) else repr(error)
+                warn(f"no model of {study} is put on show: {text}")
 
 
 def follow() -> None:

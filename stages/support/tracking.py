@@ -113,9 +113,9 @@ def printable(address: str) -> str:
     """The address without what may be a user name or password, of which `/ # ? @` may be parts."""
     if re.match("sqlite:|file:", address):
         return address
-    scheme, separator, rest = address.rpartition("://") if address.count("://") == 1 else ("", "", address)
+    rest = re.sub(r"^[\w+.-]+://", "", address)
     credentials, _, place = rest.rpartition("@")
-    return scheme + separator + ("…" if re.search("[@?#]", credentials + place) else place)
+    return address.removesuffix(rest) + ("…" if re.search("[@?#]", credentials + place) else place)
 
 
 def take_out_credentials(address: str) -> tuple[str, dict[str, str]]:
@@ -573,7 +573,8 @@ def one_line(error: BaseException, address: str) -> str:
     if _database(address):
         return text
     # Whatever a library makes of an address, no piece of what may be a password is repeated.
-    secrets = re.split(r"[:/@?#&=]+", address.partition("://")[2].rpartition("@")[0] + "@" + address.partition("?")[2])
+    userinfo, query = re.sub(r"^[\w+.-]+://", "", address).rpartition("@")[0], address.partition("?")[2]
+    secrets = re.split(r"[:/@?#&=]+", f"{userinfo}@{query}")
     for secret in {part for piece in secrets for part in (piece, unquote(piece)) if part}:
         if re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", text) or (len(secret) > 3 and secret in text):
             return f"{type(cause).__name__}, whose words may hold the password and are left out"

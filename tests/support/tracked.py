@@ -41,7 +41,7 @@ def weights_of(repeat):
     return bytes(range(repeat, repeat + 100))
 
 
-def write_cell(folder, rows, *, keys=None, accuracy=None, flat=True, epochs=(1, 2, 3), **scored):
+def write_cell(folder, rows, *, keys=None, accuracy=None, flat=True, validation=False, **scored):
     """Write models/STUDY/CELL and metrics/STUDY/CELL.json, as a list of rows or (not `flat`) as arms."""
     study, cell = rows[0]["study"], rows[0]["cell"]
     runs, tested = [], []
@@ -52,7 +52,10 @@ def write_cell(folder, rows, *, keys=None, accuracy=None, flat=True, epochs=(1, 
             "key": keys[number] if keys else key_of(repeat, cell),
             "best_epoch": 2,
             "weights": f"weights/{name}.safetensors",
-            "curve": [{"epoch": epoch, "train_loss": repeat + 1 / epoch} for epoch in epochs],
+            "curve": [
+                {"epoch": epoch, "train_loss": repeat + 1 / epoch} | ({"validation_loss": 0.5} if validation else {})
+                for epoch in (1, 2, 3)
+            ],
         }
         write(folder / "models" / study / cell / own["weights"], weights_of(repeat))
         runs.append(plain | own)
