@@ -21,7 +21,7 @@ setup: $(VENV)/installed ## Make .venv and install the pinned packages into it
 
 repro: setup ## Run the whole pipeline (profile of params.yaml), then print tables, verdicts and where the report is
 	dvc repro
-	python -m stages.track
+	@python -m stages.track || true # a store that is away costs a line, not the tables
 	@python -m stages.show
 
 test: setup ## Run the tests, linters included
@@ -33,9 +33,7 @@ lint: setup ## Lint, check the format and the types
 	mypy
 
 ui: setup ## Start MLflow on this pipeline's runs, at http://127.0.0.1:5000
-	python -m stages.track
-	@echo "open http://127.0.0.1:5000/#/experiments/1?workflowType=machine_learning"
-	mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///mlflow.db)
+	@python -m stages.track --ui
 
 full: setup ## Run the full protocol on the real corpus into the record: make full STUDY=imdb CELL=gru REPEATS=0-2
 	@test -n "$(STUDY)" -a -n "$(CELL)" || { echo "usage: make full STUDY=imdb CELL=gru REPEATS=0-2 SET='dropout=0.3'" >&2; exit 2; }

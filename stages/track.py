@@ -101,9 +101,8 @@ def follow() -> None:
         return
     import psutil
 
-    sender, trouble, seconds, failed = tracking.Sender(tracking.store_address()), "", SECONDS_BETWEEN_TURNS, False
-    points = files = 0
-    is_last = False
+    sender, said, seconds = tracking.Sender(tracking.store_address()), "", SECONDS_BETWEEN_TURNS
+    is_last = failed = False
     while not is_last:
         psutil.wait_procs(followed(), timeout=seconds)
         is_last = not followed()
@@ -111,17 +110,15 @@ def follow() -> None:
             break
         try:
             report, unreadable = send(sender, is_last)
-            points, files = points + report.points, files + report.files
             message, failed = "; ".join([*report.problems, *unreadable]), False
-            seconds = min(2 * seconds, MOST_SECONDS_BETWEEN_TURNS) if report.problems else SECONDS_BETWEEN_TURNS
         except Exception as error:  # a tracker must end in order, whatever happens to it
             message, failed = str(error), True
-            seconds = min(2 * seconds, MOST_SECONDS_BETWEEN_TURNS)
-        if message and message != trouble:
+        if message not in ("", said):
             warn(message)
-        trouble = message
+        said = message
+        seconds = min(2 * seconds, MOST_SECONDS_BETWEEN_TURNS) if message else SECONDS_BETWEEN_TURNS
         is_last = is_last and not followed()
-    print(f"sent {points} values, {files} files beside training", flush=True)
+    print("all that started trainings has ended", flush=True)
 
 
 def followed() -> list[Any]:

@@ -1,8 +1,8 @@
 """What MLflow should show: every run that models/, metrics/, plots/ and the curve files of jobs tell of."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -29,7 +29,10 @@ class Point(NamedTuple):
 
 @dataclass
 class Run:
-    """One run as it should be. `files` are by their paths among its artifacts; a study's own run has no `parent`."""
+    """One run as it should be. `files` are by their paths among its artifacts; a study's own run has no `parent`.
+
+    `started` and `ended` are in milliseconds of the epoch, where they are known.
+    """
 
     key: str
     name: str
@@ -42,8 +45,8 @@ class Run:
     points: dict[tuple[str, int], Point] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
     status: str = "FINISHED"
-    started_milliseconds: int | None = None
-    ended_milliseconds: int | None = None
+    started: int | None = None
+    ended: int | None = None
 
     def values_digest(self, parent_id: str) -> str:
         """Changes with all of the run but its files; `parent_id` is the id that MLflow gave the parent run."""
@@ -129,11 +132,8 @@ class Desired:
         for key, rows in groups.items():
             run = _new_run(key, rows)
             if earlier := self._runs.get(key):
-                run.tags, run.points = {**run.tags, **earlier.tags}, dict(earlier.points)
-                run.started_milliseconds, run.ended_milliseconds = (
-                    earlier.started_milliseconds,
-                    earlier.ended_milliseconds,
-                )
+                run.tags, run.points = {**run.tags, **earlier.tags}, earlier.points
+                run.started, run.ended = earlier.started, earlier.ended
             elif experiment:
                 run.tags["DVC_EXP_NAME"] = experiment
             for step, values in _curve(rows).items():
@@ -158,10 +158,10 @@ class Desired:
         )
         if run.status == "RUNNING":
             study.status = "RUNNING"
-        started = [t for t in (study.started_milliseconds, run.started_milliseconds) if t]
-        ended = [t for t in (study.ended_milliseconds, run.ended_milliseconds) if t]
-        study.started_milliseconds = min(started, default=None)
-        study.ended_milliseconds = max(ended, default=None)
+        started = [t for t in (study.started, run.started) if t]
+        ended = [t for t in (study.ended, run.ended) if t]
+        study.started = min(started, default=None)
+        study.ended = max(ended, default=None)
         return study
 
 
@@ -201,12 +201,12 @@ def _new_run(key: str, rows: Sequence[Row]) -> Run:
 
 def _read_curve_file(path: Path) -> Run | None:
     run = None
-    for line in _lines(path, *_signature(path)):
+    for line in _lines(path):
         milliseconds = int(line["time"])
         if "rows" in line:
             run = run or _new_run(path.stem, line["rows"])
             run.tags |= {str(name): str(value) for name, value in line["tags"].items()}
-            run.started_milliseconds = run.started_milliseconds or milliseconds
+            run.started = run.started or milliseconds
             run.status = "RUNNING"
         elif run and "epoch" in line:
             for metric, value in line["values"].items():
@@ -214,7 +214,7 @@ def _read_curve_file(path: Path) -> Run | None:
         elif run and line.get("end") in ("FINISHED", "FAILED"):
             run.status = line["end"]
         if run:
-            run.ended_milliseconds = milliseconds
+            run.ended = milliseconds
     return run
 
 
@@ -264,41 +264,26 @@ def _is_running(key: str) -> bool:
     return False
 
 
-# A tracker looks every few seconds; what has not changed since is not read again.
-
-
-def _signature(path: Path) -> tuple[int, int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ino
-
-
-def _digest_of(path: Path) -> str:
-    return _cached_digest(path, *_signature(path))
-
-
-def _json(path: Path) -> Any:  # noqa: ANN401 - JSON has no narrower type
-    return _cached_json(path, *_signature(path))
-
-
-@lru_cache(maxsize=65536)
-def _cached_digest(path: Path, *_signature: int) -> str:
-    return file_digest(path)
-
-
-@lru_cache(maxsize=256)
-def _cached_json(path: Path, *_signature: int) -> Any:  # noqa: ANN401
-    return read_json(path)
-
-
-@lru_cache(maxsize=4096)
-def _lines(path: Path, *_signature: int) -> list[dict[str, Any]]:
+def _read_lines(path: Path) -> list[dict[str, Any]]:
     """The whole lines; what a killed writer left of one, or is still writing, is none."""
     lines = []
     for text in path.read_bytes().split(b"\n"):
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict) and "time" in line:
-            lines.append(line)
-    return lines
+        with suppress(ValueError):
+            lines.append(json.loads(text))
+    return [line for line in lines if isinstance(line, dict) and "time" in line]
+
+
+def _once_a_version(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
+    """Read a file again only where it has changed: a tracker looks every few seconds."""
+    cached = lru_cache(65536)(lambda path, *signature: read(path))
+
+    def read_once(path: Path) -> Any:  # noqa: ANN401
+        found = path.stat()
+        return cached(path, found.st_size, found.st_mtime_ns, found.st_ino)
+
+    return read_once
+
+
+_lines = _once_a_version(_read_lines)
+_json = _once_a_version(read_json)
+_digest_of = _once_a_version(file_digest)

@@ -13,8 +13,8 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -42,8 +42,9 @@ SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
-# A request to a server may take so long in all, where each of its bytes may take MLFLOW_HTTP_REQUEST_TIMEOUT.
-SECONDS_A_REQUEST = 20.0
+# What a server may take in all to open, or for a run without its files, where MLFLOW_HTTP_REQUEST_TIMEOUT is for
+# each byte.
+SECONDS_A_RUN = 30.0
 LEAST_BYTES_A_SECOND = 50_000
 NOTE = "mlflow.note.content"
 EXPERIMENT_TAGS = {
@@ -121,7 +122,10 @@ class Sender:
                     break
                 self._known = None
             for trained in on_show:
-                self._show(trained, report)
+                known = (self._known or {}).get(trained.settings["key"])
+                if known and known.is_active:
+                    with self._in_time([trained.weights]):
+                        report.on_show += self._open().put_on_show(trained, known.run_id)
         except Exception as error:
             self._known = None
             raise TrackingError(f"MLflow's store {printable(self.address)}: {one_line(error, self.address)}") from error
@@ -131,8 +135,9 @@ class Sender:
         """Whether some run was created, so that another sender may have created it as well."""
         if self._known is not None and not any(self._lacks(run) for run in runs):
             return False
-        store = self._open()
-        known = self._known = store.find_runs() if self._known is None else self._known
+        with self._in_time():
+            store = self._open()
+            known = self._known = store.find_runs() if self._known is None else self._known
         created, report.problems = False, []
         for run in [run for run in runs if self._lacks(run)]:
             created |= run.key not in known
@@ -140,36 +145,34 @@ class Sender:
                 if run.parent and run.parent not in known:
                     raise RuntimeError("the study's own run is not there")
                 parent_id = known[run.parent].run_id if run.parent else ""
-                known[run.key] = store.send(run, known.get(run.key), parent_id, report)
+                with self._in_time(run.files.values()):
+                    known[run.key] = store.send(run, known.get(run.key), parent_id, report)
             except Exception as error:  # one run that MLflow refuses must not hold up the others
-                store.check()  # but a store that has gone away ends it here
+                with self._in_time():
+                    store.check()  # but a store that has gone away ends it here
                 report.problems.append(f"{run.name}: {one_line(error, self.address)}")
         return created
 
     def _lacks(self, run: Run) -> bool:
-        known = (self._known or {}).get(run.key)
+        known, parent = ((self._known or {}).get(key) for key in (run.key, run.parent))
         if known is None:
             return True
-        parent = (self._known or {}).get(run.parent)
-        return known.is_active and (
-            known.values != run.values_digest(parent.run_id if parent else "")
-            or run.files_digest() not in ("", known.files)
-        )
+        values, files = run.values_digest(parent.run_id if parent else ""), run.files_digest()
+        return known.is_active and (known.values != values or files not in ("", known.files))
 
-    def _show(self, trained: "Trained", report: Report) -> None:
-        known = (self._known or {}).get(trained.settings["key"])
-        if known and known.is_active and (shown := self._open().put_on_show(trained, known.run_id)):
-            report.on_show.append(shown)
+    def _in_time(self, files: Iterable[Path] = ()) -> AbstractContextManager[None]:
+        size = sum(path.stat().st_size for path in files)
+        return _within(SECONDS_A_RUN + size / LEAST_BYTES_A_SECOND if is_server(self.address) else 0)
 
     def _open(self) -> "Store":
-        if self._store is None:
+        for is_last in [True] if is_server(self.address) else [False, True]:
             try:
-                self._store = Store(self.address)
+                self._store = self._store or Store(self.address)
             except Exception:
-                if is_server(self.address):
+                if is_last:
                     raise
                 time.sleep(2)  # another sender may be in the middle of making the tables
-                self._store = Store(self.address)
+        assert self._store
         return self._store
 
 
@@ -189,9 +192,7 @@ class Store:
         if database:
             create_database(database)
             follow_move(database)
-        self.client: Any = MlflowClient(tracking_uri=address)
-        if is_server(address):
-            self.client = _Impatient(self.client)
+        self.client = MlflowClient(tracking_uri=address)
         self.experiment_id = self._experiment(address, database)
 
     def check(self) -> None:
@@ -227,9 +228,7 @@ class Store:
         if known is None:
             now = time.time_ns() // 1_000_000
             tags = {**run.tags, RUN_KEY: run.key}
-            created = self.client.create_run(
-                self.experiment_id, run.started_milliseconds or now, tags=tags, run_name=run.name
-            )
+            created = self.client.create_run(self.experiment_id, run.started or now, tags=tags, run_name=run.name)
             known = Known(created.info.run_id, True)
             report.runs.add(run.key)
         if not known.is_active:
@@ -270,7 +269,7 @@ class Store:
         if ends and run.status == "RUNNING":
             self.client.update_run(run_id, "RUNNING")
         elif ends:
-            self.client.set_terminated(run_id, run.status, run.ended_milliseconds or there.info.start_time)
+            self.client.set_terminated(run_id, run.status, run.ended or there.info.start_time)
         return bool(points or parameters or tags or ends)
 
     def _lacking_points(self, run: Run, there: Any) -> list[Point]:  # noqa: ANN401 - MLflow is imported late
@@ -327,8 +326,8 @@ class Store:
             raise RuntimeError(f"experiment {EXPERIMENT!r} was deleted there; restore it or delete it for good")
         return str(experiment.experiment_id)
 
-    def put_on_show(self, trained: "Trained", run_id: str) -> str:
-        """Give the study's registered model a version of these weights, once, and the alias; "" where it has them."""
+    def put_on_show(self, trained: "Trained", run_id: str) -> list[str]:
+        """Give the study's registered model a version of these weights, once, and the alias; what was done."""
         from mlflow.exceptions import MlflowException
 
         name, weights = f"{trained.study}-{ON_SHOW}", file_digest(trained.weights)
@@ -342,9 +341,9 @@ class Store:
             self.client.delete_model_version(name, str(version))
         aliases = self.client.get_registered_model(name).aliases
         if str(aliases.get(ON_SHOW)) == str(versions[0]):
-            return ""
+            return []
         self.client.set_registered_model_alias(name, ON_SHOW, str(versions[0]))
-        return f"{name} {versions[0]}"
+        return [f"{name} {versions[0]}"]
 
     def _versions(self, name: str, weights: str) -> list[int]:
         found = self.client.search_model_versions(f"name = '{name}' and tags.weights_digest = '{weights}'")
@@ -371,35 +370,16 @@ class Store:
         )
 
 
-class _Impatient:
-    """A client of a server, each of whose requests is given up where it takes too long in all."""
-
-    def __init__(self, client: Any) -> None:  # noqa: ANN401 - MLflow is imported late
-        self._client = client
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        function = getattr(self._client, name)
-
-        def call(*words: Any, **named: Any) -> Any:  # noqa: ANN401
-            paths = [Path(word) for word in words[1:2]] if name.startswith("log_artifact") else []
-            files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
-            size = sum(file.stat().st_size for file in files if file.is_file())
-            with _within(SECONDS_A_REQUEST * (1 + len(files)) + size / LEAST_BYTES_A_SECOND):
-                return function(*words, **named)
-
-        return call
-
-
 @contextmanager
 def _within(seconds: float) -> Iterator[None]:
-    """Raise GaveUpError in the block after some seconds, where the system has such alarms."""
-    if not hasattr(signal, "setitimer"):
-        yield
-        return
+    """Raise GaveUpError in the block after some seconds, where the system has such alarms; 0 is no limit."""
 
     def give_up(*_: object) -> None:
         raise GaveUpError(f"no whole answer in {seconds:.0f} seconds")
 
+    if not seconds or not hasattr(signal, "setitimer"):
+        yield
+        return
     before = signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, seconds, 1)  # again each second, as a library may catch it and try once more
     try:

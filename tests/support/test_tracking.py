@@ -244,7 +244,7 @@ def test_all_of_a_run_arrives(store, tmp_path):
     }
     assert expected.items() <= run.data.tags.items()
     (wanted,) = [r for r in Desired().runs if r.key == key_of(0)]
-    assert (run.info.start_time, run.info.end_time) == (wanted.started_milliseconds, wanted.ended_milliseconds)
+    assert (run.info.start_time, run.info.end_time) == (wanted.started, wanted.ended)
     times = {p.step: p.milliseconds for p in wanted.points.values() if p.metric == "train_loss"}
     assert {m.step: m.timestamp for m in client.get_metric_history(run.info.run_id, "train_loss")} == times
     kept = tmp_path / "mlruns"
@@ -553,7 +553,7 @@ def test_a_dead_server_loses_nothing_and_a_live_one_gets_it_all(tmp_path, monkey
 def test_a_server_that_drips_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tracking, "SECONDS_A_REQUEST", 2.0)
+    monkeypatch.setattr(tracking, "SECONDS_A_RUN", 2.0)
     train(0)
     ended = threading.Event()
 
@@ -603,7 +603,7 @@ with live_curve(sys.argv[1], [eval(sys.argv[2])]) as record:
             command = [sys.executable, "-c", code, key_of(repeat), repr(row(repeat)), str(repeat)]
             killed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, timeout=60)
             assert (killed.returncode, killed.stdout, killed.stderr) == (-signal.SIGKILL, b"", b"")
-    wait_until(lambda: "beside training" in (tmp_path / "tracking/tracker.log").read_text())
+    wait_until(lambda: "has ended" in (tmp_path / "tracking/tracker.log").read_text())
     killed_runs = [(f"imdb/gru/corrected/{repeat}", "KILLED") for repeat in (0, 1)]
     assert rows("select name, status from runs order by name") == [("imdb (sample)", "FINISHED"), *killed_runs]
     assert rows("select count(*) from metrics") == [(8,)]
