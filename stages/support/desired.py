@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -275,11 +274,14 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
 
 def _once_a_version(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
     """Read a file again only where it has changed: a tracker looks every few seconds."""
-    cached = lru_cache(65536)(lambda path, *signature: read(path))
+    kept: dict[Path, tuple[tuple[int, ...], Any]] = {}
 
     def read_once(path: Path) -> Any:  # noqa: ANN401
         found = path.stat()
-        return cached(path, found.st_size, found.st_mtime_ns, found.st_ino)
+        version = (found.st_size, found.st_mtime_ns, found.st_ino)
+        if path not in kept or kept[path][0] != version:
+            kept[path] = (version, read(path))
+        return kept[path][1]
 
     return read_once
 
