@@ -52,14 +52,8 @@ lint: setup ## Lint, check the format and the types
 	ruff format --check .
 	mypy
 
-ui: setup ## Start MLflow on this pipeline's runs, at http://127.0.0.1:5000, or say where the server that is set has them
-	@python -m stages.track || true
-ifeq ($(filter http%,$(MLFLOW_TRACKING_URI)),)
-	@echo "open http://127.0.0.1:5000/#/experiments/1?workflowType=machine_learning"
-	mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///mlflow.db)
-else
-	@echo "open the pages of the server that MLFLOW_TRACKING_URI names"
-endif
+ui: setup ## Start MLflow on this pipeline's runs, at http://127.0.0.1:5000
+	@python -m stages.track --ui
 
 full: setup ## Run the full protocol on the real corpus into the record: make full STUDY=imdb CELL=gru REPEATS=0-2
 	@test -n "$(STUDY)" -a -n "$(CELL)" || { echo "usage: make full STUDY=imdb CELL=gru REPEATS=0-2 SET='dropout=0.3'" >&2; exit 2; }

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from stages.support.curves import keep
 from stages.support.files import read_json, whole
-from stages.support.outbox import Outbox
 from stages.support.params import load_params
 from stages.support.process import run_stage
 
@@ -23,9 +23,7 @@ def main(study: str) -> None:
     output = Path("plots", study)
     with whole(output) as temporary:
         write_comparison(study, scored, baselines, curves, temporary)
-    box = Outbox.for_study(study, scored[0]["corpus"])
-    for path in sorted(output.iterdir()):
-        box.artifact(path)
+    keep(study)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from stages.nn.models import parameter_count
+from stages.support.curves import keep
 from stages.support.files import digest, read_json, verify, write_json
-from stages.support.outbox import Outbox, tracked_scores
 from stages.support.params import load_params
 from stages.support.process import run_stage
 from stages.support.tensors import read_tensors
@@ -28,7 +28,6 @@ def main(study: str, cell: str) -> None:
     tested = run_parallel(test_job, calls, jobs_at_once(params.jobs, params.device))
 
     arms: dict[str, dict[str, Any]] = {}
-    runs: dict[str, list[tuple[Any, ...]]] = {}
     for job, (counts, scores) in zip(jobs.values(), tested, strict=True):
         for entry, test in zip(job, scores, strict=True):
             described = {name: entry[name] for name in ("setting", "sweep", "protocols", "hyperparameters")}
@@ -37,10 +36,6 @@ def main(study: str, cell: str) -> None:
             validation = {k.removeprefix("validation_"): v for k, v in chosen.items() if k.startswith("validation_")}
             scored = {name: entry[name] for name in ("repeat", "seed", "best_epoch")}
             arm["repeats"].append(scored | {"validation": validation, "test": test})
-            runs.setdefault(entry["key"], []).append((entry, arm, arm["repeats"][-1]))
-    for key, members in runs.items():
-        for step, values in tracked_scores(*zip(*members, strict=True)).items():
-            Outbox(key).scores(values, step)
     data = study_module(study).Data(Path("data/ready", study))
     truth = getattr(data, "closed_loop_truth", None)
     write_json(
@@ -54,6 +49,7 @@ def main(study: str, cell: str) -> None:
             "arms": list(arms.values()),
         },
     )
+    keep(study)
 
 
 def test_job(

@@ -5,7 +5,6 @@ from typing import Any
 
 from stages.support.files import read_json, whole, write_json
 from stages.support.process import run_stage
-from stages.trained.find import SERVED, put_on_show
 
 
 def main(study: str, cell: str) -> None:
@@ -46,8 +45,6 @@ def main(study: str, cell: str) -> None:
         points.columns = [f"{setting}_{column}" if setting else column for setting in points.columns]
     with whole(Path("plots/headline", f"{study}.csv")) as temporary:
         points.to_csv(temporary, float_format="%.6g")
-    if study in SERVED:
-        put_on_show(study, cell)
 
 
 if __name__ == "__main__":

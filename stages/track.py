@@ -1,126 +1,148 @@
-"""Send what the outbox holds to MLflow.
+"""Send MLflow what it lacks of this pipeline's runs.
 
-`python -m stages.track` sends all that is left, results that DVC restored from its cache included, and says
-what it did. `python -m stages.track --follow PID` is started beside a training: it sends what is new every
-few seconds until process PID has ended, then the rest; whatever goes wrong, its exit code is 0.
+`python -m stages.track` sends all of it and says what it did; with `--ui` it goes on to show MLflow's pages.
+`python -m stages.track --follow` is started beside a training: it sends what is new every few seconds until the DVC
+runs that started trainings have ended, then the rest; whatever goes wrong, its exit code is 0.
 """
 
 import os
-import select
+import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from stages.support import outbox, tracking
-from stages.support.backfill import import_results
-from stages.support.files import digest, root
+from filelock import FileLock, Timeout
+
+from stages.support import tracking
+from stages.support.address import printable
+from stages.support.curves import folder, warn
+from stages.support.desired import Desired
+from stages.support.files import root
 from stages.support.params import load_params
-from stages.support.process import InputError, StageError, is_alive, run_stage
-from stages.trained.find import SERVED, put_on_show
+from stages.support.process import InputError, StageError, run_stage
+from stages.trained.find import SERVED, Trained, find_trained
 
 SECONDS_BETWEEN_TURNS = 3.0
 MOST_SECONDS_BETWEEN_TURNS = 60.0
+SECONDS_FOR_ANOTHER = 120.0
 
 
 def main(*words: str) -> None:
-    """Send all that is left and say what was done."""
-    if words:
-        raise InputError(f"unknown words {' '.join(words)!r}: allowed are none, or --follow PID")
+    """Send all that MLflow lacks and say what was done; with --ui, show its pages, whatever was sent."""
+    if words not in ((), ("--ui",)):
+        raise InputError(f"unknown words {' '.join(words)!r}: allowed are none, --ui or --follow")
     address = tracking.store_address()
-    place = tracking.without_password(address)
-    with outbox.tracker_turn():
-        import_results(Path.cwd())
-        for study in SERVED:
-            if Path("models", study).is_dir():
-                put_on_show(study, load_params().cell)
-        try:
-            report = tracking.send(address)
-        except StageError as error:
-            left = len(tracking.unsent(address))
-            raise StageError(
-                f"{error}; {left} runs wait in {outbox.folder()}: run python -m stages.track again"
-            ) from error
-    print(f"sent {report} to {place}" if report.runs else f"nothing new for {place}")
-    if report.problems:
-        for problem in report.problems:
-            outbox.warn(problem)
-        raise StageError(f"{len(report.problems)} runs were refused by {place} and still wait in {outbox.folder()}")
-
-
-def follow(pid: int) -> None:
-    """Send what is new until process `pid` has ended, then the rest.
-
-    One tracker a store is at work; others wait, at no cost, until it ends or until nothing is left for them.
-    """
-    os.nice(10)  # training goes first
-    os.chdir(root())  # DVC may delete the folder of an experiment at any time
-    address = tracking.store_address()
-    total, trouble, seconds = tracking.Report(), "", SECONDS_BETWEEN_TURNS
-    with _end_of(pid) as has_ended, _leadership(address, has_ended) as leads:
-        last = not leads
-        while not last:
-            last = has_ended(seconds)
-            try:
-                with outbox.tracker_turn():
-                    report = tracking.send(address)
-                seconds = SECONDS_BETWEEN_TURNS
-                total.points += report.points
-                total.artifacts += report.artifacts
-                message = "; ".join(report.problems)
-            except Exception as error:  # a tracker must end in order, whatever happens to it
-                message, seconds = str(error), min(2 * seconds, MOST_SECONDS_BETWEEN_TURNS)
-            if message and message != trouble:
-                outbox.warn(message)
-            trouble = message
-    print(f"beside process {pid}: sent {total.points} values, {total.artifacts} files", flush=True)
-
-
-@contextmanager
-def _end_of(pid: int) -> Iterator[Callable[[float], bool]]:
-    """Yield a function that waits some seconds, less if the process ends, and says whether it has ended."""
     try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        yield lambda seconds: True
-    except (AttributeError, OSError):  # not Linux, or too old a one
-        yield lambda seconds: _sleep_and_look(pid, seconds)
-    else:
-        try:
-            yield lambda seconds: bool(select.select([descriptor], [], [], seconds)[0])
-        finally:
-            os.close(descriptor)
+        _send_all(address)
+    except StageError as error:
+        if not words:
+            raise
+        warn(str(error))
+    if words:
+        tracking.open_ui(address)
 
 
-def _sleep_and_look(pid: int, seconds: float) -> bool:
-    time.sleep(seconds)
-    return not is_alive(pid)
+def _send_all(address: str) -> None:
+    place = printable(address)
+    try:
+        report, unreadable = send(tracking.Sender(address), is_last=True)
+    except StageError as error:
+        raise StageError(f"{error}; nothing is lost: python -m stages.track sends what is left") from error
+    for problem in [*unreadable, *report.problems]:
+        warn(problem)
+    print(f"sent {report} to {place}" if report.runs or report.on_show else f"nothing new for {place}")
+    if report.problems:
+        raise StageError(f"{len(report.problems)} runs were refused by {place}")
+
+
+def send(sender: tracking.Sender, is_last: bool) -> tuple[tracking.Report, list[str]]:
+    """One turn, the models on show included if it is the last; also a line for each file that can't be read."""
+    with _one_sender():
+        desired = Desired()
+        report = sender.send(desired.runs, list(_on_show()) if is_last else ())
+        if not report.problems and not desired.problems:
+            for kept in desired.kept:
+                shutil.rmtree(kept, ignore_errors=True)
+    return report, desired.problems
 
 
 @contextmanager
-def _leadership(address: str, has_ended: Callable[[float], bool]) -> Iterator[bool]:
-    """Wait to be the only follower of this store; yield False if meanwhile there is nothing left to do."""
-    path = outbox.folder() / f"follower-{digest(address)}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as lock:
-        while not outbox.lock_at_once(lock):
-            if has_ended(SECONDS_BETWEEN_TURNS):
-                with outbox.tracker_turn():
-                    nothing_left = not tracking.unsent(address)
-                if nothing_left:
-                    yield False
-                    return
-                time.sleep(SECONDS_BETWEEN_TURNS)
-        yield True
+def _one_sender() -> Iterator[None]:
+    try:
+        with FileLock(folder() / "sender.lock", timeout=SECONDS_FOR_ANOTHER):
+            yield
+    except Timeout:
+        raise StageError("another process has been sending for minutes") from None
+    except OSError as error:
+        raise StageError(f"{folder()}: {error}") from error
+
+
+def _on_show() -> Iterator[Trained]:
+    """The models that the workspace shows; one that is not there costs a warning."""
+    for study in SERVED if Path.cwd().resolve() == root() else ():
+        if Path("models", study).is_dir():
+            try:
+                yield find_trained(study, load_params().cell)
+            except Exception as error:
+                text = str(error) if isinstance(error, StageError) else repr(error)
+                warn(f"no model of {study} is put on show: {text}")
+
+
+def follow() -> None:
+    """Send what is new until all DVC runs that ask for it have ended, then the rest. One follower is at work."""
+    os.nice(10)  # training goes first
+    os.chdir(root())
+    lock = FileLock(folder() / "follower.lock")
+    try:
+        lock.acquire(timeout=5)  # the other one sees, before it ends, whom this one was to follow
+    except Timeout:
+        return
+    import psutil
+
+    sender, said, seconds = tracking.Sender(tracking.store_address()), "", SECONDS_BETWEEN_TURNS
+    is_last = failed = False
+    while not is_last:
+        psutil.wait_procs(followed(), timeout=seconds)
+        is_last = not followed()
+        if is_last and failed:  # a store that was away seconds ago must not keep this process
+            break
+        try:
+            report, unreadable = send(sender, is_last)
+            message, failed = "; ".join([*report.problems, *unreadable]), False
+        except Exception as error:  # a tracker must end in order, whatever happens to it
+            message, failed = str(error), True
+        if message not in ("", said):
+            warn(message)
+        said = message
+        seconds = min(2 * seconds, MOST_SECONDS_BETWEEN_TURNS) if message else SECONDS_BETWEEN_TURNS
+        is_last = is_last and not followed()
+    print("all that started trainings has ended", flush=True)
+
+
+def followed() -> list[Any]:
+    """The processes to follow that are still there; what names others is removed."""
+    import psutil
+
+    found = []
+    for marker in (folder() / "followed").glob("*"):
+        with suppress(psutil.Error, ValueError, OverflowError):
+            process_id, started = map(int, marker.name.split("-"))
+            process = psutil.Process(process_id)
+            if abs(process.create_time() - started) < 2 and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+                continue
+        marker.unlink(missing_ok=True)
+    return found
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--follow"] and "".join(sys.argv[2:]).isdecimal():
+    if sys.argv[1:] == ["--follow"]:
         # Not as a stage: it outlives its parent on purpose, and nobody looks at how it ends.
         try:
-            follow(int(sys.argv[2]))
+            follow()
         except OSError as error:
-            outbox.warn(str(error))
+            warn(str(error))
     else:
         run_stage(main)

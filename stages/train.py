@@ -5,8 +5,8 @@ from pathlib import Path
 
 from stages.kinds import kind, task_module
 from stages.studies import Arm
+from stages.support.curves import start_tracker
 from stages.support.files import seal, whole, write_json
-from stages.support.outbox import Outbox, start_tracker, tracked_curve
 from stages.support.params import load_params, read_training
 from stages.support.process import run_stage
 from stages.support.sections import parse_repeats
@@ -17,7 +17,6 @@ from stages.training.parallel import run_parallel
 from stages.training.repeats import (
     Job,
     describe,
-    identity,
     jobs_at_once,
     split_into_jobs,
     tracked_runs,
@@ -33,7 +32,8 @@ def main(study: str, cell: str) -> None:
     training = read_training(study, cell)
     folder = Path("data/ready", study)
     data = task_module(training.kind).Data(folder)
-    at_once = jobs_at_once(load_params().jobs, training.device)
+    params = load_params()
+    at_once = jobs_at_once(params.jobs, training.device)
     fitted: dict[Job, Fitted] = {}
 
     def train(
@@ -52,6 +52,7 @@ def main(study: str, cell: str) -> None:
             threads=training.threads,
             data_digest=data.digest,
             corpus=data.corpus,
+            profile=params.profile,
         )
         results = dict(zip(jobs, run_parallel(train_one, [(job,) for job in jobs], at_once), strict=True))
         fitted.update({job: result for job, result in results.items() if result is not None})
@@ -72,24 +73,14 @@ def main(study: str, cell: str) -> None:
 
     output = Path("models", study, cell)
     runs = tracked_runs(jobs)
-    entries = {key: [e for job in run for e in describe(job, fitted[job], key, run)] for key, run in runs.items()}
+    entries = [entry for key, run in runs.items() for job in run for entry in describe(job, fitted[job], key)]
     with whole(output) as temporary:
         (temporary / "weights").mkdir(parents=True)
         for job in jobs:
             if weights := weights_path(job):
                 write_tensors(temporary / weights, fitted[job].weights)
-        write_json(temporary / "runs.json", [entry for group in entries.values() for entry in group])
+        write_json(temporary / "runs.json", entries)
         seal(temporary, {})
-    for key, run in runs.items():
-        box = Outbox(key)
-        if run[0].arm.sweep:  # others have told their curve while they trained
-            box.start(**identity(run))
-            for step, values in tracked_curve(entries[key]).items():
-                box.epoch(step, values)
-        for job in run:
-            if weights := weights_path(job):
-                box.artifact(output / weights, "weights")
-        box.end("FINISHED")
     for job in jobs:
         checkpoint.remove(checkpoint.checkpoint_path(job.key))
 

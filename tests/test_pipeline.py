@@ -299,7 +299,7 @@ def test_every_repeat_is_tracked_once_with_its_curve_scores_and_weights(clone):
     assert {point.step: point.value for point in history} == pytest.approx(means)
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     assert sorted(run.info.run_name for run in parents) == sorted(
-        [*(f"{study} (sample)" for study in TEXTS), *(f"{study} (sequences)" for study in SYNTHETIC)]
+        [*(f"{study} (sample)" for study in TEXTS), *(f"{study} (sample, sequences)" for study in SYNTHETIC)]
     )
 
 

@@ -1,35 +1,41 @@
-"""Send the outbox to MLflow, each value once. The only module that imports MLflow, and late: it takes seconds.
+"""Send MLflow what it lacks. The only module that imports MLflow, and late: it takes seconds.
 
-How far each run has been sent is noted for each store in `root()/outbox/sent/DIGEST OF THE ADDRESS/KEY.json`,
-written after each step. A crash between a step and its note repeats the step, and every step can be repeated:
-runs are looked up by their key before they are made, metrics carry their recorded times (MLflow's SQL stores
-ignore an identical value; what a run already holds is looked up as well before its first values go out), all
-else overwrites itself.
+Nothing here notes what was sent. Each run in MLflow has tags with digests of the values and of the files that it was
+made equal to, set after all else; where they are not those of the run as it should be, it is compared value by value
+and gets what it lacks. A sender may therefore die between any two steps. Nobody can look up a run and create it in
+one step: after creating some, senders look again, and of two runs with one key all of them keep the same one.
 """
 
-import fcntl
-import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
 from importlib import metadata
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from stages.support import outbox
-from stages.support.files import digest, read_json, root, write_json
+from filelock import FileLock
+
+from stages.support.address import GaveUpError, is_server, knock, one_line, printable, take_out_credentials
+from stages.support.desired import Point, Run
+from stages.support.files import file_digest, root, write_json
 from stages.support.process import StageError
 from stages.trained.package import copy_code
 
+if TYPE_CHECKING:
+    from stages.trained.find import Trained
+
 EXPERIMENT = "lstm-vs-gru"
-RUN_KEY_TAG = "run_key"
-# MLflow's own settings, unless the user has chosen: its default of retries blocks for minutes when a server
-# is down.
+RUN_KEY, VALUES, FILES = "run_key", "sent_values", "sent_files"
+# MLflow's own settings, unless the user has chosen: its default of retries blocks for minutes when a server is down.
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
@@ -37,13 +43,16 @@ SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
+# What a server may take in all to open, or for a run without its files, where MLFLOW_HTTP_REQUEST_TIMEOUT is for
+# each byte.
+SECONDS_A_RUN = 30.0
+LEAST_BYTES_A_SECOND = 50_000
 NOTE = "mlflow.note.content"
 EXPERIMENT_TAGS = {
     NOTE: "A run a study: open one for the charts of its repeats, unfold it for each. Costs are system metrics.",
     "mlflow.experimentKind": "custom_model_development",  # else MLflow guesses, and may show an empty page for agents
 }
 SAMPLE_NOTE = "Trained on sample text made by this project: no published figure compares with these scores."
-COSTS = ("seconds", "train_seconds", "tokens_per_second", "peak_memory_bytes")
 # The registered model's alias, and the end of its name.
 ON_SHOW = "on-show"
 MODEL_DESCRIPTION = (
@@ -57,34 +66,31 @@ PARAMETERS_A_REQUEST = 100
 
 
 class TrackingError(StageError):
-    """MLflow's store can't be reached, or refused something; nothing is lost."""
-
-
-@dataclass
-class Sent:
-    """How far one run has been sent to one store."""
-
-    run_id: str = ""
-    description: str = ""
-    points: int = 0
-    status: str = ""
-    artifacts: int = 0
-    on_show: str = ""
+    """MLflow's store can't be reached, or refused something; what it lacks is sent another time."""
 
 
 @dataclass
 class Report:
-    """What one turn of sending has done; `problems` are lines about refused runs, which stay unsent."""
+    """What was sent; `problems` are lines about refused runs."""
 
-    runs: int = 0
+    runs: set[str] = field(default_factory=set)
     points: int = 0
-    artifacts: int = 0
+    files: int = 0
     on_show: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        counts = f"{self.runs} runs, {self.points} values, {self.artifacts} files"
+        counts = f"{len(self.runs)} runs, {self.points} values, {self.files} files"
         return ", ".join([counts, *(f"on show {model}" for model in self.on_show)])
+
+
+class Known(NamedTuple):
+    """A run in MLflow. `is_active` is false where its user deleted it, and wants it to stay so."""
+
+    run_id: str
+    is_active: bool
+    values: str = ""
+    files: str = ""
 
 
 def store_address() -> str:
@@ -94,41 +100,81 @@ def store_address() -> str:
     return f"sqlite:///{database}" if database else address
 
 
-def without_password(text: str) -> str:
-    """The text without the user names and passwords in its addresses."""
-    return re.sub(r"://[^/@\s]+@", "://", text)
+class Sender:
+    """Sends to one store. What the store has is remembered between calls, unless something went wrong."""
 
+    def __init__(self, address: str) -> None:
+        """Nothing is imported and no store is opened before there is something to send."""
+        self.address = address
+        self._store: Store | None = None
+        self._known: dict[str, Known] | None = None
 
-def unsent(address: str) -> list[outbox.Record]:
-    """The records that the store lacks in whole or in part, as far as noted here; inside `tracker_turn`."""
-    database = _database(address)
-    known = database is None or database.exists()
-    return [r for r in outbox.read_all() if not (known and _is_sent(r, _load(address, r.key)))]
+    def send(self, runs: Sequence[Run], on_show: Sequence["Trained"] = ()) -> Report:
+        """Make the store equal to `runs`, studies first, and to the models on show; inside the sender's lock.
 
-
-def send(address: str) -> Report:
-    """Send what the store lacks; inside `tracker_turn`.
-
-    Raises:
-        TrackingError: the store can't be reached; one line.
-    """
-    report = Report()
-    lacking = unsent(address)
-    if not lacking:
+        Raises:
+            TrackingError: the store can't be reached; one line.
+        """
+        report = Report()
+        try:
+            for turn in range(4):
+                # What was refused may be a run that another sender has deleted, since it was there twice.
+                if not self._send_once(runs, report) and (turn or not report.problems):
+                    break
+                self._known = None
+            for trained in on_show:
+                known = (self._known or {}).get(trained.settings["key"])
+                if known and known.is_active:
+                    with self._in_time([trained.weights]):
+                        report.on_show += self._open().put_on_show(trained, known.run_id)
+        except Exception as error:
+            self._known = None
+            raise TrackingError(f"MLflow's store {printable(self.address)}: {one_line(error, self.address)}") from error
         return report
-    for study, profile in {(record.study, record.profile) for record in lacking}:
-        outbox.Outbox.for_study(study, profile)
-    try:
-        store = Store(address)
-        for record in unsent(address):  # anew: a store that was replaced has forgotten what was sent
+
+    def _send_once(self, runs: Sequence[Run], report: Report) -> bool:
+        """Whether some run was created, so that another sender may have created it as well."""
+        if self._known is not None and not any(self._lacks(run) for run in runs):
+            return False
+        with self._in_time():
+            store = self._open()
+            known = self._known = store.find_runs() if self._known is None else self._known
+        created, report.problems = False, []
+        for run in [run for run in runs if self._lacks(run)]:
+            created |= run.key not in known
             try:
-                store.send(record, report)
+                if run.parent and run.parent not in known:
+                    raise RuntimeError("the study's own run is not there")
+                parent_id = known[run.parent].run_id if run.parent else ""
+                with self._in_time(run.files.values()):
+                    known[run.key] = store.send(run, known.get(run.key), parent_id, report)
             except Exception as error:  # one run that MLflow refuses must not hold up the others
-                store.check()  # but a store that has gone away ends it here
-                report.problems.append(f"{record.name}: {_one_line(error)}")
-    except Exception as error:
-        raise TrackingError(f"MLflow's store {without_password(address)}: {_one_line(error)}") from error
-    return report
+                with self._in_time():
+                    store.check()  # but a store that has gone away ends it here
+                report.problems.append(f"{run.name}: {one_line(error, self.address)}")
+        return created
+
+    def _lacks(self, run: Run) -> bool:
+        known, parent = ((self._known or {}).get(key) for key in (run.key, run.parent))
+        if known is None:
+            return True
+        values, files = run.values_digest(parent.run_id if parent else ""), run.files_digest()
+        return known.is_active and (known.values != values or files not in ("", known.files))
+
+    def _in_time(self, files: Iterable[Path] = ()) -> AbstractContextManager[None]:
+        size = sum(path.stat().st_size for path in files)
+        return _within(SECONDS_A_RUN + size / LEAST_BYTES_A_SECOND if is_server(self.address) else 0)
+
+    def _open(self) -> "Store":
+        for is_last in [True] if is_server(self.address) else [False, True]:
+            try:
+                self._store = self._store or Store(self.address)
+            except Exception:
+                if is_last:
+                    raise
+                time.sleep(2)  # another sender may be in the middle of making the tables
+        assert self._store
+        return self._store
 
 
 class Store:
@@ -137,160 +183,122 @@ class Store:
     def __init__(self, address: str) -> None:
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
+        if is_server(address):
+            address, credentials = take_out_credentials(address)
+            os.environ.update(credentials, MLFLOW_TRACKING_URI=address)
+            knock(address)
         from mlflow import MlflowClient
 
         database = _database(address)
         if database:
             create_database(database)
-        self.address = address
+            follow_move(database)
         self.client = MlflowClient(tracking_uri=address)
-        self.experiment_id = self._experiment(database)
+        self.experiment_id = self._experiment(address, database)
 
     def check(self) -> None:
         """Raise MLflow's error if the store doesn't answer."""
         self.client.get_experiment(self.experiment_id)
 
-    def send(self, record: outbox.Record, report: Report) -> None:
-        """Send what is new in one record, a step at a time."""
-        sent = _load(self.address, record.key)
-        state = self._state_of_run(sent.run_id)
-        if state == "deleted":  # whoever deleted the run in MLflow doesn't want it back
-            return self._save(record, _all_sent(record, sent.run_id))
-        is_new = state == "absent"
-        if is_new:
-            run_id, is_new = self._find_or_create(record)
-            sent = Sent(run_id)
-            self._save(record, sent)
-        report.runs += 1
+    def find_runs(self, key: str = "") -> dict[str, Known]:
+        """All runs by their keys, or the one of a key. Of several with one key the first stays."""
+        from mlflow.entities import ViewType
 
-        if sent.description != _description(record):
-            self._describe(record, sent.run_id)
-            sent.description = _description(record)
-            self._save(record, sent)
+        found: dict[str, list[Any]] = {}
+        query, page = f"tags.{RUN_KEY} = '{key}'" if key else f"tags.{RUN_KEY} != ''", None
+        while page is None or page.token:
+            token = page.token if page else None
+            page = self.client.search_runs([self.experiment_id], query, ViewType.ALL, 1000, page_token=token)
+            for run in page:
+                found.setdefault(run.data.tags[RUN_KEY], []).append(run)
+        return {key: self._only_one(runs) for key, runs in found.items()}
 
-        held = set() if is_new or sent.points else self._held(sent.run_id)
-        points = iter(record.points[sent.points :])
-        while batch := list(islice(points, POINTS_A_REQUEST)):
-            new = [p for p in batch if not held & _marks(p)]
-            self._log_points(sent.run_id, new)
-            sent.points += len(batch)
-            self._save(record, sent)
-            report.points += len(new)
+    def _only_one(self, runs: list[Any]) -> Known:
+        active = [run for run in runs if run.info.lifecycle_stage == "active"]
+        first, *others = sorted(active or runs, key=lambda run: (run.info.start_time, run.info.run_id))
+        for other in others if active else []:
+            self.client.delete_run(other.info.run_id)
+        tags = first.data.tags
+        return Known(first.info.run_id, bool(active), tags.get(VALUES, ""), tags.get(FILES, ""))
 
-        if sent.status != record.status:
-            if record.status == "RUNNING":
-                self.client.update_run(sent.run_id, "RUNNING")
-            else:
-                self.client.set_terminated(sent.run_id, record.status, record.ended_milliseconds)
-            sent.status = record.status
-            self._save(record, sent)
+    def send(self, run: Run, known: Known | None, parent_id: str, report: Report) -> Known:
+        """Make one run what it should be."""
+        from mlflow.entities import RunTag
 
-        for artifact in record.artifacts[sent.artifacts :]:
-            if artifact.path.exists():
-                self.client.log_artifact(sent.run_id, str(artifact.path), artifact.place or None)
-                report.artifacts += 1
-            else:
-                outbox.warn(f"{record.name}: {artifact.name} is no longer in {outbox.folder()}")
-            sent.artifacts += 1
-            self._save(record, sent)
+        known = known or self.find_runs(run.key).get(run.key)  # another sender's, in the meantime
+        if known is None:
+            now = time.time_ns() // 1_000_000
+            tags = {**run.tags, RUN_KEY: run.key}
+            created = self.client.create_run(self.experiment_id, run.started or now, tags=tags, run_name=run.name)
+            known = Known(created.info.run_id, True)
+            report.runs.add(run.key)
+        if not known.is_active:
+            return known
+        values = run.values_digest(parent_id)
+        if known.values != values:
+            if self._send_values(run, known.run_id, parent_id, report):
+                report.runs.add(run.key)
+            self.client.log_batch(known.run_id, tags=[RunTag(VALUES, values)])
+        files = run.files_digest()
+        if files not in ("", known.files):
+            for name, path in run.files.items():
+                self.client.log_artifact(known.run_id, str(path), str(Path(name).parent) if "/" in name else None)
+                report.files += 1
+            self.client.log_batch(known.run_id, tags=[RunTag(FILES, files)])
+            report.runs.add(run.key)
+        return known._replace(values=values, files=files or known.files)
 
-        on_show = _on_show(record)
-        if sent.on_show != on_show:  # noted as well where it no longer is, so that it can be once more
-            if record.on_show:
-                report.on_show.append(self._put_on_show(record, record.on_show, sent.run_id))
-            sent.on_show = on_show
-            self._save(record, sent)
+    def _send_values(self, run: Run, run_id: str, parent_id: str, report: Report) -> bool:
+        """Log what the run lacks of points, parameters and tags, and its status; whether there was any."""
+        from mlflow.entities import Metric, Param, RunTag
 
-    def _put_on_show(self, record: outbox.Record, model: outbox.ModelOnShow, run_id: str) -> str:
-        """Give the study's registered model a version of these weights, once, and the alias; return its name."""
-        from mlflow.exceptions import MlflowException
+        there = self.client.get_run(run_id)
+        points = self._lacking_points(run, there)
+        for batch in _batches(points, POINTS_A_REQUEST):
+            self.client.log_batch(run_id, metrics=[Metric(p.metric, p.value, p.milliseconds, p.step) for p in batch])
+        report.points += len(points)
+        parameters = [Param(k, v) for k, v in run.parameters.items() if there.data.params.get(k) != v]
+        for batch in _batches(parameters, PARAMETERS_A_REQUEST):
+            self.client.log_batch(run_id, params=batch)
+        wanted = {**run.tags, **({"mlflow.parentRunId": parent_id} if parent_id else {NOTE: self._note_on(run)})}
+        tags = [RunTag(name, value) for name, value in wanted.items() if there.data.tags.get(name) != value]
+        if tags:
+            self.client.log_batch(run_id, tags=tags)
+        # A curve file may tell of less than once was there: of a kill, before a rerun elsewhere ended well.
+        status = there.info.status
+        ends = run.status != status and not (status == "FINISHED" and run.status in ("KILLED", "FAILED"))
+        if ends and run.status == "RUNNING":
+            self.client.update_run(run_id, "RUNNING")
+        elif ends:
+            self.client.set_terminated(run_id, run.status, run.ended or there.info.start_time)
+        return bool(points or parameters or tags or ends)
 
-        name = f"{record.study}-{ON_SHOW}"
-        try:
-            self.client.create_registered_model(name, description=MODEL_DESCRIPTION.format(study=record.study))
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        weights = model.settings["files"]["weights"]["sha256"]
-        found = self.client.search_model_versions(f"name = '{name}' and tags.weights_digest = '{weights}'")
-        version = found[0].version if found else self._register(name, record, model, run_id)
-        self.client.set_registered_model_alias(name, ON_SHOW, version)
-        return f"{name} {version}"
+    def _lacking_points(self, run: Run, there: Any) -> list[Point]:  # noqa: ANN401 - MLflow is imported late
+        """The points that a run in MLflow lacks.
 
-    def _register(self, name: str, record: outbox.Record, model: outbox.ModelOnShow, run_id: str) -> str:
-        """Log the model to the run that trained it, and make it a version of the registered model."""
-        with TemporaryDirectory() as temporary:
-            _save_pyfunc(model, Path(temporary) / "model")
-            self.client.log_artifacts(run_id, temporary)
-        settings = model.settings
-        version = self.client.create_model_version(
-            name,
-            source=f"{self.client.get_run(run_id).info.artifact_uri}/model",
-            run_id=run_id,
-            tags={
-                "weights_digest": settings["files"]["weights"]["sha256"],
-                "commit": record.tags.get("mlflow.source.git.commit", "unknown"),
-                **{tag: str(settings[tag]) for tag in ("cell", "repeat", "corpus", "data_digest")},
-            },
-            description=f"{record.name}, the repeat with the lowest validation loss; corpus: {settings['corpus']}",
-        )
-        return str(version.version)
+        A point that has no time of its own gets one that any sender would give it: MLflow's SQL stores ignore a value
+        that they have.
+        """
+        held: dict[tuple[str, int], set[str]] = {}
+        for metric in {p.metric for p in run.points.values()} & there.data.metrics.keys():
+            for point in self.client.get_metric_history(there.info.run_id, metric):
+                held.setdefault((metric, point.step), set()).add(repr(float(point.value)))
+        lacking = []
+        for place, point in run.points.items():
+            there_already = held.get(place, set())
+            if point.is_score and there_already and repr(_as_stored(point.value)) not in there_already:
+                lacking.append(point._replace(milliseconds=time.time_ns() // 1_000_000))
+            elif not there_already:
+                lacking.append(point._replace(milliseconds=point.milliseconds or there.info.start_time + point.step))
+        return lacking
 
-    def _experiment(self, database: Path | None) -> str:
-        """The experiment's id; forgets what was sent if this is not the store that it was sent to."""
-        if self.client.get_experiment_by_name(EXPERIMENT) is None:
-            # MLflow's own choice for a local store is the working directory, which may soon be gone.
-            remote = re.match(r"(https?|databricks)\b", self.address)
-            place = None if remote else ((database.parent if database else root()) / "mlruns").as_uri()
-            self.client.create_experiment(EXPERIMENT, artifact_location=place)
-        experiment = self.client.get_experiment_by_name(EXPERIMENT)
-        if experiment is None or experiment.lifecycle_stage == "deleted":
-            raise RuntimeError(f"experiment {EXPERIMENT!r} was deleted there; restore it or delete it for good")
-        for name in EXPERIMENT_TAGS.keys() - experiment.tags.keys():  # a description that somebody edited stays
-            self.client.set_experiment_tag(experiment.experiment_id, name, EXPERIMENT_TAGS[name])
-        identity = {"experiment": experiment.experiment_id, "created": experiment.creation_time}
-        noted = _state(self.address) / "store.json"
-        if _note(noted) != identity:
-            for state in _state(self.address).glob("*.json"):
-                state.unlink()
-            write_json(noted, identity)
-        return str(experiment.experiment_id)
-
-    def _find_or_create(self, record: outbox.Record) -> tuple[str, bool]:
-        """The run's id in MLflow, and whether it is new."""
-        found = self.client.search_runs(
-            [self.experiment_id],
-            f"tags.{RUN_KEY_TAG} = '{record.key}'",
-            max_results=1,
-            order_by=["start_time ASC"],
-        )
-        if found:
-            return str(found[0].info.run_id), False
-        run = self.client.create_run(
-            self.experiment_id,
-            start_time=record.started_milliseconds,
-            tags=self._tags(record),
-            run_name=record.name,
-        )
-        return str(run.info.run_id), True
-
-    def _tags(self, record: outbox.Record) -> dict[str, str]:
-        tags = {**record.tags, RUN_KEY_TAG: record.key, "study": record.study, "profile": record.profile}
-        if record.is_study:
-            tags[NOTE] = self._note_on_study(record)
-        else:
-            parent = _load(self.address, outbox.study_key(record.study, record.profile)).run_id
-            if not parent:
-                raise RuntimeError("the study's own run is not there yet")
-            tags["mlflow.parentRunId"] = parent
-        return tags
-
-    def _note_on_study(self, record: outbox.Record) -> str:
+    def _note_on(self, study: Run) -> str:
         """What the study's page in MLflow says first, with a link to the charts of all its repeats.
 
         Sorted by a metric, the page lists repeats, which else are folded away below the study.
         """
-        of_study = f"tags.study = '{record.study}' and tags.profile = '{record.profile}'"
+        names = ("study", "profile", "corpus")
+        of_study = " and ".join(f"tags.{name} = '{getattr(study, name)}'" for name in names if getattr(study, name))
         query = {
             "workflowType": "machine_learning",
             "searchFilter": f"{of_study} and tags.`mlflow.parentRunId` != ''",
@@ -299,47 +307,87 @@ class Store:
             "compareRunsMode": "CHART",
         }
         link = f"#/experiments/{self.experiment_id}/runs?{urlencode(query, quote_via=quote)}"
-        text = SAMPLE_NOTE if record.profile == "sample" else ""
-        return f"[Charts of every repeat of {record.study}]({link}). Tables and figures are among the artifacts. {text}"
+        text = SAMPLE_NOTE if study.corpus == "sample" else ""
+        return f"[Charts of every repeat of {study.study}]({link}). Tables and figures are among the artifacts. {text}"
 
-    def _describe(self, record: outbox.Record, run_id: str) -> None:
-        from mlflow.entities import Param, RunTag
-
-        parameters = iter(_flat(record.parameters).items())
-        while batch := list(islice(parameters, PARAMETERS_A_REQUEST)):
-            self.client.log_batch(run_id, params=[Param(name, value) for name, value in batch])
-        self.client.log_batch(run_id, tags=[RunTag(name, str(value)) for name, value in self._tags(record).items()])
-
-    def _log_points(self, run_id: str, points: list[outbox.Point]) -> None:
-        from mlflow.entities import Metric
-
-        if points:
-            metrics = [Metric(_name(p.metric), p.value, p.time_milliseconds, p.epoch or 0) for p in points]
-            self.client.log_batch(run_id, metrics=metrics)
-
-    def _held(self, run_id: str) -> set[tuple[object, ...]]:
-        """The marks of all points that a run already has."""
-        marks: set[tuple[object, ...]] = set()
-        for metric in self.client.get_run(run_id).data.metrics:
-            for point in self.client.get_metric_history(run_id, metric):
-                marks |= {(metric, point.step), (metric, point.step, repr(point.value))}
-        return marks
-
-    def _state_of_run(self, run_id: str) -> str:
-        """Return active, deleted or absent."""
+    def _experiment(self, address: str, database: Path | None) -> str:
         from mlflow.exceptions import MlflowException
 
-        if not run_id:
-            return "absent"
-        try:
-            return str(self.client.get_run(run_id).info.lifecycle_stage)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return "absent"
-            raise
+        if self.client.get_experiment_by_name(EXPERIMENT) is None:
+            # MLflow's own choice for a local store is the working directory, which may soon be gone.
+            remote = is_server(address) or address.startswith("databricks")
+            place = None if remote else ((database.parent if database else root()) / "mlruns").as_uri()
+            try:
+                self.client.create_experiment(EXPERIMENT, artifact_location=place, tags=EXPERIMENT_TAGS)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another sender's, in the meantime
+                    raise
+        experiment = self.client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None or experiment.lifecycle_stage == "deleted":
+            raise RuntimeError(f"experiment {EXPERIMENT!r} was deleted there; restore it or delete it for good")
+        return str(experiment.experiment_id)
 
-    def _save(self, record: outbox.Record, sent: Sent) -> None:
-        write_json(_state(self.address) / f"{record.key}.json", asdict(sent))
+    def put_on_show(self, trained: "Trained", run_id: str) -> list[str]:
+        """Give the study's registered model a version of these weights, once, and the alias; what was done."""
+        from mlflow.exceptions import MlflowException
+
+        name, weights = f"{trained.study}-{ON_SHOW}", file_digest(trained.weights)
+        with suppress(MlflowException):
+            self.client.create_registered_model(name, description=MODEL_DESCRIPTION.format(study=trained.study))
+        versions = self._versions(name, weights)
+        if not versions:
+            self._register(name, weights, trained, run_id)
+            versions = self._versions(name, weights)
+        for version in versions[1:]:  # two senders at once
+            self.client.delete_model_version(name, str(version))
+        aliases = self.client.get_registered_model(name).aliases
+        if str(aliases.get(ON_SHOW)) == str(versions[0]):
+            return []
+        self.client.set_registered_model_alias(name, ON_SHOW, str(versions[0]))
+        return [f"{name} {versions[0]}"]
+
+    def _versions(self, name: str, weights: str) -> list[int]:
+        found = self.client.search_model_versions(f"name = '{name}' and tags.weights_digest = '{weights}'")
+        return sorted(int(version.version) for version in found)
+
+    def _register(self, name: str, weights: str, trained: "Trained", run_id: str) -> None:
+        """Log the model to the run that trained it, and make it a version of the registered model."""
+        with TemporaryDirectory() as temporary:
+            _save_pyfunc(trained, Path(temporary) / "model")
+            self.client.log_artifacts(run_id, temporary)
+        run, settings = self.client.get_run(run_id), trained.settings
+        about = f"{run.info.run_name}, the repeat with the lowest validation loss; corpus: {settings['corpus']}"
+        self.client.create_model_version(
+            name,
+            source=f"{run.info.artifact_uri}/model",
+            run_id=run_id,
+            tags={
+                "weights_digest": weights,
+                "commit": run.data.tags.get("mlflow.source.git.commit", "unknown"),
+                "cell": trained.cell,
+                **{tag: str(settings[tag]) for tag in ("repeat", "corpus", "data_digest")},
+            },
+            description=about,
+        )
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raise GaveUpError in the block after some seconds, where the system has such alarms; 0 is no limit."""
+
+    def give_up(*_: object) -> None:
+        raise GaveUpError(f"no whole answer in {seconds:.0f} seconds")
+
+    if not seconds or not hasattr(signal, "setitimer"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)  # again each second, as a library may catch it and try once more
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def create_database(path: Path) -> None:
@@ -351,8 +399,7 @@ def create_database(path: Path) -> None:
     from mlflow import MlflowClient
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(path.with_name(f"{path.name}.lock")):
         if path.exists():
             return
         for left in path.parent.glob(f"{path.name}.new*"):  # of a process that was killed here
@@ -362,7 +409,39 @@ def create_database(path: Path) -> None:
         new.replace(path)
 
 
-def _save_pyfunc(model: outbox.ModelOnShow, folder: Path) -> None:
+def follow_move(database: Path) -> None:
+    """Where the folder of a database was moved or copied, let it find its files beside it.
+
+    MLflow keeps the absolute place of each run's files, and has no command to change it.
+    """
+    place = database.parent / "mlruns"
+    with sqlite3.connect(database, timeout=20) as connection:
+        found = connection.execute("SELECT artifact_location FROM experiments WHERE name = ?", [EXPERIMENT]).fetchone()
+        noted, now = str(found[0]) if found else "", place.as_uri()
+        old = Path(unquote(urlsplit(noted).path))
+        if (
+            noted == now
+            or not noted.startswith("file:")
+            or old.name != "mlruns"
+            or (old.exists() and not place.exists())
+        ):
+            return
+        for table, column in [
+            ("experiments", "artifact_location"),
+            ("runs", "artifact_uri"),
+            ("model_versions", "source"),
+            ("model_versions", "storage_location"),
+            ("logged_models", "artifact_location"),
+        ]:
+            with suppress(sqlite3.OperationalError):  # a table that this MLflow doesn't have
+                connection.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) IN (?, ?)",
+                    [now, len(noted) + 1, len(noted) + 1, noted, f"{noted}/"],
+                )
+    connection.close()
+
+
+def _save_pyfunc(trained: "Trained", folder: Path) -> None:
     """Write the model as MLflow's pyfunc, which needs no more than its folder: no pickled code, `stages` beside it."""
     import pandas as pd
     from mlflow.models import ModelSignature
@@ -370,14 +449,22 @@ def _save_pyfunc(model: outbox.ModelOnShow, folder: Path) -> None:
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import Array
 
+    files = {"weights": trained.weights, "vocabulary": trained.vocabulary}
+    kept = ("key", "repeat", "seed", "corpus", "data_digest", "hyperparameters")
+    settings = {
+        "study": trained.study,
+        "cell": trained.cell,
+        **{name: trained.settings[name] for name in kept},
+        "files": {part: {"name": path.name, "sha256": file_digest(path)} for part, path in files.items()},
+    }
     outputs = {"probability_positive": DataType.double, "label": DataType.string}
     unknown = ColSpec(Array(DataType.string), "unknown_words")
     with TemporaryDirectory() as temporary:
         data = Path(temporary, "files")
         data.mkdir()
-        for file in model.files.values():
-            shutil.copyfile(file, data / file.name)
-        write_json(data / "settings.json", model.settings)
+        for path in files.values():
+            shutil.copyfile(path, data / path.name)
+        write_json(data / "settings.json", settings)
         package = copy_code(Path(temporary, "code"))
         save_model(
             folder,
@@ -394,74 +481,26 @@ def _save_pyfunc(model: outbox.ModelOnShow, folder: Path) -> None:
         )
 
 
+def open_ui(address: str) -> None:
+    """Say where the server's pages are, or become a server of this store."""
+    if is_server(address):
+        print(f"open {printable(address)}", flush=True)
+        return
+    print("open http://127.0.0.1:5000/#/experiments/1?workflowType=machine_learning", flush=True)
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = address  # and not on the command line, which anybody may read
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui"])
+
+
 def _database(address: str) -> Path | None:
     """The file of a sqlite address, or None for another kind of store."""
     found = re.fullmatch(r"sqlite:///([^?]+)", address)
     return root() / found[1] if found else None
 
 
-def _state(address: str) -> Path:
-    return outbox.folder() / "sent" / digest(address)
+def _batches(items: list[Any], size: int) -> list[list[Any]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _load(address: str, key: str) -> Sent:
-    return Sent(**_note(_state(address) / f"{key}.json"))
-
-
-def _note(path: Path) -> dict[str, Any]:
-    """A note, or nothing: one that a power cut has emptied is as good as none, since every step can be repeated."""
-    try:
-        return dict(read_json(path))
-    except (FileNotFoundError, ValueError):
-        return {}
-
-
-def _description(record: outbox.Record) -> str:
-    return digest({"parameters": _flat(record.parameters), "tags": record.tags})
-
-
-def _on_show(record: outbox.Record) -> str:
-    return record.on_show.digest if record.on_show else ""
-
-
-def _all_sent(record: outbox.Record, run_id: str) -> Sent:
-    return Sent(
-        run_id, _description(record), len(record.points), record.status, len(record.artifacts), _on_show(record)
-    )
-
-
-def _is_sent(record: outbox.Record, sent: Sent) -> bool:
-    return bool(sent.run_id) and sent == _all_sent(record, sent.run_id)
-
-
-def _marks(point: outbox.Point) -> set[tuple[object, ...]]:
-    """What shows, among a run's marks, that it has this point: a score may change, a curve not."""
-    name = _name(point.metric)
-    return {(name, 0, repr(point.value))} if point.epoch is None else {(name, point.epoch)}
-
-
-def _name(metric: str) -> str:
-    """A metric's name in MLflow, whose pages show those that begin with `system/` in a section of their own."""
-    return f"system/{metric}" if metric in COSTS else metric
-
-
-def _flat(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested parameters under dotted names, as text."""
-    flat: dict[str, str] = {}
-    for name, value in parameters.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value if isinstance(value, str) else json.dumps(value)
-    return flat
-
-
-def _one_line(error: Exception) -> str:
-    """The start of an error's text in one line, without passwords; the system's own words where it lies at that."""
-    chain: list[BaseException] = [error]
-    while inner := chain[-1].__cause__ or chain[-1].__context__:
-        chain.append(inner)
-    # Such as "Connection refused", deep below what HTTP libraries make of it.
-    cause = next((e for e in reversed(chain) if isinstance(e, OSError)), error)
-    text = " ".join(str(cause).split())
-    return without_password(text[:300] or type(error).__name__)
+def _as_stored(value: float) -> float:
+    """MLflow's SQL stores hold no infinity."""
+    return max(-sys.float_info.max, min(value, sys.float_info.max))

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.support import outbox
 from stages.support.files import read_json, verify
 from stages.support.process import InputError
 
@@ -52,24 +51,9 @@ def find_trained(study: str, cell: str, setting: str = "", repeat: int | None = 
     if repeat not in arm:
         raise InputError(f"repeat {repeat}: trained are {', '.join(map(str, sorted(arm)))} ({models / 'runs.json'})")
     settings = arm[repeat]
-    if settings["tags"]["data_digest"] != digest:
+    if settings["data_digest"] != digest:
         raise InputError(f"{models} was trained on other data than {ready} now holds: {command}")
     return Trained(study, cell, settings, models / settings["weights"], ready / "vocabulary.txt")
-
-
-def put_on_show(study: str, cell: str) -> None:
-    """Leave the model of the cell on show in the outbox, for MLflow's registry; a failure costs a warning."""
-    try:
-        trained = find_trained(study, cell)
-    except InputError as error:
-        outbox.warn(f"no model of {study} is put on show: {error}")
-        return
-    settings = {name: trained.settings[name] for name in ("key", "repeat", "seed", "corpus", "hyperparameters")}
-    data_digest = trained.settings["tags"]["data_digest"]
-    outbox.put_on_show(
-        {"study": study, "cell": cell, "data_digest": data_digest, **settings},
-        {"weights": trained.weights, "vocabulary": trained.vocabulary},
-    )
 
 
 def _validation_loss(entry: dict[str, Any]) -> float:

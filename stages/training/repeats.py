@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ import torch
 from stages.kinds import task_module
 from stages.studies import Arm
 from stages.support.code import code_digest
+from stages.support.curves import live_curve
 from stages.support.files import digest, root, write_if_possible
-from stages.support.outbox import Outbox
 from stages.training import checkpoint
 from stages.training.device import machine, prepare
-from stages.training.loop import DivergedError, Fitted, Pack, fit, mean_row
+from stages.training.loop import DivergedError, Fitted, Pack, fit
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Job:
     threads: int
     data_digest: str
     corpus: str
+    profile: str
 
     @property
     def name(self) -> str:
@@ -80,28 +81,14 @@ def split_into_jobs(arms: Sequence[Arm], repeats: Sequence[int], at_once: int, *
 
 
 def train_job(job: Job) -> Fitted:
-    """Train the repeats of a job, or go on with them; their record goes to the outbox, their times to timings/."""
+    """Train the repeats of a job, or go on with them; their curve is tracked meanwhile, their times go to timings/."""
     device = prepare(job.device, job.threads)
     kind = task_module(job.kind)
-    box = None if job.arm.sweep else Outbox(job.key)  # a sweep is one run, which has a point an arm
     path = checkpoint.checkpoint_path(job.key)
-    with checkpoint.only_here(path):
+    with checkpoint.only_here(path), live_curve(job.key, _rows(job)) as on_epoch:
         task = kind.Task(kind.Data(job.data_folder), job.arm.hyperparameters, job.seed, job.repeats, device)
-        if box:
-            box.start(**identity([job]))
-
-        def track(rows: list[dict[str, float]], cost: dict[str, float]) -> None:
-            if box:
-                box.epoch(int(rows[0]["epoch"]), mean_row(rows) | cost)
-
-        try:
-            fitted = fit(
-                task, Pack(job.name, job.seed, job.repeats, job.arm.hyperparameters.epochs, path), on_epoch=track
-            )
-        except Exception:
-            if box:
-                box.end("FAILED")
-            raise
+        pack = Pack(job.name, job.seed, job.repeats, job.arm.hyperparameters.epochs, path)
+        fitted = fit(task, pack, on_epoch=on_epoch)
     write_if_possible(
         root() / "timings" / f"{job.key}.json",
         {
@@ -133,51 +120,39 @@ def tracked_runs(jobs: Sequence[Job]) -> dict[str, list[Job]]:
     return {digest([job.key for job in run]) if run[0].arm.sweep else run[0].key: run for run in runs.values()}
 
 
-def describe(job: Job, fitted: Fitted, run_key: str, run: Sequence[Job]) -> list[dict[str, Any]]:
+def describe(job: Job, fitted: Fitted, run_key: str) -> list[dict[str, Any]]:
     """A job's entries of models/STUDY/CELL/runs.json, one a repeat: what was trained, its curve, and its weights.
 
-    The weights of a job with several repeats are stacked in the order of its entries.
+    `run_key` is the key of the run that tracks the job. The weights of a job with several repeats are stacked in the
+    order of its entries.
     """
+    found = {"key": run_key, "job": job.key, "best_epoch": fitted.best_epoch, "weights": weights_path(job)}
+    return [row | found | {"curve": curve} for row, curve in zip(_rows(job), fitted.curves, strict=True)]
+
+
+def _rows(job: Job) -> list[dict[str, Any]]:
+    """What is known of a job's repeats before it has trained."""
     return [
         {
-            "key": run_key,
-            "job": job.key,
-            **identity(run),
+            "study": job.study,
+            "cell": job.arm.hyperparameters.cell,
+            "profile": job.profile,
             "corpus": job.corpus,
+            "data_digest": job.data_digest,
             "setting": job.arm.setting,
             "sweep": job.arm.sweep,
             "protocols": list(job.arm.protocols),
+            "hyperparameters": asdict(job.arm.hyperparameters),
             "repeat": repeat,
             "seed": job.seed,
-            "hyperparameters": asdict(job.arm.hyperparameters),
-            "best_epoch": fitted.best_epoch,
-            "curve": curve,
-            "weights": weights_path(job),
         }
-        for repeat, curve in zip(job.repeats, fitted.curves, strict=True)
+        for repeat in job.repeats
     ]
 
 
 def weights_path(job: Job) -> str:
     """Where a job's weights lie in models/STUDY/CELL; nowhere, '', for a trial, which is never tested."""
     return "" if job.arm.protocols == ("tuning",) else f"weights/{job.arm.slug}-{job.span}.safetensors"
-
-
-def identity(run: Sequence[Job]) -> dict[str, Any]:
-    """What the tracker calls the run of some jobs: one job, or those of a sweep."""
-    job = run[0]
-    arm = job.arm
-    repeats = sorted({repeat for member in run for repeat in member.repeats})
-    span = "-".join(str(repeat) for repeat in sorted({repeats[0], repeats[-1]}))
-    slug = replace(arm, setting="").slug if arm.sweep else arm.slug
-    parameters = {name: value for name, value in asdict(arm.hyperparameters).items() if name != arm.sweep}
-    return {
-        "name": f"{job.study}/{arm.hyperparameters.cell}/{slug}/{span}",
-        "study": job.study,
-        "profile": job.corpus,
-        "parameters": parameters | {"seed": job.seed, "repeat": span},
-        "tags": {"data_digest": job.data_digest, "corpus": job.corpus, "protocols": ", ".join(arm.protocols)},
-    }
 
 
 def _device_type(device: str) -> str:

@@ -1,3 +1,4 @@
+import base64
 import hashlib
 import itertools
 import json
@@ -10,18 +11,24 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.parse
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from stages.support import outbox, tracking
-from stages.support.outbox import Outbox
+from stages import track
+from stages.support import address as addresses
+from stages.support import curves, tracking
+from stages.support.curves import live_curve
+from stages.support.desired import Desired
+from stages.trained.find import Trained
+from tests.support.tracked import key_of, row, weights_of, write, write_cell
 
 REPOSITORY = Path(__file__).parents[2]
-KEYS = [f"{number:064x}" for number in range(1, 10)]
-EPOCHS = range(1, 4)
+EPOCHS = (1, 2, 3)
 os.environ.update({name: os.environ.get(name, value) for name, value in tracking.SETTINGS.items()})
 
 
@@ -29,7 +36,7 @@ os.environ.update({name: os.environ.get(name, value) for name, value in tracking
 def processes():
     """Processes that die by a signal without this one, each with MLflow already imported."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mlflow", "mlflow.pyfunc", "pandas", "stages.support.tracking"])
+    context.set_forkserver_preload(["mlflow", "mlflow.pyfunc", "pandas", "stages.track"])
     return context
 
 
@@ -39,19 +46,13 @@ def fresh_database(processes, tmp_path_factory):
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
     path.with_name("mlflow.db.new").write_text("what a killed process left")
     path.with_name("mlflow.db.new-journal").write_text("and its journal")
-    together = processes.Barrier(4)
-    started = [processes.Process(target=create_database_together, args=(path, together)) for _ in range(4)]
-    for process in started:
-        process.start()
-    for process in started:
-        process.join()
-    assert [process.exitcode for process in started] == [0] * 4
+    together(processes, [(create_database, path)] * 4)
     return path
 
 
 @pytest.fixture
 def store(tmp_path, monkeypatch, fresh_database):
-    """The address of an empty store beside an empty outbox."""
+    """The address of an empty store beside an empty workspace."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -59,16 +60,39 @@ def store(tmp_path, monkeypatch, fresh_database):
     return tracking.store_address()
 
 
-def create_database_together(path, together):
-    together.wait()
+def together(processes, calls):
+    """Make calls in processes of their own, all at once."""
+    barrier = processes.Barrier(len(calls))
+    started = [processes.Process(target=call_together, args=(barrier, *call)) for call in calls]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join()
+    assert [process.exitcode for process in started] == [0] * len(calls)
+
+
+def call_together(barrier, function, *words):
+    barrier.wait()
+    function(*words)
+
+
+def create_database(path):
     tracking.create_database(path)
 
 
-def send_and_die(root, address, steps):
-    """Send, and die by SIGKILL right after the given number of steps that change MLflow or this side's notes."""
+def send_from(root, address):
+    """Send a workspace's results, as a tracker of its own."""
+    os.environ["DVC_ROOT"] = str(root)
+    os.chdir(root)
+    report, unreadable = track.send(tracking.Sender(address), is_last=False)
+    assert (report.problems, unreadable) == ([], [])
+
+
+def send_and_die(root, address, shown, steps):
+    """Send, and die by SIGKILL right after the given number of steps that change MLflow."""
     from mlflow import MlflowClient
 
-    os.environ["DVC_ROOT"] = root
+    os.environ["DVC_ROOT"] = str(root)
     left = steps
 
     def deadly(function):
@@ -83,18 +107,15 @@ def send_and_die(root, address, steps):
         return call
 
     for name in (
-        "create_experiment", "set_experiment_tag", "create_run", "log_batch", "set_terminated", "update_run",
-        "log_artifact", "log_artifacts", "create_registered_model", "create_model_version",
-        "set_registered_model_alias",
+        "create_experiment", "create_run", "log_batch", "set_terminated", "update_run", "log_artifact",
+        "log_artifacts", "create_registered_model", "create_model_version", "set_registered_model_alias",
     ):  # fmt: skip
         setattr(MlflowClient, name, deadly(getattr(MlflowClient, name)))
-    tracking.write_json = deadly(tracking.write_json)
-    with outbox.tracker_turn():
-        tracking.send(address)
+    tracking.Sender(address).send(Desired().runs, shown)
 
 
 def serve(folder, port):
-    """MLflow's server application, without the processes that `mlflow server` adds to it."""
+    """MLflow's server application, without the processes that `mlflow server` adds; notes who asks."""
     from mlflow.server import constants
 
     os.chdir(folder)
@@ -105,54 +126,56 @@ def serve(folder, port):
     from mlflow.server import app
     from werkzeug.serving import make_server
 
-    make_server("127.0.0.1", port, app, threaded=True).serve_forever()
+    def noting(environment, start):
+        Path("asked.txt").write_text(environment.get("HTTP_AUTHORIZATION", ""))
+        return app(environment, start)
+
+    make_server("127.0.0.1", port, noting, threaded=True).serve_forever()
 
 
-def start(key=KEYS[0], repeat=0, profile="sample", **parameters):
-    box = Outbox(key)
-    box.start(
-        name=f"imdb/gru/corrected/{repeat}",
-        study="imdb",
-        profile=profile,
-        parameters={"layers": 1, "optimizer": {"learning_rate": 0.001, "names": ["adam"]}, **parameters},
-        tags={"data_digest": "abc"},
-    )
-    return box
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
-def whole_run(key=KEYS[0], repeat=0, profile="sample"):
-    box = start(key, repeat, profile)
-    for epoch in EPOCHS:
-        box.epoch(epoch, {"train_loss": repeat + 1 / epoch, "tokens_per_second": 1000.0})
-    weights = Path("weights.safetensors")
-    weights.write_bytes(bytes(range(repeat, repeat + 100)))
-    box.artifact(weights, "weights")
-    weights.unlink()
-    box.end("FINISHED")
-    box.scores({"test_accuracy": 0.5 + repeat / 16})
+@contextmanager
+def serving(processes, folder, port):
+    server = processes.Process(target=serve, args=(folder, port))
+    server.start()
+    try:
+        deadline = time.monotonic() + 60
+        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        yield
+    finally:
+        server.kill()
+        server.join()
 
 
-def show(key=KEYS[0], repeat=0):
-    """Put the model of a run on show; its weights are as `whole_run` has them."""
-    Path("weights.safetensors").write_bytes(bytes(range(repeat, repeat + 100)))
-    Path("vocabulary.txt").write_text("<unk>\n<pad>\n")
-    settings = {"study": "imdb", "cell": "gru", "key": key, "repeat": repeat, "corpus": "sample", "data_digest": "abc"}
-    outbox.put_on_show(settings, {"weights": Path("weights.safetensors"), "vocabulary": Path("vocabulary.txt")})
-    Path("weights.safetensors").unlink()
+def train(repeat=0, profile="sample", epochs=EPOCHS, **others):
+    """A job as it leaves its curve file."""
+    with live_curve(key_of(repeat), [row(repeat, profile=profile, **others)]) as record:
+        for epoch in epochs:
+            record([{"epoch": epoch, "train_loss": repeat + 1 / epoch}], {"tokens_per_second": 1000.0})
 
 
-def models_on_show():
-    """The repeat under the alias, and the weights' digests of all versions, by MLflow's own tables."""
-    shown = rows(
-        "select value from model_version_tags t join registered_model_aliases a on a.name = t.name "
-        "and a.version = t.version where a.name = 'imdb-on-show' and alias = 'on-show' and key = 'repeat'"
-    )
-    return shown, rows("select value from model_version_tags where key = 'weights_digest' order by version")
+def whole_runs(*repeats, folder=Path()):
+    for repeat in repeats:
+        train(repeat)
+    write_cell(folder, [row(repeat) for repeat in repeats])
 
 
-def send(address):
-    with outbox.tracker_turn():
-        return tracking.send(address)
+def shown(repeat):
+    """The model of a repeat, to be put on show."""
+    write(Path("vocabulary.txt"), "<unk>\n<pad>\n")
+    runs = json.loads(Path("models/imdb/gru/runs.json").read_text())
+    settings = next(entry for entry in runs if entry["repeat"] == repeat)
+    return Trained("imdb", "gru", settings, Path("models/imdb/gru") / settings["weights"], Path("vocabulary.txt"))
+
+
+def send(address, *on_show):
+    return tracking.Sender(address).send(Desired().runs, on_show)
 
 
 def runs(address):
@@ -167,89 +190,109 @@ def runs(address):
     return client, by_name
 
 
-def rows(query):
-    with sqlite3.connect("mlflow.db") as database:
-        return database.execute(query).fetchall()
+def rows(query, database="mlflow.db"):
+    with sqlite3.connect(database) as connection:
+        return connection.execute(query).fetchall()
 
 
-def assert_whole(repeats):
-    """The store beside the outbox has each value of `whole_run` once, by its own tables."""
-    expected = sorted(
-        [(f"imdb/gru/corrected/{r}", "train_loss", e, r + 1 / e) for r in repeats for e in EPOCHS]
-        + [(f"imdb/gru/corrected/{r}", "system/tokens_per_second", e, 1000.0) for r in repeats for e in EPOCHS]
-        + [(f"imdb/gru/corrected/{r}", "test_accuracy", 0, 0.5 + r / 16) for r in repeats]
+def models_on_show():
+    """The repeat under the alias, and the weights' digests of all versions, by MLflow's own tables."""
+    alias = rows(
+        "select value from model_version_tags t join registered_model_aliases a on a.name = t.name "
+        "and a.version = t.version where a.name = 'imdb-on-show' and alias = 'on-show' and key = 'repeat'"
     )
-    found = rows("select name, key, step, value from metrics join runs using (run_uuid) order by 1, 2, 3, 4")
-    assert found == expected
-    assert rows("select name, status from runs order by name") == sorted(
-        [(f"imdb/gru/corrected/{r}", "FINISHED") for r in repeats] + [("imdb (sample)", "FINISHED")]
+    return alias, rows("select value from model_version_tags where key = 'weights_digest' order by version")
+
+
+def assert_whole(*repeats, costs=True, database="mlflow.db"):
+    """The store has each value of `whole_runs` once, by its own tables."""
+    names = {r: f"imdb/gru/corrected/{r}" for r in repeats}
+    expected = [(names[r], "train_loss", e, r + 1 / e) for r in repeats for e in EPOCHS]
+    expected += [(names[r], "system/tokens_per_second", e, 1000.0) for r in repeats for e in EPOCHS if costs]
+    expected += [(names[r], "test_accuracy", 0, 0.5 + r / 16) for r in repeats]
+    expected += [(names[r], "best_epoch", 0, 2.0) for r in repeats]
+    expected += [(names[r], "parameter_count", 0, 1945.0) for r in repeats]
+    active = "lifecycle_stage = 'active'"
+    of_curve = f"{active} and key != 'validation_loss'"
+    found = rows(
+        f"select name, key, step, value from metrics join runs using (run_uuid) where {of_curve} order by 1, 2, 3, 4",
+        database,
+    )
+    assert found == sorted(expected)
+    assert rows(f"select name, status from runs where {active} order by name", database) == sorted(
+        [(name, "FINISHED") for name in names.values()] + [("imdb (sample)", "FINISHED")]
     )
 
 
 def test_all_of_a_run_arrives(store, tmp_path):
-    whole_run()
-    (tmp_path / "accuracy.png").write_bytes(b"figure")
-    Outbox.for_study("imdb", "sample").artifact(tmp_path / "accuracy.png", "plots")
+    whole_runs(0)
+    write(tmp_path / "plots/imdb/accuracy.png", b"figure")
     report = send(store)
-    assert (report.runs, report.points, report.artifacts, report.problems) == (2, 7, 2, [])
-    assert_whole([0])
+    assert (len(report.runs), report.points, report.files, report.problems) == (2, 9, 2, [])
+    assert_whole(0)
 
     client, by_name = runs(store)
     run, parent = by_name["imdb/gru/corrected/0"], by_name["imdb (sample)"]
-    record = outbox.read(KEYS[0])
-    assert run.data.params == {
-        "layers": "1",
-        "optimizer.learning_rate": "0.001",
-        "optimizer.names": '["adam"]',
-    }
+    assert run.data.params["optimizer.learning_rate"] == "0.001"
     expected = {
-        "run_key": KEYS[0],
+        "run_key": key_of(0),
         "study": "imdb",
         "profile": "sample",
+        "corpus": "sample",
         "data_digest": "abc",
         "mlflow.parentRunId": parent.info.run_id,
-        "mlflow.runName": "imdb/gru/corrected/0",
     }
     assert expected.items() <= run.data.tags.items()
-    assert (run.info.start_time, run.info.end_time) == (record.started_milliseconds, record.ended_milliseconds)
-    history = client.get_metric_history(run.info.run_id, "train_loss")
-    times = {p.epoch: p.time_milliseconds for p in record.points if p.metric == "train_loss"}
-    assert {m.step: m.timestamp for m in history} == times
-    artifacts = tmp_path / "mlruns"
-    assert (artifacts / run.info.run_id / "artifacts/weights/weights.safetensors").read_bytes() == bytes(range(100))
-    assert (artifacts / parent.info.run_id / "artifacts/plots/accuracy.png").read_bytes() == b"figure"
+    (wanted,) = [r for r in Desired().runs if r.key == key_of(0)]
+    assert (run.info.start_time, run.info.end_time) == (wanted.started, wanted.ended)
+    times = {p.step: p.milliseconds for p in wanted.points.values() if p.metric == "train_loss"}
+    assert {m.step: m.timestamp for m in client.get_metric_history(run.info.run_id, "train_loss")} == times
+    kept = tmp_path / "mlruns"
+    assert (kept / run.info.run_id / "artifacts/weights/corrected-0.safetensors").read_bytes() == weights_of(0)
+    assert (kept / parent.info.run_id / "artifacts/accuracy.png").read_bytes() == b"figure"
 
 
-def test_what_is_sent_is_not_sent_again_but_what_is_new_is(store):
-    whole_run()
-    send(store)
-    assert str(send(store)) == "0 runs, 0 values, 0 files"
-    Outbox(KEYS[0]).scores({"test_accuracy": 0.5, "test_auc": 0.75})
-    assert str(send(store)) == "1 runs, 1 values, 0 files"
-    whole_run(KEYS[1], repeat=1)
-    assert send(store).points == 7
-    whole_run(KEYS[1], repeat=1)  # a forced rerun: the same run
-    assert send(store).points == 0
+def test_what_is_there_is_not_sent_again_but_what_is_new_is(store, tmp_path):
+    whole_runs(0)
+    sender = tracking.Sender(store)
+    sender.send(Desired().runs)
+    for again in (sender, tracking.Sender(store)):
+        assert str(again.send(Desired().runs)) == "0 runs, 0 values, 0 files"
+    write_cell(tmp_path, [row(0)], accuracy=0.75)
+    assert str(sender.send(Desired().runs)) == "1 runs, 1 values, 0 files"
+    assert runs(store)[1]["imdb/gru/corrected/0"].data.metrics["test_accuracy"] == 0.75
+    write(tmp_path / "models/imdb/gru/weights/corrected-0.safetensors", b"others")
+    assert str(sender.send(Desired().runs)) == "1 runs, 0 values, 1 files"
+    whole_runs(0, 1)
+    assert sender.send(Desired().runs).points == 9
+    train(1)  # a forced rerun: the same run
+    assert sender.send(Desired().runs).points == 0
     assert rows("select count(*) from runs") == [(3,)]
 
 
 def test_a_curve_grows_while_it_trains_and_longer_than_one_request_takes(store):
-    box = start()
-    for epoch in range(1, 101):
-        box.epoch(epoch, {"loss": 1 / epoch})
-    send(store)
-    assert rows("select count(*), max(step) from metrics") == [(100, 100)]
-    assert rows("select distinct status from runs") == [("RUNNING",)]
-    for epoch in range(50, 1301):  # killed after epoch 100, gone on from the checkpoint of epoch 49
-        box.epoch(epoch, {"loss": 1 / epoch})
+    sender = tracking.Sender(store)
+    with suppress(RuntimeError), live_curve(key_of(0), [row(0)]) as record:
+        for epoch in range(1, 101):
+            record([{"epoch": epoch, "loss": 1 / epoch}], {})
+        sender.send(Desired().runs)
+        assert rows("select count(*), max(step) from metrics") == [(100, 100)]
+        assert rows("select distinct status from runs") == [("RUNNING",)]
+        raise RuntimeError
+    sender.send(Desired().runs)
+    assert rows("select status from runs order by name") == [("FINISHED",), ("FAILED",)]
+    with live_curve(key_of(0), [row(0)]) as record:
+        for epoch in range(50, 1301):  # gone on from the checkpoint of epoch 49
+            record([{"epoch": epoch, "loss": 1 / epoch}], {})
     assert send(store).points == 1200
     assert rows("select step, value from metrics order by step") == [(e, 1 / e) for e in range(1, 1301)]
+    assert rows("select distinct status from runs") == [("FINISHED",)]
 
 
-def deaths(store, processes, folder):
+def deaths(store, processes, folder, *on_show):
     """Send in processes that die a step later each time, until one lives; yields after each how many have died."""
     for steps in itertools.count(1):
-        process = processes.Process(target=send_and_die, args=(str(folder), store, steps))
+        process = processes.Process(target=send_and_die, args=(folder, store, on_show, steps))
         process.start()
         process.join()
         if process.exitcode == 0:
@@ -258,143 +301,142 @@ def deaths(store, processes, folder):
         yield steps
 
 
-def test_a_tracker_killed_after_any_number_of_steps_leaves_no_duplicates(store, processes, tmp_path):
-    whole_run(KEYS[0], repeat=0)
+def test_a_sender_killed_after_any_number_of_steps_leaves_nothing_twice(store, processes, tmp_path):
+    whole_runs(0)
     died = 0
     for died in deaths(store, processes, tmp_path):
         if died == 4:
-            whole_run(KEYS[1], repeat=1)
+            whole_runs(0, 1)
     assert died >= 5
-    assert_whole([0, 1])
+    assert_whole(0, 1)
 
 
-@pytest.mark.parametrize("lose", [Path.unlink, lambda note: note.write_text("")])
-def test_lost_notes_on_what_was_sent_make_no_duplicates(store, tmp_path, lose):
-    for repeat in (0, 1):
-        whole_run(KEYS[repeat], repeat)
-    send(store)
-    notes = list((tmp_path / "outbox" / "sent").glob("*/*.json"))
-    assert len(notes) == 4
-    for note in notes:
-        lose(note)
-    report = send(store)
-    assert (report.runs, report.points) == (3, 0)
-    assert_whole([0, 1])
+def test_a_sender_killed_while_it_registers_leaves_one_version(store, processes, tmp_path):
+    whole_runs(0, 1)
+    send(store, shown(1))
+    died = len(list(deaths(store, processes, tmp_path, shown(0))))
+    assert died >= 2
+    alias, versions = models_on_show()
+    assert (alias, len(versions)) == ([("0",)], 2)
+    assert_whole(0, 1)
 
 
-def test_the_same_run_recorded_on_another_machine_is_added_once(store, tmp_path, monkeypatch):
-    whole_run()
-    send(store)
+def test_four_senders_at_once_on_an_empty_store_leave_nothing_twice(tmp_path, processes, monkeypatch):
+    address = f"sqlite:///{tmp_path}/shared/mlflow.db"
+    workspaces = [tmp_path / name for name in "abcd"]
+    for workspace in workspaces:
+        workspace.mkdir()
+        monkeypatch.setenv("DVC_ROOT", str(workspace))
+        write_cell(workspace, [row(0), row(1)])
+    together(processes, [(send_from, workspace, address) for workspace in workspaces])
+    assert_whole(0, 1, costs=False, database=tmp_path / "shared/mlflow.db")
+    monkeypatch.setenv("DVC_ROOT", str(workspaces[0]))
+    assert str(send(address)) == "0 runs, 0 values, 0 files"
+    _, by_name = runs(address)
+    parent = by_name["imdb (sample)"].info.run_id
+    assert by_name["imdb/gru/corrected/0"].data.tags["mlflow.parentRunId"] == parent
+
+
+def test_the_same_run_of_another_machine_is_added_once(store, tmp_path, monkeypatch):
+    whole_runs(0)
+    send(store, shown(0))
     other = tmp_path / "other"
     other.mkdir()
     monkeypatch.setenv("DVC_ROOT", str(other))
-    whole_run()
-    assert send(store).points == 0
-    assert_whole([0])
+    monkeypatch.chdir(other)
+    whole_runs(0)
+    report = send(store, shown(0))
+    assert (report.points, report.on_show) == (0, [])
+    monkeypatch.chdir(tmp_path)
+    assert_whole(0)
+    assert len(models_on_show()[1]) == 1
 
 
 def test_a_new_store_gets_everything(store, tmp_path, fresh_database, processes):
-    whole_run()
+    whole_runs(0)
     send(store)
     (tmp_path / "mlflow.db").unlink()
     shutil.copy(fresh_database, tmp_path / "mlflow.db")
-    whole_run(KEYS[1], repeat=1)
-    never = -1
-    process = processes.Process(target=send_and_die, args=(str(tmp_path), store, never))
+    whole_runs(0, 1)
+    process = processes.Process(target=send_from, args=(tmp_path, store))
     process.start()  # another process, as MLflow here still has the deleted file open
     process.join()
-    assert_whole([0, 1])
+    assert_whole(0, 1)
 
 
-def test_a_run_that_its_user_deleted_stays_deleted(store):
-    whole_run()
+def test_a_run_that_its_user_deleted_stays_deleted(store, tmp_path):
+    whole_runs(0)
     send(store)
     client, by_name = runs(store)
     client.delete_run(by_name["imdb/gru/corrected/0"].info.run_id)
-    Outbox(KEYS[0]).scores({"test_auc": 0.75})
-    assert send(store).problems == []
+    write_cell(tmp_path, [row(0)], accuracy=0.75)
+    for _ in range(2):
+        assert str(send(store)) == "0 runs, 0 values, 0 files"
     assert set(runs(store)[1]) == {"imdb (sample)"}
-    assert str(send(store)) == "0 runs, 0 values, 0 files"
+
+
+def test_a_finished_run_is_not_unmade_where_only_its_curve_of_a_kill_is_left(store, tmp_path):
+    with pytest.raises(RuntimeError), live_curve(key_of(0), [row(0)]):
+        raise RuntimeError
+    write_cell(tmp_path, [row(0)])
+    send(store)
+    shutil.rmtree(tmp_path / "models")
+    send(store)
+    assert_whole(0, costs=False)
 
 
 def test_a_model_version_a_set_of_weights_and_the_alias_on_the_one_on_show(store, tmp_path):
-    for repeat in (0, 1):
-        whole_run(KEYS[repeat], repeat)
-    send(store)
-    digests = [(hashlib.sha256(bytes(range(r, r + 100))).hexdigest(),) for r in (0, 1)]
+    whole_runs(0, 1)
+    digests = [(hashlib.sha256(weights_of(r)).hexdigest(),) for r in (0, 1)]
     for repeat, known in ((0, 1), (1, 2), (0, 2), (0, 2), (1, 2)):
-        show(KEYS[repeat], repeat)
-        send(store)
+        changes = models_on_show()[0] != [(str(repeat),)]
+        assert len(send(store, shown(repeat)).on_show) == changes
         assert models_on_show() == ([(str(repeat),)], digests[:known])
-        assert send(store).runs == 0
     client, by_name = runs(store)
     for version in client.search_model_versions("name = 'imdb-on-show'"):
         run = by_name[f"imdb/gru/corrected/{version.tags['repeat']}"]
         assert version.run_id == run.info.run_id
         assert version.tags.items() >= {"cell": "gru", "corpus": "sample", "data_digest": "abc"}.items()
         files = tmp_path / "mlruns" / version.run_id / "artifacts/model/data/files"
-        weights = files / "weights.safetensors"
+        weights = files / f"corrected-{version.tags['repeat']}.safetensors"
         assert hashlib.sha256(weights.read_bytes()).hexdigest() == version.tags["weights_digest"]
-        assert json.loads((files / "settings.json").read_text())["key"] == KEYS[int(version.tags["repeat"])]
+        assert json.loads((files / "settings.json").read_text())["key"] == key_of(int(version.tags["repeat"]))
 
 
-def test_a_model_shown_for_a_while_only_is_not_registered_and_lost_notes_register_none_twice(store, tmp_path):
-    for repeat in (0, 1):
-        whole_run(KEYS[repeat], repeat)
-    for repeat in (0, 1, 0):
-        show(KEYS[repeat], repeat)
-    send(store)
-    show(KEYS[1], 1)
-    send(store)
-    before = models_on_show()
-    assert len(before[1]) == 2
-    for note in (tmp_path / "outbox" / "sent").glob("*/*.json"):
-        note.unlink()
-    send(store)
-    assert models_on_show() == before
-    assert_whole([0, 1])
-
-
-def test_a_model_whose_run_is_not_recorded_here_waits_for_it(store):
-    show()
-    assert str(send(store)) == "0 runs, 0 values, 0 files"
-    whole_run()
-    assert send(store).on_show == ["imdb-on-show 1"]
-
-
-def test_the_same_weights_from_another_machine_are_the_same_version(store, tmp_path, monkeypatch):
-    whole_run()
-    show()
-    send(store)
-    other = tmp_path / "other"
-    other.mkdir()
-    monkeypatch.setenv("DVC_ROOT", str(other))
-    monkeypatch.chdir(other)
-    whole_run(KEYS[1], 1)
-    whole_run()
-    show()
-    send(store)
+def test_a_moved_project_goes_on_in_its_new_place(store, tmp_path, processes, monkeypatch):
+    before = tmp_path / "before"
+    for name in ("models", "metrics"):
+        (before / name).mkdir(parents=True)
+    shutil.copy("mlflow.db", before / "mlflow.db")
+    monkeypatch.chdir(before)
+    monkeypatch.setenv("DVC_ROOT", str(before))
+    whole_runs(0)
+    send(tracking.store_address(), shown(0))
     monkeypatch.chdir(tmp_path)
-    shown, versions = models_on_show()
-    assert (shown, len(versions)) == ([("0",)], 1)
-
-
-def test_a_tracker_killed_while_it_registers_leaves_one_version(store, processes, tmp_path):
-    whole_run(KEYS[1], repeat=1)
-    show(KEYS[1], 1)
-    send(store)
-    whole_run(KEYS[0], repeat=0)
-    send(store)
-    show(KEYS[0], 0)
-    died = len(list(deaths(store, processes, tmp_path)))
-    assert died >= 3
-    shown, versions = models_on_show()
-    assert (shown, len(versions)) == ([("0",)], 2)
-    assert_whole([0, 1])
+    after = before.rename(tmp_path / "after it was möved")
+    for path in after.rglob("*"):
+        if "tracking" in path.parts and path.is_file():
+            assert str(tmp_path) not in path.read_text()
+    monkeypatch.setenv("DVC_ROOT", str(after))
+    monkeypatch.chdir(after)
+    assert str(send(tracking.store_address())) == "0 runs, 0 values, 0 files"
+    whole_runs(0, 1)
+    assert len(send(tracking.store_address(), shown(1)).on_show) == 1
+    assert_whole(0, 1)
+    assert not before.exists()
+    client, by_name = runs(tracking.store_address())
+    for repeat in (0, 1):
+        run_id = by_name[f"imdb/gru/corrected/{repeat}"].info.run_id
+        (place,) = after.glob(f"mlruns/{run_id}/artifacts/weights/*")
+        assert place.read_bytes() == weights_of(repeat)
+        assert Path(client.download_artifacts(run_id, f"weights/{place.name}")).read_bytes() == weights_of(repeat)
+        source = client.get_model_version("imdb-on-show", str(repeat + 1)).source
+        assert Path(urllib.parse.unquote(urllib.parse.urlsplit(source).path), "MLmodel").is_relative_to(after)
+        assert Path(urllib.parse.unquote(urllib.parse.urlsplit(source).path), "MLmodel").is_file()
 
 
 def test_a_first_look_at_mlflow_finds_its_way(store):
-    whole_run()
+    whole_runs(0)
     send(store)
     client, by_name = runs(store)
     experiment = client.get_experiment_by_name("lstm-vs-gru")
@@ -408,36 +450,22 @@ def test_a_first_look_at_mlflow_finds_its_way(store):
     assert link.startswith(f"#/experiments/{experiment.experiment_id}/runs?")
     assert [run.info.run_name for run in found] == ["imdb/gru/corrected/0"]
     client.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", "mine")
-    whole_run(KEYS[1], 1)
+    whole_runs(0, 1)
     send(store)
     assert client.get_experiment_by_name("lstm-vs-gru").tags["mlflow.note.content"] == "mine"
 
 
 def test_a_refused_run_does_not_hold_up_the_others(store):
-    box = start(KEYS[0], repeat=0)
+    train(0)
     send(store)
-    box.end("FAILED")
-    start(KEYS[0], repeat=0, layers=2).end("FAILED")  # MLflow allows no change of a parameter
-    whole_run(KEYS[1], repeat=1)
+    (curves.folder() / f"{key_of(0)}.jsonl").unlink()
+    train(0, hyperparameters={"cell": "lstm"})  # MLflow allows no change of a parameter
+    train(1)
     problems = send(store).problems
     assert len(problems) == 1
     assert problems[0].startswith("imdb/gru/corrected/0: ")
     assert "\n" not in problems[0]
-    assert rows("select count(*) from metrics") == [(7,)]
-
-
-def test_profiles_have_parents_of_their_own(store):
-    whole_run(KEYS[0], 0, "sample")
-    whole_run(KEYS[1], 1, "full")
-    send(store)
-    _, by_name = runs(store)
-    parents = {name: run.data.tags.get("mlflow.parentRunId") for name, run in by_name.items()}
-    assert parents == {
-        "imdb (sample)": None,
-        "imdb (full)": None,
-        "imdb/gru/corrected/0": by_name["imdb (sample)"].info.run_id,
-        "imdb/gru/corrected/1": by_name["imdb (full)"].info.run_id,
-    }
+    assert rows("select count(*) from metrics") == [(12,)]
 
 
 @pytest.mark.parametrize(
@@ -456,99 +484,157 @@ def test_addresses(given, expected, monkeypatch, tmp_path):
     assert tracking.store_address() == expected.format(root=tmp_path)
 
 
-def track(*words):
+PASSWORDS = ["secret", "se#cret", "se?cret", "se@cret", "se/cret", "/#?@secret@?#/", "se:cret://x@", "s%40cret", "1/2"]
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("scheme", ["http://", "https://", "postgresql+psycopg2://", ""])
+def test_no_piece_of_a_password_is_printed_and_a_server_gets_it_whole(password, scheme):
+    address = f"{scheme}somebody:{password}@server.example:5000"
+    pieces = [piece for piece in re.split(r"[:/@?#]+", password) if piece] + ["somebody"]
+    errors = [f"no host in {address!r}", f"bad {address.partition('/w')[0]}", *(f"host '{piece}'" for piece in pieces)]
+    for text in [addresses.printable(address), *(addresses.one_line(ValueError(e), address) for e in errors)]:
+        assert not [piece for piece in pieces if re.search(rf"(?<!\w){re.escape(piece)}(?!\w)", text)]
+    if scheme.startswith("http") and password != "1/2":  # which may be a port and a path as well
+        plain, credentials = addresses.take_out_credentials(address)
+        assert plain == f"{scheme}server.example:5000"
+        assert credentials["MLFLOW_TRACKING_USERNAME"] == "somebody"
+        assert credentials["MLFLOW_TRACKING_PASSWORD"] == urllib.parse.unquote(password)
+
+
+@pytest.mark.parametrize("address", ["http://host:5000", "https://host/path/to@it", "http://10.0.0.1:80/x@y"])
+def test_an_address_without_a_password_stays_as_it_is(address):
+    assert addresses.take_out_credentials(address) == (address, {})
+
+
+def run_track(*words):
     command = [sys.executable, "-m", "stages.track", *words]
     # Not in the repository's own folder, which may hold results that are not this test's.
     env = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    return subprocess.run(command, env=env, capture_output=True, text=True)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
 
 
 def test_a_dead_server_loses_nothing_and_a_live_one_gets_it_all(tmp_path, monkeypatch, fresh_database, processes):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port, password = free_port(), "se/c#r?e@t"
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://somebody:secret@127.0.0.1:{port}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://somebody:{password}@127.0.0.1:{port}")
     monkeypatch.chdir(tmp_path)
-    whole_run()
-    show()
+    train(0)
+    write_cell(tmp_path, [row(0)], validation=True)
+    write(Path("params.yaml"), re.sub(r"(?m)^cell: \w+", "cell: gru", (REPOSITORY / "params.yaml").read_text()))
+    write(Path("data/ready/imdb/manifest.json"), {"digest": "abc"})
+    write(Path("data/ready/imdb/vocabulary.txt"), "<unk>\n<pad>\n")
 
-    refused = track()
-    assert refused.returncode == 1
-    assert refused.stdout == ""
+    refused = run_track()
+    assert (refused.returncode, refused.stdout) == (1, "")
     assert len(refused.stderr.splitlines()) == 1
-    assert re.match(rf"error: MLflow's store http://127.0.0.1:{port}: .*2 runs wait in .*outbox", refused.stderr)
     assert "Connection refused" in refused.stderr
-    assert "secret" not in refused.stderr
-    followed = track("--follow", "2147483646")  # a process that has ended
+    assert "somebody" not in refused.stderr
+    assert run_track("--ui").returncode == 0
+    followed = run_track("--follow")
     assert followed.returncode == 0
     assert len(followed.stderr.splitlines()) == 1
 
     shutil.copy(fresh_database, tmp_path / "mlflow.db")
-    server = processes.Process(target=serve, args=(tmp_path, port))
-    server.start()
-    try:
-        deadline = time.monotonic() + 60
-        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        sent = track()
+    with serving(processes, tmp_path, port):
+        sent = run_track()
         assert (sent.returncode, sent.stderr) == (0, "")
-        assert sent.stdout == f"sent 2 runs, 7 values, 1 files, on show imdb-on-show 1 to http://127.0.0.1:{port}\n"
-    finally:
-        server.kill()
-        server.join()
-    assert_whole([0])
+        assert re.match("sent 2 runs, 12 values, 1 files, on show imdb-on-show 1 to ", sent.stdout)
+        shown_there = run_track("--ui")
+        assert (shown_there.returncode, shown_there.stderr) == (0, "")
+        assert re.match("nothing new", shown_there.stdout)
+    asked = (tmp_path / "asked.txt").read_text()
+    assert base64.b64decode(asked.removeprefix("Basic ")).decode() == f"somebody:{password}"
+    assert_whole(0)
     # With the run, and in the model that is registered.
-    assert [path.read_bytes() for path in tmp_path.glob("kept/**/weights.safetensors")] == 2 * [bytes(range(100))]
-    assert len(models_on_show()[1]) == 1
+    assert [path.read_bytes() for path in tmp_path.glob("kept/**/*.safetensors")] == 2 * [weights_of(0)]
 
 
-def wait_for_trackers(log, trackers):
-    deadline = time.monotonic() + 60
-    while log.read_text().count("beside process") < trackers:
-        assert time.monotonic() < deadline, log.read_text()
+def test_a_server_that_drips_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tracking, "SECONDS_A_RUN", 2.0)
+    train(0)
+    ended = threading.Event()
+
+    def drip(connection):
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while not ended.wait(0.2):
+                connection.sendall(b" ")
+
+    def listen(server):
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            threading.Thread(target=drip, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=listen, args=(server,), daemon=True).start()
+        with pytest.raises(tracking.TrackingError, match="no whole answer"):
+            send(f"http://127.0.0.1:{server.getsockname()[1]}")
+        ended.set()
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, (curves.folder() / "tracker.log").read_text()
         time.sleep(0.1)
 
 
-def test_trackers_beside_trainings_send_what_killed_ones_left(store, tmp_path):
-    code = """
+def test_a_tracker_beside_trainings_sends_what_killed_ones_left_and_ends(store, tmp_path):
+    code = f"""
 import os, signal, sys
-from stages.support.outbox import Outbox, start_tracker
+sys.path.insert(0, {str(REPOSITORY)!r})
+from stages.support.curves import live_curve, start_tracker
 start_tracker()
-box = Outbox(sys.argv[1])
-box.start(name="imdb/gru/corrected/" + sys.argv[2], study="imdb", profile="sample", parameters={}, tags={})
-for epoch in (1, 2):
-    box.epoch(epoch, {"train_loss": int(sys.argv[2]) + 1 / epoch})
-os.kill(os.getpid(), signal.SIGKILL)
+with live_curve(sys.argv[1], [eval(sys.argv[2])]) as record:
+    for epoch in (1, 2):
+        record([{{"epoch": epoch, "train_loss": int(sys.argv[3]) + 1 / epoch}}], {{"tokens_per_second": 1000.0}})
+    os.kill(os.getpid(), signal.SIGKILL)
 """
-    with outbox.tracker_turn():  # the trackers can't go on, let alone end, before the trainings' pipes close
+    write(tmp_path / "tracking/followed/no-process", "")
+    write(tmp_path / "tracking/followed" / f"{os.getpid()}-1", "")  # a number that lives again
+    with track._one_sender():  # the tracker can't go on, let alone end, before the trainings' pipes close
         for repeat in (0, 1):
-            command = [sys.executable, "-c", code, KEYS[repeat], str(repeat)]
+            command = [sys.executable, "-c", code, key_of(repeat), repr(row(repeat)), str(repeat)]
             killed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, timeout=60)
             assert (killed.returncode, killed.stdout, killed.stderr) == (-signal.SIGKILL, b"", b"")
-    wait_for_trackers(tmp_path / "outbox" / "tracker.log", 2)
+    wait_until(lambda: "has ended" in (tmp_path / "tracking/tracker.log").read_text())
     killed_runs = [(f"imdb/gru/corrected/{repeat}", "KILLED") for repeat in (0, 1)]
     assert rows("select name, status from runs order by name") == [("imdb (sample)", "FINISHED"), *killed_runs]
-    assert rows("select count(*) from metrics") == [(4,)]
+    assert rows("select count(*) from metrics") == [(8,)]
+    assert not list((tmp_path / "tracking/followed").iterdir())
 
-    for repeat in (0, 1):
-        box = Outbox(KEYS[repeat])
-        box.start(name=f"imdb/gru/corrected/{repeat}", study="imdb", profile="sample", parameters={}, tags={})
-        if repeat == 0:
-            send(store)
-            assert rows("select name from runs where status = 'RUNNING' order by name") == [
-                ("imdb (sample)",),
-                ("imdb/gru/corrected/0",),
-            ]
-        for epoch in EPOCHS:
-            box.epoch(epoch, {"train_loss": repeat + 1 / epoch, "tokens_per_second": 1000.0})
-        box.scores({"test_accuracy": 0.5 + repeat / 16})
-        box.end("FINISHED")
+    whole_runs(0, 1)
     send(store)
-    assert_whole([0, 1])
+    assert_whole(0, 1)
 
 
-def test_track_refuses_unknown_words():
-    refused = track("--folow", "12")
+def test_results_of_an_experiment_are_sent_and_then_no_longer_kept(store, tmp_path, monkeypatch):
+    temporary = tmp_path / "experiment"
+    temporary.mkdir()
+    monkeypatch.setenv("DVC_EXP_NAME", "noisy-cell")
+    monkeypatch.chdir(temporary)
+    whole_runs(0)
+    curves.keep("imdb")
+    monkeypatch.chdir(tmp_path)
+    shutil.rmtree(temporary)
+    report, unreadable = track.send(tracking.Sender(store), is_last=False)
+    assert (len(report.runs), report.files, unreadable) == (2, 1, [])
+    assert not list(curves.folder().glob("kept/*"))
+    for _ in range(2):
+        assert str(send(store)) == "0 runs, 0 values, 0 files"
+    assert_whole(0)
+    assert runs(store)[1]["imdb/gru/corrected/0"].data.tags["DVC_EXP_NAME"] == "noisy-cell"
+
+
+@pytest.mark.parametrize("words", [["--folow", "12"], ["--follow", "12"], ["--ui", "x"]])
+def test_track_refuses_unknown_words(words):
+    refused = run_track(*words)
     assert refused.returncode == 2
-    assert "--folow 12" in refused.stderr
+    assert " ".join(words) in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1

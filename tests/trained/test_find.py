@@ -19,7 +19,7 @@ def entry(repeat, losses, best_epoch, **changes):
         "best_epoch": best_epoch,
         "curve": [{"epoch": e, "validation_loss": loss, "train_loss": -loss} for e, loss in enumerate(losses, 1)],
         "weights": f"weights/corrected-{repeat}.safetensors",
-        "tags": {"data_digest": "d"},
+        "data_digest": "d",
     } | changes
 
 

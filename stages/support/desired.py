@@ -1,0 +1,291 @@
+"""What MLflow should show: every run that models/, metrics/, plots/ and the curve files of jobs tell of."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import Timeout
+
+from stages.support import curves
+from stages.support.curves import Row, mean_row
+from stages.support.files import digest, file_digest, read_json, root
+
+COSTS = ("seconds", "train_seconds", "tokens_per_second", "peak_memory_bytes")
+
+
+class Point(NamedTuple):
+    """One value of one metric; `milliseconds` is None where nobody noted its time. A score may change, a curve not."""
+
+    metric: str
+    step: int
+    value: float
+    milliseconds: int | None
+    is_score: bool
+
+
+@dataclass
+class Run:
+    """One run as it should be. `files` are by their paths among its artifacts; a study's own run has no `parent`.
+
+    `started` and `ended` are in milliseconds of the epoch, where they are known.
+    """
+
+    key: str
+    name: str
+    study: str
+    profile: str
+    corpus: str
+    parent: str
+    parameters: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    points: dict[tuple[str, int], Point] = field(default_factory=dict)
+    files: dict[str, Path] = field(default_factory=dict)
+    status: str = "FINISHED"
+    started: int | None = None
+    ended: int | None = None
+
+    def values_digest(self, parent_id: str) -> str:
+        """Changes with all of the run but its files; `parent_id` is the id that MLflow gave the parent run."""
+        points = sorted((p.metric, p.step, repr(p.value)) for p in self.points.values())
+        return digest([points, self.parameters, self.tags, self.status, parent_id])
+
+    def files_digest(self) -> str:
+        """Changes with the run's files."""
+        return digest({name: _digest_of(path) for name, path in self.files.items()}) if self.files else ""
+
+    def add(self, metric: str, step: int, value: float, milliseconds: int | None, is_score: bool = False) -> None:
+        """Add a point; of a curve the first value stays."""
+        # MLflow's pages show names that begin with `system/` in a section of their own.
+        name = f"system/{metric}" if metric in COSTS else metric
+        if is_score or (name, step) not in self.points:
+            self.points[name, step] = Point(name, step, float(value), milliseconds, is_score)
+
+
+class Desired:
+    """All runs, studies first; `problems` has one line for each file that can't be read."""
+
+    def __init__(self) -> None:
+        """Read everything. Call it inside the sender's lock: looking for a live job takes its lock for a moment."""
+        self.problems: list[str] = []
+        self.kept = sorted(curves.folder().glob("kept/[!.]*"))
+        self._runs: dict[str, Run] = {}
+        self._studies: dict[str, Run] = {}
+        for path in sorted(curves.folder().glob("*.jsonl")):
+            with self._alone(path):
+                self._add_curve_file(path)
+        for kept in self.kept:
+            self._add_workspace(kept, kept.name.rsplit("@", 2)[0])
+        self._add_workspace(root(), "")
+        for run in self._runs.values():
+            self._parent_of(run)
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs, studies first."""
+        return [*self._studies.values(), *self._runs.values()]
+
+    @contextmanager
+    def _alone(self, *paths: Path) -> Iterator[None]:
+        """Let no file, whatever is in it, stop more than itself."""
+        try:
+            yield
+        except Exception as error:
+            self.problems.append(f"{' or '.join(map(str, paths))} can't be read: {error!r}"[:500])
+
+    def _add_curve_file(self, path: Path) -> None:
+        run = _read_curve_file(path)
+        if run and run.status == "RUNNING" and not _is_running(run.key):
+            # Read once more: between the two looks the job may have ended in order.
+            run = _read_curve_file(path)
+            if run and run.status == "RUNNING":
+                run.status = "KILLED"
+        if run:
+            self._runs[run.key] = run
+
+    def _add_workspace(self, workspace: Path, experiment: str) -> None:
+        for study in sorted(workspace.glob("models/*")):
+            parents: set[str] = set()
+            for models in sorted(path.parent for path in study.glob("*/runs.json")):
+                scored = workspace / "metrics" / study.name / f"{models.name}.json"
+                found = {""}
+                with self._alone(models / "runs.json", scored):
+                    found = self._add_cell(models, scored, experiment)
+                parents |= found
+            # Figures of mixed or older results, as amid a change of profile, belong to no one study's run.
+            if len(parents) == 1 and (parent := self._studies.get(parents.pop())):
+                for path in sorted((workspace / "plots" / study.name).glob("[!.]*")):
+                    if path.is_file():
+                        parent.files[f"experiments/{experiment}/{path.name}" if experiment else path.name] = path
+
+    def _add_cell(self, models: Path, scored: Path, experiment: str) -> set[str]:
+        """Add a cell's runs; return the keys of their studies, with "" among them where some are not scored."""
+        entries = _json(models / "runs.json")
+        scores = {_identity(row): row for row in scored_rows(_json(scored))} if scored.exists() else {}
+        groups: dict[str, list[Row]] = {}
+        for entry in entries:
+            groups.setdefault(entry["key"], []).append(entry)
+        parents = set()
+        for key, rows in groups.items():
+            run = _new_run(key, rows)
+            if earlier := self._runs.get(key):
+                run.tags, run.points = {**run.tags, **earlier.tags}, earlier.points
+                run.started, run.ended = earlier.started, earlier.ended
+            elif experiment:
+                run.tags["DVC_EXP_NAME"] = experiment
+            for step, values in _curve(rows).items():
+                for metric, value in values.items():
+                    run.add(metric, step, value, None)
+            tested = [scores.get(_identity(row)) for row in rows]
+            if all(tested):
+                for step, values in _scores([row for row in tested if row]).items():
+                    for metric, value in values.items():
+                        run.add(metric, step, value, None, is_score=True)
+            run.files = {f"weights/{Path(row['weights']).name}": models / row["weights"] for row in rows}
+            self._runs[key] = run
+            parents |= {self._parent_of(run).key} | ({""} if not all(tested) else set())
+        return parents
+
+    def _parent_of(self, run: Run) -> Run:
+        """A study's own run, of one profile and corpus; it runs while any of its runs does."""
+        name = f"{run.study} ({', '.join(dict.fromkeys(part for part in (run.profile, run.corpus) if part))})"
+        tags = {"study": run.study, "profile": run.profile, "corpus": run.corpus}
+        study = self._studies.setdefault(
+            run.parent, Run(run.parent, name, run.study, run.profile, run.corpus, "", tags=tags)
+        )
+        if run.status == "RUNNING":
+            study.status = "RUNNING"
+        started = [t for t in (study.started, run.started) if t]
+        ended = [t for t in (study.ended, run.ended) if t]
+        study.started = min(started, default=None)
+        study.ended = max(ended, default=None)
+        return study
+
+
+def scored_rows(scored: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON has no narrower type
+    """The rows of metrics/STUDY/CELL.json, one per repeat: the list that it holds, or its arms' repeats."""
+    if isinstance(scored, list):
+        return scored
+    return [{**arm, **repeat} for arm in scored["arms"] for repeat in arm["repeats"]]
+
+
+def _new_run(key: str, rows: Sequence[Row]) -> Run:
+    """A run of one job, or of a sweep's under one protocol, from the rows of its repeats."""
+    row = rows[0]
+    study, profile, corpus = row["study"], row.get("profile", ""), row["corpus"]
+    repeats = sorted({int(r["repeat"]) for r in rows})
+    span = "-".join(str(repeat) for repeat in sorted({repeats[0], repeats[-1]}))
+    slug = "-".join(part for part in ("" if row["sweep"] else row["setting"], row["protocols"][0]) if part)
+    parameters = {name: value for name, value in row["hyperparameters"].items() if name != row["sweep"]}
+    tags = {
+        "study": study,
+        "profile": profile,
+        "corpus": corpus,
+        "data_digest": str(row["data_digest"]),
+        "protocols": ", ".join(row["protocols"]),
+    }
+    return Run(
+        key,
+        f"{study}/{row['cell']}/{slug}/{span}",
+        study,
+        profile,
+        corpus,
+        digest({"study": study, "profile": profile, "corpus": corpus}),
+        _flat({**parameters, "seed": row["seed"], "repeat": span}),
+        tags,
+    )
+
+
+def _read_curve_file(path: Path) -> Run | None:
+    run = None
+    for line in _lines(path):
+        milliseconds = int(line["time"])
+        if "rows" in line:
+            run = run or _new_run(path.stem, line["rows"])
+            run.tags |= {str(name): str(value) for name, value in line["tags"].items()}
+            run.started = run.started or milliseconds
+            run.status = "RUNNING"
+        elif run and "epoch" in line:
+            for metric, value in line["values"].items():
+                run.add(metric, int(line["epoch"]), float(value), milliseconds)
+        elif run and line.get("end") in ("FINISHED", "FAILED"):
+            run.status = line["end"]
+        if run:
+            run.ended = milliseconds
+    return run
+
+
+def _curve(rows: Sequence[Row]) -> dict[int, dict[str, float]]:
+    """Means over repeats by epoch; the curve of a sweep goes over its settings, and takes the last epoch of each."""
+    by_step: dict[int, list[Mapping[str, float]]] = {}
+    for row in rows:
+        for point in row["curve"][-1:] if row["sweep"] else row["curve"]:
+            by_step.setdefault(int(row["setting"]) if row["sweep"] else point["epoch"], []).append(point)
+    return {step: mean_row(points) for step, points in by_step.items()}
+
+
+def _scores(rows: Sequence[Row]) -> dict[int, dict[str, float]]:
+    """Means over repeats, by setting for a sweep, otherwise under step 0."""
+    by_step: dict[int, list[dict[str, float]]] = {}
+    for row in rows:
+        values = {f"test_{name}": value for name, value in row["test"].items() if isinstance(value, float)}
+        values |= {"best_epoch": row["best_epoch"], "parameter_count": row["parameters"]}
+        by_step.setdefault(int(row["setting"]) if row["sweep"] else 0, []).append(values)
+    return {step: mean_row(values) for step, values in by_step.items()}
+
+
+def _identity(row: Row) -> str:
+    """What a trained repeat and its scores have in common; scores of other settings don't match."""
+    names = ("setting", "protocols", "hyperparameters", "repeat", "seed", "best_epoch")
+    return digest([row[name] for name in names])
+
+
+def _flat(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested parameters under dotted names, as text."""
+    flat: dict[str, str] = {}
+    for name, value in parameters.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value if isinstance(value, str) else json.dumps(value)
+    return flat
+
+
+def _is_running(key: str) -> bool:
+    lock = curves.running_lock(key)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines; what a killed writer left of one, or is still writing, is none."""
+    lines = []
+    for text in path.read_bytes().split(b"\n"):
+        with suppress(ValueError):
+            lines.append(json.loads(text))
+    return [line for line in lines if isinstance(line, dict) and "time" in line]
+
+
+def _once_a_version(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
+    """Read a file again only where it has changed: a tracker looks every few seconds."""
+    kept: dict[Path, tuple[tuple[int, ...], Any]] = {}
+
+    def read_once(path: Path) -> Any:  # noqa: ANN401
+        found = path.stat()
+        version = (found.st_size, found.st_mtime_ns, found.st_ino)
+        if path not in kept or kept[path][0] != version:
+            kept[path] = (version, read(path))
+        return kept[path][1]
+
+    return read_once
+
+
+_lines = _once_a_version(_read_lines)
+_json = _once_a_version(read_json)
+_digest_of = _once_a_version(file_digest)
