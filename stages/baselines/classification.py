@@ -26,7 +26,10 @@ CHOICES_OF_C = (0.1, 1.0, 10.0, 100.0, 1000.0)
 """Inverse strengths of the L2 penalty, of which the validation part chooses one."""
 
 _MOST_CHARACTERS = 50_000_000
-"""A training part up to this long is held in memory, with each of its n-grams a feature: some 2 GB at most."""
+"""A training part up to this long is held in memory, with each of its n-grams a feature: some 2 GB at most.
+
+With more than five classes less, for every step of the optimiser takes as much longer as there are classes.
+"""
 
 _MOST_WEIGHTS = 5_000_000
 """Features times classes; the optimiser holds some 20 copies of the weights, of 8 bytes each."""
@@ -119,19 +122,30 @@ def fit_text_classifier(
 ) -> TextClassifier:
     """TF-IDF of 1- and 2-grams and multinomial logistic regression; C by the validation part's cross-entropy.
 
-    Of words and single signs; with `characters`, of characters, for a language that writes no spaces. A training part
-    longer than `most_characters` is hashed to a file and learnt in 5 passes of averaged stochastic gradient descent, a
-    class against the rest (Bottou 2012): the memory then stays the same however many items there are.
-    Raises InputError where the training part has fewer than two classes or no word.
+    Of words and single signs; with `characters`, of characters, for a language that writes no spaces. C rises until
+    the validation part's cross-entropy does. A training part longer than `most_characters`, or less with many classes,
+    is hashed to a file and learnt in 5 passes of averaged stochastic gradient descent, a class against the rest
+    (Bottou 2012): the memory then stays the same however many items there are.
+    Raises InputError where the training part has fewer than two classes or no word, or the validation part no text.
     """
     labels = np.fromiter((label for _, label in train), dtype=np.int64)
     if len(np.unique(labels)) < 2:
         raise InputError(f"the training part has {len(np.unique(labels))} class(es); a classifier needs two")
-    if sum(len(text) for text, _ in train) > most_characters:
+    if not len(validation):
+        raise InputError("the validation part has no text")
+    if sum(len(text) for text, _ in train) > most_characters * min(1.0, 5 / _weights_a_feature(classes)):
         candidates: Iterable[TextClassifier] = _fit_hashed(train, labels, classes, characters, seed)
     else:
         candidates = _fit_in_memory(train, labels, classes, characters)
-    return min(candidates, key=lambda candidate: candidate.scores(validation)["cross_entropy"])
+    fitted = iter(candidates)
+    best = next(fitted)
+    least = best.scores(validation)["cross_entropy"]
+    for candidate in fitted:
+        loss = candidate.scores(validation)["cross_entropy"]
+        if loss >= least:
+            break
+        best, least = candidate, loss
+    return best
 
 
 def classification_rows(

@@ -109,7 +109,7 @@ def test_hashed_weights_are_those_of_the_whole_matrix(tmp_path):
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_what_is_too_long_for_the_memory_is_learnt_about_as_well_from_a_file(classes, monkeypatch):
-    monkeypatch.setattr("stages.baselines.classification._MOST_HASHED", 2**16)
+    monkeypatch.setattr("stages.baselines.classification._MOST_HASHED", 2**14)
     train, validation, test = split(texts_of(np.random.default_rng(2), 4000, classes))
     held, hashed = (fit_text_classifier(train, validation, classes, most_characters=most) for most in (1_000_000, 1000))
     assert (held.hashed, hashed.hashed) == (False, True)
@@ -140,16 +140,17 @@ class Endless:
 
 
 def test_a_file_of_texts_takes_the_same_memory_however_many_there_are(monkeypatch):
-    monkeypatch.setattr("stages.baselines.classification._BATCH", 500)
-    monkeypatch.setattr("stages.baselines.classification._MOST_HASHED", 2**14)
+    monkeypatch.setattr("stages.baselines.classification._BATCH", 200)
+    monkeypatch.setattr("stages.baselines.classification._MOST_HASHED", 2**12)
+    monkeypatch.setattr("stages.baselines.classification._PASSES", 1)
     peaks = []
-    for items in (1000, 4000):
+    for items in (600, 2000):
         tracemalloc.start()
         fit_text_classifier(Endless(items), Endless(100), 2, most_characters=1000)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     entry = 12  # bytes: a column's number and a count
-    entries = 39 * 3000  # 1- and 2-grams of the texts that the second has more
+    entries = 39 * 1400  # 1- and 2-grams of the texts that the second has more
     assert peaks[1] - peaks[0] < 0.2 * entries * entry
 
 
@@ -176,3 +177,5 @@ def test_what_cannot_be_learnt_is_refused(most_characters):
         fit_text_classifier([("a", 0), ("b", 0)], [("a", 0)], 2, most_characters=most_characters)
     with pytest.raises(InputError, match="has a word"):
         fit_text_classifier([(" ", 0), ("\t", 1)], [("a", 0)], 2, most_characters=most_characters)
+    with pytest.raises(InputError, match="validation part"):
+        fit_text_classifier([("a", 0), ("b", 1)], [], 2, most_characters=most_characters)
