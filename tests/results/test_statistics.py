@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from stages.results.intervals import bootstrap_interval, mean_interval, share_interval
 from stages.results.statistics import (
-    bootstrap_interval,
     fewest_for_bootstrap,
     holm,
-    mean_interval,
     paired_effect,
     repeats_needed,
-    share_interval,
     sign_flip_p_values,
     smallest_detectable,
     unpaired_effect,
