@@ -212,11 +212,9 @@ def _arm(summary: pd.DataFrame) -> Iterable[str]:
 
 def _both_once(summary: pd.DataFrame) -> pd.DataFrame:
     """One protocol, `both`, where the two are the same in every row."""
-    apart = {name: rows.drop(columns="protocol") for name, rows in summary.groupby("protocol")}
-    corrected = apart["corrected"].reset_index(drop=True)
-    if "published" not in apart or not apart["published"].reset_index(drop=True).equals(corrected):
-        return summary
-    return corrected.assign(protocol="both")
+    apart = [rows.drop(columns="protocol").reset_index(drop=True) for _, rows in summary.groupby("protocol")]
+    alike = len(apart) == len(PROTOCOLS) and all(rows.equals(apart[0]) for rows in apart)
+    return apart[0].assign(protocol="both") if alike else summary
 
 
 def _columns(summary: pd.DataFrame, score: str) -> list[str]:

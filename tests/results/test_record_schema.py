@@ -4,9 +4,9 @@ import copy
 from pathlib import Path
 
 import pytest
+from stages.results.record_schema import check_entries
 
 from stages.results.record import RECORD
-from stages.results.record_schema import check_entries
 from stages.support.files import read_json
 from stages.support.process import InputError
 from stages.training.repeats import study_module

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from browser import measure, needs_browser, run
+from stages.results.report_tables import Cell, Table
 
 from stages.results.claims import Verdict
 from stages.results.report import (
@@ -23,7 +24,6 @@ from stages.results.report import (
     run_verdicts,
     unmeasured_section,
 )
-from stages.results.report_tables import Cell, Table
 from stages.results.scores import documents
 
 ROOT = Path(__file__).parent.parent.parent
