@@ -5,13 +5,14 @@ file of rows is a JSON list. Fields that a row does not have are left out of it.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, field, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from stages.studies import Protocol
@@ -24,9 +25,24 @@ if TYPE_CHECKING:
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _OF_THE_TRACKER = ("name", "profile", "parameters", "tags")  # what runs.json says to MLflow, and no result
 
+
+def _number(value: object) -> object:
+    """A finite number as it is: a whole one stays whole."""
+    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
+        raise ValueError(f"{value!r} is no finite number")
+    return value
+
+
+def _score(value: object) -> object:
+    """A finite number, or a list or an object of such."""
+    for one in value if isinstance(value, list) else value.values() if isinstance(value, dict) else [value]:
+        _number(one)
+    return value
+
+
 Whole = Annotated[int, Field(ge=0)]
-Number = int | Annotated[float, Field(allow_inf_nan=False)]
-Scores = dict[str, Number | list[Number] | dict[str, Number]]
+Number = Annotated[float, PlainValidator(_number)]
+Scores = dict[str, Annotated[float | list[float] | dict[str, float], PlainValidator(_score)]]
 Hex = Annotated[str, Field(pattern="^[0-9a-f]*$")]
 
 
