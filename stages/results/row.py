@@ -10,12 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, field, fields
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from stages.studies import Protocol
 from stages.support.files import digest, write_text
 from stages.support.process import InputError
 
@@ -101,7 +100,7 @@ class Row:
     """A grid point's name; empty where a study has one setting alone."""
     sweep: str
     """The hyperparameter whose values the settings are; empty where they are none."""
-    protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)]
+    protocols: Annotated[tuple[Literal["published", "corrected"], ...], Field(min_length=1)]
     hyperparameters: dict[str, Any]
     """Without those that have their default: see `without_defaults`."""
     parameters: Whole = 0
