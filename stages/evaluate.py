@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stages.results.row import Row, Scores, as_entry, read_rows, write_rows
+from stages.results.row import Row, Scores, read_rows, without_defaults, write_rows
 from stages.support.outbox import Outbox, tracked_scores
 from stages.support.params import load_params
 from stages.support.process import run_stage
@@ -25,7 +25,7 @@ def main(study: str, cell: str) -> None:
     tested = [row for rows in run_parallel(test_job, calls, jobs_at_once(params.jobs, params.device)) for row in rows]
     runs: dict[str, list[dict[str, Any]]] = {}
     for row in tested:
-        runs.setdefault(row.key, []).append(as_entry(row))
+        runs.setdefault(row.key, []).append(without_defaults(row))
     for key, members in runs.items():
         for step, values in tracked_scores(members, members, members).items():
             Outbox(key).scores(values, step)

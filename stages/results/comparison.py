@@ -1,12 +1,14 @@
 """All that a page says of a study's scores: made once by `compare`, read by the report, the README and `show`."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stages.results.documents import data_source, documents
 from stages.results.table import Table, table_of
-from stages.support.files import read_json, write_json
+from stages.support.files import read_json, write_text
+from stages.support.process import InputError
 
 NAME = "comparison.json"
 
@@ -48,12 +50,18 @@ class Comparison:
         return "\n".join(lines)
 
     def write(self, folder: Path) -> None:
-        """Write comparison.json into a folder."""
-        write_json(folder / NAME, asdict(self))
+        """Write comparison.json into a folder, on one line: table.md is what people read."""
+        write_text(folder / NAME, json.dumps(asdict(self), ensure_ascii=False) + "\n")
 
 
 def read_comparison(folder: Path) -> Comparison:
-    """What `Comparison.write` wrote into a folder."""
+    """What `Comparison.write` wrote into a folder.
+
+    Raises:
+        InputError: it is not there.
+    """
+    if not (folder / NAME).exists():
+        raise InputError(f"{folder / NAME} is not there: `dvc repro compare@{folder.name}` writes it")
     stored = read_json(folder / NAME)
     return Comparison(
         stored["study"],

@@ -174,13 +174,8 @@ def parse_rows(path: Path, text: str) -> list[Row]:
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """Write rows as a JSON list, one per line, whole or not at all: Git shows and merges whole rows."""
-    lines = ",\n".join(json.dumps(as_entry(row), ensure_ascii=False, allow_nan=False) for row in rows)
+    lines = ",\n".join(json.dumps(without_defaults(row), ensure_ascii=False, allow_nan=False) for row in rows)
     write_text(path, f"[\n{lines}\n]\n")
-
-
-def as_entry(row: Row) -> dict[str, Any]:
-    """A row as the files have it: a JSON-like object without the fields that it does not have."""
-    return without_defaults(row)
 
 
 def without_defaults(instance: "DataclassInstance") -> dict[str, Any]:
