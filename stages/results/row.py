@@ -27,7 +27,7 @@ _OF_THE_TRACKER = ("name", "profile", "parameters", "tags")  # what runs.json sa
 
 def _number(value: object) -> object:
     """A finite number as it is: a whole one stays whole."""
-    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{value!r} is no finite number")
     return value
 
