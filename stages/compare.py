@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from stages.results.row import read_rows
 from stages.support.curves import keep
 from stages.support.files import read_json, whole
 from stages.support.params import load_params
@@ -9,20 +10,17 @@ from stages.support.process import run_stage
 
 
 def main(study: str) -> None:
-    """Write plots/STUDY from the scores and curves of the cells in params.yaml, and of no others."""
-    import pandas as pd  # slow, as is what follows
-
-    from stages.results.compare import write_comparison
-    from stages.results.scores import curves_table
+    """Write plots/STUDY (tables) and plots/figures/STUDY from the cells in params.yaml, and from no others."""
+    from stages.results.compare import write_comparison  # pandas and matplotlib are slow
 
     cells = load_params().cells
-    scored = [read_json(Path("metrics", study, f"{cell}.json")) for cell in cells]
+    scored = [row for cell in cells for row in read_rows(Path("metrics", study, f"{cell}.json"))]
+    trained = [row for cell in cells for row in read_rows(Path("models", study, cell, "runs.json"))]
     baseline = Path("metrics", study, "baseline.json")
     baselines = read_json(baseline)["rows"] if baseline.exists() else []
-    curves = pd.concat(curves_table(read_json(Path("models", study, cell, "runs.json"))) for cell in cells)
-    output = Path("plots", study)
-    with whole(output) as temporary:
-        write_comparison(study, scored, baselines, curves, temporary)
+    tables, figures = Path("plots", study), Path("plots/figures", study)
+    with whole(tables) as new_tables, whole(figures) as new_figures:
+        write_comparison(study, scored, trained, baselines, tables=new_tables, figures=new_figures)
     keep(study)
 
 

@@ -21,9 +21,10 @@ def generated(text: str) -> str:
     Raises:
         InputError: where a part has no markers.
     """
-    from stages.results.report import record_verdicts, verdicts_table  # pandas is slow, as is scipy
+    from stages.results.claims import record_verdicts  # scipy is slow
+    from stages.results.verdict import verdicts_table
 
-    text = _replaced(README, text, "verdicts", verdicts_table(record_verdicts()))
+    text = _replaced(README, text, "verdicts", verdicts_table(record_verdicts()).markdown())
     return _replaced(README, text, "figure", _figure())
 
 
@@ -33,9 +34,9 @@ def generated_ratios(text: str) -> str:
     Raises:
         InputError: where it has no markers.
     """
-    from stages.results.speed import ratios_table
+    from benchmarks.speed import ratios_table
 
-    return _replaced(BENCHMARKS, text, "ratios", ratios_table())
+    return _replaced(BENCHMARKS, text, "ratios", ratios_table().markdown())
 
 
 def _replaced(page: Path, text: str, name: str, part: str) -> str:
@@ -50,14 +51,14 @@ def _replaced(page: Path, text: str, name: str, part: str) -> str:
 
 def _figure() -> str:
     """The figure in which the correction changes most, once it is recorded."""
+    from stages.results.comparison import NAME, read_comparison
     from stages.results.record import FIGURES
-    from stages.results.report import figure_in_words
 
-    path = FIGURES / "latch" / "scores.png"
-    if not path.exists():
+    folder = FIGURES / "latch"
+    if not (folder / NAME).exists():
         return "*Nothing is recorded of latch yet.*"
-    caption, alternative = figure_in_words(path)
-    return f"![{alternative}]({path})\n\n*latch: {caption}*"
+    drawn = read_comparison(folder).figures[0]
+    return f"![{drawn.alternative}]({folder / drawn.name}.png)\n\n*latch: {drawn.caption}*"
 
 
 if __name__ == "__main__":

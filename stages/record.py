@@ -6,26 +6,35 @@ they change it. `python -m stages.record merge FOLDER` adds the metrics/record o
 """
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TypeVar
 
 from stages import readme
 from stages.results import record
-from stages.results.record import Entry
-from stages.results.record_schema import check_entries
+from stages.results.row import (
+    Machine,
+    Provenance,
+    Row,
+    Versions,
+    check_recorded,
+    parse_rows,
+    protocol_digest,
+    read_rows,
+)
 from stages.support.files import read_json, root, write_text
 from stages.support.params import Params, load_params, parse_repeats
 from stages.support.process import InputError, StageError, run_stage
 
 _EPOCHS_RECORDED = 100
+_Point = TypeVar("_Point")
 
 
 def main(*words: str) -> None:
@@ -66,13 +75,13 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
 
 
 def merge_folder(folder: Path) -> None:
-    """Add the entries of another clone's metrics/record, and the baselines that this one lacks."""
+    """Add the rows of another clone's metrics/record, and the baselines that this one lacks."""
     paths = sorted(path for path in folder.glob("*/*.json") if path.stem != "baseline")
     if not paths:
         raise InputError(f"record: {folder} holds no STUDY/CELL.json; name the metrics/record of another clone")
     conflicts: list[str] = []
     for path in paths:
-        conflicts += _merge(path.parent.name, path.stem, check_entries(path, read_json(path)))
+        conflicts += _merge(path.parent.name, path.stem, check_recorded(path, read_rows(path)))
     for path in sorted(folder.glob("*/baseline.json")):
         here = record.RECORD / path.parent.name / path.name
         if not here.exists():
@@ -84,12 +93,12 @@ def merge_folder(folder: Path) -> None:
 
 
 def _missing(params: Params, study: str, cell: str, wanted: Sequence[int]) -> list[int]:
-    """The repeats that some arm of this protocol has no entry for."""
+    """The repeats that some arm of this protocol has no row for."""
     from stages.training.repeats import study_module  # torch takes a second to import
 
     arms = study_module(study).arms(cell, params.section(study).training, params.layers, params.dropout)
-    have = {(entry["protocol_digest"], entry["repeat"]) for entry in record.read_entries(study, cell)}
-    digests = [record.protocol_digest(study, arm.setting, vars(arm.hyperparameters), params.seed) for arm in arms]
+    have = {(row.protocol_digest, row.repeat) for row in record.read_entries(study, cell)}
+    digests = [protocol_digest(study, arm.setting, arm.hyperparameters, params.seed) for arm in arms]
     return [repeat for repeat in wanted if any((digest, repeat) not in have for digest in digests)]
 
 
@@ -133,7 +142,7 @@ def _overridden(settings: Sequence[str]) -> Params:
             return load_params()
 
 
-def _run(params: Params, study: str, cell: str, repeats: str, settings: Sequence[str]) -> list[Entry]:
+def _run(params: Params, study: str, cell: str, repeats: str, settings: Sequence[str]) -> list[Row]:
     """Run one experiment in a temporary folder and read its scores back from the commit that DVC made of it."""
     import dvc.api
 
@@ -152,60 +161,56 @@ def _run(params: Params, study: str, cell: str, repeats: str, settings: Sequence
     def read(path: str) -> str:
         return str(dvc.api.read(path, rev=name))
 
-    scored = json.loads(read(f"metrics/{study}/{cell}.json"))
-    runs = json.loads(read(f"models/{study}/{cell}/runs.json"))
+    scored, trained = (
+        parse_rows(path, read(str(path)))
+        for path in (Path("metrics", study, f"{cell}.json"), Path("models", study, cell, "runs.json"))
+    )
     if with_baseline:
         write_text(baseline, read(f"metrics/{study}/baseline.json"))
     commit = _git("rev-parse", "HEAD") + (
         "-dirty" if _git("status", "--porcelain", "--", "stages", "params.yaml") else ""
     )
-    return [_entry(scored, arm, repeat, runs, commit) for arm in scored["arms"] for repeat in arm["repeats"]]
+    curves = {row.name: row for row in trained}
+    return [_recorded(row, curves[row.name], commit) for row in scored]
 
 
-def _entry(
-    scored: dict[str, Any], arm: dict[str, Any], repeat: dict[str, Any], runs: list[Entry], commit: str
-) -> Entry:
-    """One repeat with its curve and where it comes from."""
-    study, number = scored["study"], repeat["repeat"]
-    mine = {"setting": arm["setting"], "protocols": arm["protocols"], "repeat": number}
-    run = next(run for run in runs if all(run[key] == value for key, value in mine.items()))
-    return {
-        **{key: scored[key] for key in ("study", "cell", "corpus", "data_digest")},
-        "protocol_digest": record.protocol_digest(study, arm["setting"], arm["hyperparameters"], repeat["seed"]),
-        **{key: arm[key] for key in record.ARM},
-        **({"closed_loop_truth": scored["closed_loop_truth"]} if "closed_loop_truth" in scored else {}),
-        **repeat,
-        **({} if arm["sweep"] else {"curve": _thinned(run["curve"])}),
-        "provenance": {"commit": commit} | _measured(root() / "timings" / f"{run['job']}.json"),
-    }
+def _recorded(scored: Row, trained: Row, commit: str) -> Row:
+    """One repeat's scores with its curve and where it comes from."""
+    return replace(
+        scored,
+        protocol_digest=protocol_digest(scored.study, scored.setting, scored.hyperparameters, scored.seed),
+        curve=() if scored.sweep else _thinned(trained.curve),
+        provenance=_provenance(commit, root() / "timings" / f"{trained.job}.json"),
+    )
 
 
-def _thinned(curve: Sequence[Any]) -> Sequence[Any]:
+def _thinned(curve: Sequence[_Point]) -> tuple[_Point, ...]:
     """At most `_EPOCHS_RECORDED` of the epochs, evenly apart, the last one always: enough to draw."""
     apart = -(-len(curve) // _EPOCHS_RECORDED)
-    return curve[(len(curve) - 1) % apart :: apart]
+    return tuple(curve[(len(curve) - 1) % apart :: apart])
 
 
-def _measured(path: Path) -> dict[str, Any]:
-    """Machine, versions and times of a job (of all its repeats together); only its own machine has them."""
+def _provenance(commit: str, path: Path) -> Provenance:
+    """Commit, machine, versions and times of a job (of all its repeats together); only its own machine has the last."""
     if not path.exists():
-        return {"machine": {"processor": "another machine, whose DVC cache had the weights"}}
+        return Provenance(commit=commit, machine=Machine("another machine, whose DVC cache had the weights"))
     timings = read_json(path)
     epochs = timings["epochs"]
-    return {
-        "versions": timings["versions"],
-        "machine": {key: timings[key] for key in ("processor", "machine", "device", "engine", "threads")},
-        "repeats_at_once": timings["repeats"],
-        "seconds": round(sum(epoch["seconds"] for epoch in epochs), 1),
-        "seconds_per_epoch": round(median(epoch["seconds"] for epoch in epochs), 4),
-        "tokens_per_second": round(median(epoch["tokens_per_second"] for epoch in epochs)),
-        "peak_memory_bytes": max(epoch["peak_memory_bytes"] for epoch in epochs),
-    }
+    return Provenance(
+        commit=commit,
+        versions=Versions(**timings["versions"]),
+        machine=Machine(**{key: timings[key] for key in ("processor", "machine", "device", "engine", "threads")}),
+        repeats_at_once=timings["repeats"],
+        seconds=round(sum(epoch["seconds"] for epoch in epochs), 1),
+        seconds_per_epoch=round(median(epoch["seconds"] for epoch in epochs), 4),
+        tokens_per_second=round(median(epoch["tokens_per_second"] for epoch in epochs)),
+        peak_memory_bytes=max(epoch["peak_memory_bytes"] for epoch in epochs),
+    )
 
 
-def _merge(study: str, cell: str, new: Sequence[Entry]) -> list[str]:
-    entries, conflicts = record.merge(record.read_entries(study, cell), new)
-    record.write_entries(study, cell, entries)
+def _merge(study: str, cell: str, new: Sequence[Row]) -> list[str]:
+    rows, conflicts = record.merge(record.read_entries(study, cell), new)
+    record.write_entries(study, cell, rows)
     return conflicts
 
 

@@ -11,7 +11,7 @@ OUTPUT = Path("report")
 
 def main() -> None:
     """Write report/run.html and report/record.html from what is in metrics/ and plots/."""
-    from stages.results.report import record_page, run_page  # pandas is slow, as is scipy
+    from stages.results.report import record_page, run_page  # scipy is slow
 
     params = load_params()
     repeats = {str(study): str(getattr(params, study).full.training.repeats) for study in params.studies}

@@ -7,7 +7,7 @@ from stages.support.process import InputError, run_stage
 
 
 def main() -> None:
-    """Print plots/STUDY/table.md of every study in params.yaml, then a line a verdict."""
+    """Print plots/STUDY/table.md of every study in params.yaml, then one line per verdict."""
     params = load_params()
     tables = [Path("plots", study, "table.md") for study in params.studies]
     missing = [path for path in (*tables, Path("report/run.html")) if not path.exists()]
@@ -16,7 +16,7 @@ def main() -> None:
     for path in tables:
         print(path.read_text(encoding="utf-8"))
 
-    from stages.results.report import run_verdicts  # pandas is slow, as is scipy
+    from stages.results.claims import run_verdicts  # scipy is slow
 
     print(f"## Verdicts of this run{' on sample text' if params.profile == 'sample' else ''}\n")
     for verdict in run_verdicts(params.studies, params.cells):
@@ -24,7 +24,8 @@ def main() -> None:
     print(
         "\nWhere to look next:\n"
         "  the report           report/run.html, and report/record.html of the published protocols, in any browser\n"
-        f"  figures and tables   plots/{{{','.join(params.studies)}}}/  (curves, scores, table, repeats)\n"
+        f"  tables               plots/{{{','.join(params.studies)}}}/  (table, repeats, curves)\n"
+        "  figures              plots/figures/\n"
         f"  the cell on show     dvc metrics show   ({params.cell}; every repeat of every cell is in metrics/STUDY/)\n"
         "  LSTM beside GRU      . .venv/bin/activate; dvc exp run -S cell=gru && dvc metrics diff\n"
         "  curves of every run  make ui"

@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from stages.readme import generated, generated_ratios
-from stages.results.report import record_verdicts, verdicts_table
+from stages.results.claims import record_verdicts
+from stages.results.documents import claims
+from stages.results.verdict import verdicts_table
 from stages.support.files import read_json
 from stages.support.process import InputError
 
@@ -41,10 +43,9 @@ def test_the_table_of_ratios_is_that_of_the_results():
 
 
 def test_every_claim_has_a_row_with_its_verdicts():
-    claims = yaml.safe_load((ROOT / "stages/results/claims.yaml").read_text())
-    rows = verdicts_table(record_verdicts()).splitlines()[2:]
-    assert len(rows) == len(claims)
-    for claim, row in zip(claims, rows, strict=True):
+    rows = verdicts_table(record_verdicts()).markdown().splitlines()[2:]
+    assert len(rows) == len(claims())
+    for claim, row in zip(claims(), rows, strict=True):
         assert claim["claim"] in row
         verdicts = re.findall(r"\*\*(supported|contradicted|open)\*\*", row)
         assert len(verdicts) == len(claim.get("protocols", [""]))

@@ -1,12 +1,18 @@
 """What the record asks of DVC."""
 
+import json
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from stages.record import _overridden, _settings
+from stages.record import _missing, _overridden, _recorded, _settings
+from stages.results.row import read_rows
 from stages.support.params import load_params
 from stages.support.process import InputError
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize("study", load_params().studies)
@@ -33,3 +39,37 @@ def test_dvc_writes_the_settings_of_a_recorded_run_into_params_yaml(study):
 def test_a_setting_that_params_yaml_does_not_allow_is_named(setting, message):
     with pytest.raises(InputError, match=re.escape(message)):
         _overridden([setting])
+
+
+@pytest.mark.parametrize("study", ["imdb", "damped", "fibonacci"])
+def test_what_is_recorded_of_the_shipped_protocol_is_not_run_again(study):
+    params = load_params().model_copy(update={"profile": "full"})
+    for cell in params.cells:
+        assert _missing(params, study, cell, [0, 1, 2]) == []
+        assert _missing(params.model_copy(update={"seed": params.seed + 1}), study, cell, [0, 1]) == [0, 1]
+        assert _missing(params, study, cell, [0, 10_000]) == [10_000]
+
+
+def test_a_row_is_recorded_with_its_own_job_s_times_and_a_curve_of_a_hundred_points(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    (scored, *_) = read_rows(ROOT / "metrics/record/damped/gru.json")
+    curve = tuple({"epoch": epoch, "train_loss": 1.0, "validation_loss": 1 / epoch} for epoch in range(1, 1001))
+    trained = replace(scored, curve=curve, job="abcd", weights="w")
+    bare = replace(scored, curve=(), provenance=None, protocol_digest="")
+    epochs = [{"seconds": s, "tokens_per_second": 10 * s, "peak_memory_bytes": 7} for s in (1.0, 2.0, 4.5)]
+    timings = {
+        "versions": {"python": "3", "torch": "2", "numpy": "1"}, "processor": "p", "machine": "m", "device": "cpu",
+        "engine": "kernel", "threads": 1, "repeats": 5, "epochs": epochs,
+    }  # fmt: skip
+    (tmp_path / "timings").mkdir()
+    (tmp_path / "timings/abcd.json").write_text(json.dumps(timings))
+    row = _recorded(bare, trained, "f" * 40)
+    assert replace(row, curve=(), provenance=None) == replace(bare, protocol_digest=scored.protocol_digest)
+    assert [point["epoch"] for point in row.curve] == list(range(10, 1001, 10))
+    origin = row.provenance
+    assert (origin.seconds, origin.seconds_per_epoch, origin.tokens_per_second) == (7.5, 2.0, 20)
+    assert (origin.repeats_at_once, origin.peak_memory_bytes, origin.machine.engine) == (5, 7, "kernel")
+    elsewhere = _recorded(bare, replace(trained, job="ef"), "f" * 40)
+    assert elsewhere.provenance.versions is None
+    assert "another machine" in elsewhere.provenance.machine.processor

@@ -7,14 +7,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from stages.results.comparison import Drawn
+from stages.results.documents import documents
 from stages.results.drawing import cell_colours, custom_runs, repeats_counted, save, source
-from stages.results.scores import documents, equal_protocols_once
+from stages.results.scores import equal_protocols_once
 
 
-def draw_closed_loops(study: str, repeats: pd.DataFrame, truth: Sequence[float], corpus: str, folder: Path) -> None:
-    """A row a setting, a panel a (protocol, cell): truth in black, repeats thin, the median repeat bold.
+def draw_closed_loops(
+    study: str, repeats: pd.DataFrame, truth: Sequence[float], means: str, corpus: str, folder: Path
+) -> Drawn:
+    """One row per setting, one panel per (protocol, cell): truth in black, repeats thin, the median repeat bold.
 
-    `repeats` is made by `scores.repeats_table`; `truth` has a value a step of the closed loop.
+    `repeats` is made by `scores.repeats_table`; `truth` has one value per step of the closed loop, and
+    `means` says in words what the first score is in each arm.
     """
     document = documents()[study]
     score, about = next(iter(document["scores"].items()))
@@ -54,6 +59,11 @@ def draw_closed_loops(study: str, repeats: pd.DataFrame, truth: Sequence[float],
         fontsize=10,
     )
     save(figure, folder / "closed_loop")
+    return Drawn(
+        "closed_loop",
+        f"Closed loop: {document['closed_loop']['note']}.",
+        f"The true sequence and each cell's predictions of it, fed back to the net; {means}.",
+    )
 
 
 def median_repeat(repeats: pd.DataFrame, score: str) -> pd.Series:

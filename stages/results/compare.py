@@ -1,65 +1,77 @@
-"""All that is made of a study's scores: tables and figures in one folder."""
+"""All that is made of a study's scores: tables and figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from stages.results.closed_loop import draw_closed_loops
+from stages.results.comparison import Comparison, Drawn
+from stages.results.documents import documents
 from stages.results.figures import draw_curves, draw_scores
 from stages.results.landscape import draw_landscape
+from stages.results.row import Row
 from stages.results.scores import (
     MADE_OF_LISTS,
-    documents,
+    curves_table,
     mean_over_settings,
     nearest_to_protocol,
     repeats_table,
     summary_table,
     thin_curves,
 )
-from stages.results.sweep import draw_sweep, sweep_markdown
-from stages.results.tables import frame_markdown, sentences_table, study_markdown
+from stages.results.sweep import draw_sweep
+from stages.results.tables import (
+    Baselines,
+    means_in_words,
+    notes,
+    scores_table,
+    sentences_frame,
+    sentences_table,
+    sweep_table,
+)
 
 
 def write_comparison(
-    study: str,
-    cells: Sequence[Mapping[str, Any]],
-    baselines: Sequence[Mapping[str, Any]],
-    curves: pd.DataFrame,
-    folder: Path,
+    study: str, scored: Sequence[Row], trained: Sequence[Row], baselines: Baselines, *, tables: Path, figures: Path
 ) -> None:
-    """Write table.*, repeats.csv, curves.*, scores.* into a new `folder`, and what only some studies have.
+    """Write a study's tables and figures, into two folders or into one; they are made where they are not there.
 
-    Those are sentences.csv, means.csv (over a sweep's settings), closed_loop.* and landscape.*.
+    Tables: table.csv, table.md, repeats.csv, comparison.json, and what only some studies have: curves.csv,
+    sentences.csv, means.csv (over a sweep's settings). Figures, each as .svg and .png: scores, and of some studies
+    curves, closed_loop and landscape.
 
-    `cells` are the contents of metrics/STUDY/CELL.json, `baselines` the rows of baseline.json, and `curves` has
-    a row an epoch, as `curves_table` makes them; none where no run has a curve.
+    `scored` rows have scores, `trained` ones curves, if any; `baselines` are the rows of baseline.json.
     """
-    folder.mkdir(parents=True)
-    document, corpus = documents()[study], cells[0]["corpus"]
-    repeats = repeats_table(cells)
+    tables.mkdir(parents=True, exist_ok=True)
+    figures.mkdir(parents=True, exist_ok=True)
+    document, corpus = documents()[study], scored[0].corpus
+    repeats = repeats_table(scored)
     faithful = nearest_to_protocol(repeats)
     summary = summary_table(study, repeats)
-    tables = {"table": summary, "repeats": repeats.drop(columns=MADE_OF_LISTS)}
+    frames = {"table": summary, "repeats": repeats.drop(columns=MADE_OF_LISTS)}
+    shown, others = summary, []
+    drawn: list[Drawn] = []
     if "sweep" in document:
-        tables["means"] = summary_table(study, mean_over_settings(study, repeats))
-        markdown = study_markdown(study, tables["means"], baselines, corpus, sweep_markdown(study, summary))
-        draw_sweep(study, faithful, corpus, folder)
+        frames["means"] = shown = summary_table(study, mean_over_settings(study, repeats))
+        others.append(sweep_table(study, summary))
+        drawn.append(draw_sweep(study, faithful, summary, corpus, figures))
     else:
-        markdown = study_markdown(study, summary, baselines, corpus)
-        draw_scores(study, faithful, baselines, corpus, folder)
+        drawn.append(draw_scores(study, faithful, summary, baselines, corpus, figures))
+    means = means_in_words(study, shown)
     if repeats["sentences"].notna().any():
-        sentences = sentences_table(repeats, baselines)
-        sentences.to_csv(folder / "sentences.csv", float_format="%.6f")
-        markdown += f"\nProbability of *positive*, mean over repeats:\n\n{frame_markdown(sentences)}\n"
+        sentences = sentences_frame(study, repeats, baselines)
+        sentences.to_csv(tables / "sentences.csv", float_format="%.6f")
+        others.append(sentences_table(sentences))
+    curves = curves_table(trained)
     if not curves.empty:
-        tables["curves"] = thin_curves(study, curves)
-        draw_curves(study, nearest_to_protocol(tables["curves"]), corpus, folder)
-    if "closed_loop_truth" in cells[0]:
-        draw_closed_loops(study, faithful, cells[0]["closed_loop_truth"], corpus, folder)
+        frames["curves"] = thin_curves(study, curves)
+        drawn.append(draw_curves(study, nearest_to_protocol(frames["curves"]), means, corpus, figures))
+    if scored[0].closed_loop_truth:
+        drawn.append(draw_closed_loops(study, faithful, scored[0].closed_loop_truth, means, corpus, figures))
     if document.get("landscape"):
-        draw_landscape(folder)
-    for name, table in tables.items():
-        table.drop(columns="arm", errors="ignore").to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
-    (folder / "table.md").write_text(markdown, encoding="utf-8")
+        drawn.append(draw_landscape(figures))
+    for name, frame in frames.items():
+        frame.drop(columns="arm", errors="ignore").to_csv(tables / f"{name}.csv", index=False, float_format="%.6g")
+    first = scores_table(study, shown, baselines)
+    comparison = Comparison(study, corpus, [first, *others], notes(study, shown), drawn)
+    comparison.write(tables)
+    (tables / "table.md").write_text(comparison.markdown(), encoding="utf-8")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, NullFormatter
 
-from stages.results.scores import SAMPLE, SEQUENCES
+from stages.results.documents import SAMPLE, SEQUENCES
 
 LINES = {"published": "--"}
 MARKERS = {"published": "s"}
@@ -27,7 +27,7 @@ class _PlainFormatter(LogFormatter):
 
 
 def cell_colours(cells: Iterable[Any]) -> dict[Any, str]:
-    """A colour a cell, the same in every figure whatever cells are shown."""
+    """One colour per cell, the same in every figure whatever cells are shown."""
     first = ("lstm", "gru", "rnn")
     names = [*first, *(cell for cell in dict.fromkeys(cells) if cell not in first)]
     return {cell: _COLOURS[i % len(_COLOURS)] for i, cell in enumerate(names)}
@@ -54,7 +54,7 @@ def custom_runs(rows: pd.DataFrame) -> str:
 
 
 def scale_axis(axis: Axes, about: Mapping[str, Any]) -> None:
-    """Make the vertical axis as documents.yaml says of a score: logarithmic or not, and where it ends at the latest."""
+    """Make the vertical axis as a document says of a score: logarithmic or not, and where it ends at the latest."""
     if about.get("logarithmic"):
         axis.set_yscale("log")
     end = _end(about)

@@ -1,6 +1,6 @@
 """Figures of a study: learning curves and scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from stages.results.comparison import Drawn
+from stages.results.documents import SAMPLE, documents
 from stages.results.drawing import (
     LINES,
     MARKERS,
@@ -21,15 +23,18 @@ from stages.results.drawing import (
     scale_axis,
     source,
 )
-from stages.results.scores import MADE_OF_LISTS, SAMPLE, documents, equal_protocols_once, score_interval
+from stages.results.intervals import score_interval
+from stages.results.scores import MADE_OF_LISTS, equal_protocols_once
+from stages.results.tables import Baselines, means_in_words, sentence
 
 _MARKED_EPOCHS = 40  # more of them and the marks hide the line
 
 
-def draw_curves(study: str, curves: pd.DataFrame, corpus: str, folder: Path) -> None:
-    """Learning curves: training beside validation, a line a (cell, protocol), a band over the repeats.
+def draw_curves(study: str, curves: pd.DataFrame, means: str, corpus: str, folder: Path) -> Drawn:
+    """Learning curves: training beside validation, one line per (cell, protocol), a band over the repeats.
 
-    The band goes from the least repeat to the most. `curves` is made by `scores.curves_table`.
+    The band goes from the least repeat to the most. `curves` is made by `scores.curves_table`, and
+    `means` says in words what the first score is in each arm.
     """
     document = documents()[study]
     settings = list(dict.fromkeys(curves["setting"]))
@@ -68,12 +73,22 @@ def draw_curves(study: str, curves: pd.DataFrame, corpus: str, folder: Path) -> 
         fontsize=11,
     )
     save(figure, folder / "curves")
+    train, validation = (document["curve"][part]["label"] for part in ("train", "validation"))
+    return Drawn(
+        "curves",
+        "Learning curves: mean of the repeats, band from the least to the most.",
+        f"Training {train} and validation {validation} by epoch, a line for each cell and protocol, which end in the "
+        f"scores of the table; {means}.",
+    )
 
 
 def draw_scores(
-    study: str, repeats: pd.DataFrame, baselines: Sequence[Mapping[str, Any]], corpus: str, folder: Path
-) -> None:
-    """A study's first score, cell by cell: each repeat a small dot, the mean with its interval, baselines."""
+    study: str, repeats: pd.DataFrame, summary: pd.DataFrame, baselines: Baselines, corpus: str, folder: Path
+) -> Drawn:
+    """A study's first score, cell by cell: each repeat a small dot, the mean with its interval, baselines.
+
+    `summary` is what `scores.summary_table` makes of the study's repeats.
+    """
     document = documents()[study]
     score, about = next(iter(document["scores"].items()))
     scale = 100.0 if about.get("percent") else 1.0
@@ -90,7 +105,7 @@ def draw_scores(
         places = []
         for place, ((cell, protocol), group) in enumerate(rows.groupby(["cell", "protocol"], sort=False)):
             values = group[score] * scale
-            mean, low, high = score_interval(values, about)
+            mean, low, high = score_interval(values.to_list(), about)
             axis.scatter(np.full(len(values), place + 0.18), values, s=12, color=colours[cell], alpha=0.6)
             errors = [[mean - low], [high - mean]] if low == low else None
             axis.errorbar(place, mean, yerr=errors, fmt=MARKERS.get(str(protocol), "o"), color=colours[cell], capsize=5)
@@ -120,6 +135,12 @@ def draw_scores(
         fontsize=10,
     )
     save(figure, folder / "scores")
+    better = f"({about['better']} is better)"
+    return Drawn(
+        "scores",
+        sentence(f"{about['label']}: every repeat, their mean and its 95 % interval {better}"),
+        sentence(f"a dot with its interval for each cell and protocol; {means_in_words(study, summary)}"),
+    )
 
 
 def _band(axis: Axes, group: pd.DataFrame, column: str, label: str, colour: str, line: str) -> None:
@@ -151,7 +172,7 @@ def _published_epochs(axis: Axes, published: Mapping[str, Any], column: str, col
 def _published_score(
     axis: Axes, document: Mapping[str, Any], setting: str, cell: str, score: str, place: int, scale: float
 ) -> None:
-    for row in document["published"]:
+    for row in document.get("published", ()):
         if (row["setting"], row["cell"]) == (setting, cell) and score in row:
             label = None if "published figure" in axis.get_legend_handles_labels()[1] else "published figure"
             axis.scatter(

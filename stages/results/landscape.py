@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
+from stages.results.comparison import Drawn
 from stages.results.drawing import save
 
 _STEPS = (2, 10, 50)
@@ -34,7 +35,7 @@ def error_surface(weight: ArrayLike, bias: ArrayLike, steps: int) -> tuple[NDArr
     return (output - 0.7) ** 2, np.abs(slope) * np.hypot(by_weight, by_bias)
 
 
-def draw_landscape(folder: Path) -> None:
+def draw_landscape(folder: Path) -> Drawn:
     """The surface after a few, more and many steps, and a cut through each."""
     figure = Figure(figsize=(15.5, 4.2), layout="constrained")
     *panels, cut = figure.subplots(1, len(_STEPS) + 1)
@@ -66,3 +67,10 @@ def draw_landscape(folder: Path) -> None:
         fontsize=11,
     )
     save(figure, folder / "landscape")
+    counts = ", ".join(map(str, _STEPS[:-1]))
+    return Drawn(
+        "landscape",
+        "The error of one recurrent unit over its weight and bias: after many steps a cliff.",
+        f"Heat maps of the squared error over recurrent weight and bias, after {counts} and {_STEPS[-1]} steps, and a "
+        f"cut through each: a smooth valley at {_STEPS[0]} steps, a vertical cliff at {_STEPS[-1]}.",
+    )

@@ -1,111 +1,82 @@
-"""The record of full runs: metrics/record/STUDY/CELL.json, an entry a repeat, merged and never overwritten."""
+"""The record of full runs: metrics/record/STUDY/CELL.json, one row per repeat, merged and never overwritten."""
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from stages.support.files import digest, read_json, whole, write_text
+from stages.results.row import Row, check_recorded, read_rows, write_rows
+from stages.support.files import read_json, whole
 
 RECORD = Path("metrics/record")
 FIGURES = Path("plots/record")
 
-Entry = dict[str, Any]
-ARM = ("setting", "sweep", "protocols", "hyperparameters", "parameters", "parameters_in_torch")
-"""What an entry takes from its arm in metrics/STUDY/CELL.json."""
 
-
-def protocol_digest(study: str, setting: str, hyperparameters: Mapping[str, Any], seed: int) -> str:
-    """What was trained, as a short digest: entries that share it differ in nothing but the repeat."""
-    values = {"study": study, "setting": setting, "hyperparameters": dict(hyperparameters), "seed": seed}
-    return digest(values)[:16]
-
-
-def read_entries(study: str, cell: str) -> list[Entry]:
-    """The entries of one cell; none where nothing is recorded."""
+def read_entries(study: str, cell: str) -> list[Row]:
+    """The recorded rows of one cell; none where nothing is recorded."""
     path = RECORD / study / f"{cell}.json"
-    entries: list[Entry] = read_json(path) if path.exists() else []
-    return entries
+    return read_rows(path) if path.exists() else []
 
 
-def entry_key(entry: Entry) -> tuple[str, str, int]:
-    """What an entry is a measurement of: protocol, data and repeat."""
-    return entry["protocol_digest"], entry["data_digest"], entry["repeat"]
-
-
-def merge(recorded: Sequence[Entry], new: Iterable[Entry]) -> tuple[list[Entry], list[str]]:
+def merge(recorded: Sequence[Row], new: Iterable[Row]) -> tuple[list[Row], list[str]]:
     """Add what is not recorded yet; a second value for a recorded key is reported, not taken.
 
-    Returns the merged entries in a stable order, and a line for each disagreement.
+    A key is the protocol, the data and the repeat. Returns the merged rows in a stable order, and a line for each
+    disagreement.
     """
-    merged = {entry_key(entry): entry for entry in recorded}
+    merged = {_key(row): row for row in recorded}
     conflicts = []
-    for entry in new:
-        known = merged.setdefault(entry_key(entry), entry)
-        if known["test"] != entry["test"]:
+    for row in new:
+        known = merged.setdefault(_key(row), row)
+        if known.test != row.test:
             conflicts.append(
-                f"{entry['study']}/{entry['cell']} {entry['setting']} {' = '.join(entry['protocols'])} repeat "
-                f"{entry['repeat']}: recorded on {_where(known)}, now other scores on {_where(entry)}; the "
-                "recorded stay"
+                f"{row.study}/{row.cell} {row.setting} {' = '.join(row.protocols)} repeat {row.repeat}: recorded on "
+                f"{_where(known)}, now other scores on {_where(row)}; the recorded stay"
             )
-    order = sorted(merged.values(), key=lambda e: (e["setting"], e["protocols"], e["protocol_digest"], e["repeat"]))
+    order = sorted(merged.values(), key=lambda row: (row.setting, row.protocols, row.protocol_digest, row.repeat))
     return order, conflicts
 
 
-def write_entries(study: str, cell: str, entries: Sequence[Entry]) -> None:
-    """Write the entries of one cell, each on a line of its own, so that Git shows and merges whole entries."""
-    lines = ",\n".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in entries)
-    write_text(RECORD / study / f"{cell}.json", f"[\n{lines}\n]\n")
+def write_entries(study: str, cell: str, rows: Sequence[Row]) -> None:
+    """Write the recorded rows of one cell.
+
+    Raises:
+        InputError: one of them is not whole; nothing is written.
+    """
+    path = RECORD / study / f"{cell}.json"
+    write_rows(path, check_recorded(path, rows))
+
+
+def recorded_cells(study: str) -> dict[str, list[Row]]:
+    """All that is recorded of a study, by cell."""
+    paths = sorted(path for path in (RECORD / study).glob("*.json") if path.stem != "baseline")
+    return {path.stem: read_rows(path) for path in paths}
+
+
+def comparable_rows(study: str) -> list[Row]:
+    """A study's recorded rows, all cells: of those on several data, which are no repeats of each other, the most."""
+    rows = [row for cell in recorded_cells(study).values() for row in cell]
+    most = Counter(row.data_digest for row in rows).most_common(1)
+    return [row for row in rows if row.data_digest == most[0][0]]
 
 
 def draw_record(study: str) -> Path:
     """Draw the study's tables and figures from all that is recorded of it; returns their folder."""
     from stages.results.compare import write_comparison  # matplotlib and pandas are slow
-    from stages.results.scores import curves_table
 
-    entries = _shown(study)
+    rows = comparable_rows(study)
     baseline = RECORD / study / "baseline.json"
+    baselines = read_json(baseline)["rows"] if baseline.exists() else []
     output = FIGURES / study
     with whole(output) as temporary:
-        write_comparison(
-            study,
-            _as_scored(entries),
-            read_json(baseline)["rows"] if baseline.exists() else [],
-            curves_table(entries),
-            temporary,
-        )
+        write_comparison(study, rows, rows, baselines, tables=temporary, figures=temporary)
     return output
 
 
-def read_scored(study: str) -> list[dict[str, Any]]:
-    """What is recorded of a study, in the form of metrics/STUDY/CELL.json; nothing where nothing is."""
-    return _as_scored(_shown(study))
+def _key(row: Row) -> tuple[str, str, int]:
+    return row.protocol_digest, row.data_digest, row.repeat
 
 
-def _shown(study: str) -> list[Entry]:
-    """A study's entries, all cells. Scores on other data are no repeats of these: those on what is recorded most."""
-    paths = sorted(path for path in (RECORD / study).glob("*.json") if path.stem != "baseline")
-    entries = [entry for path in paths for entry in read_json(path)]
-    most = Counter(entry["data_digest"] for entry in entries).most_common(1)
-    return [entry for entry in entries if entry["data_digest"] == most[0][0]]
-
-
-def _as_scored(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Entries in the form of metrics/STUDY/CELL.json: one for each cell, its arms with their repeats."""
-    scored: dict[str, dict[str, Any]] = {}
-    arms: dict[str, dict[str, Any]] = {}
-    for entry in entries:
-        about = ("study", "cell", "corpus", "data_digest", "closed_loop_truth")
-        cell = scored.setdefault(entry["cell"], {key: entry[key] for key in about if key in entry} | {"arms": []})
-        key = entry["protocol_digest"]  # the cell is part of it
-        if key not in arms:
-            arms[key] = {k: entry[k] for k in ARM}
-            arms[key]["repeats"] = []
-            cell["arms"].append(arms[key])
-        arms[key]["repeats"].append({k: entry[k] for k in ("repeat", "seed", "best_epoch", "validation", "test")})
-    return list(scored.values())
-
-
-def _where(entry: Entry) -> str:
-    return f"{entry['provenance']['machine']['processor']} (commit {entry['provenance']['commit'][:8]})"
+def _where(row: Row) -> str:
+    if row.provenance is None:
+        return "an unnamed machine"
+    return f"{row.provenance.machine.processor} (commit {row.provenance.commit[:8]})"

@@ -1,84 +1,69 @@
-"""Scores of a study as one tidy table, whether they come from this workspace or from the record."""
+"""Scores of a study as one tidy table, whether their rows come from this workspace or from the record."""
 
-from collections.abc import Iterable, Mapping
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
-from stages.results.statistics import Interval, bootstrap_interval, mean_interval, share_interval
+from stages.results.documents import documents
+from stages.results.intervals import score_interval
+from stages.results.measures import custom_of, score_of, setting_of
+from stages.results.row import Row
 
-SAMPLE = "sample"  # the corpus name of text that the project made
-SEQUENCES = "sequences"  # that of data made as the protocol says
 MADE_OF_LISTS = ["sentences", "closed_loop"]  # columns of the repeats' table that a CSV has no place for
 _OF_ARMS = ("arm", "parameters", "parameters_in_torch")
-_SCALED_IN_SAMPLES_EXCEPT = ("layers", "dropout", "precision")
 _CURVE_POINTS = 100
 _CURVE_SETTINGS = 4
 
 
-@cache
-def documents() -> dict[str, Any]:
-    """What the documents publish, by study: results/documents.yaml."""
-    loaded: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("documents.yaml").read_text(encoding="utf-8"))
-    return loaded
+def repeats_table(rows: Iterable[Row]) -> pd.DataFrame:
+    """One row per (setting, protocol, cell, repeat); a result under two protocols has a row under each.
 
-
-def repeats_table(cells: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a (setting, protocol, cell, repeat); an arm that stands under two protocols has a row under each.
-
-    `cells` are the contents of metrics/STUDY/CELL.json. Under `published` a score is averaged the document's way.
-    Columns: setting (of a sweep: the number), protocol, cell, repeat, parameters, custom, best_epoch, arm (all its
-    protocols), those of `MADE_OF_LISTS`, a column a score (a share's: whether the repeat counts), and, where torch's
-    layers count other than what is trained, parameters_in_torch.
+    Under `published` a score is averaged the document's way. Columns: setting (of a sweep: the number), protocol,
+    cell, repeat, parameters, custom, best_epoch, arm (all its protocols), those of `MADE_OF_LISTS`, one per score (a
+    share's: whether the repeat counts), and, where torch's layers count other than what is trained,
+    parameters_in_torch.
     """
-    rows = []
-    for scored in cells:
-        document = documents()[scored["study"]]
-        for arm in scored["arms"]:
-            for repeat in arm["repeats"]:
-                for protocol in arm["protocols"]:
-                    rows.append(
-                        {
-                            "setting": _setting(document, arm),
-                            "protocol": protocol,
-                            "cell": scored["cell"],
-                            "repeat": repeat["repeat"],
-                            "parameters": arm["parameters"],
-                            "parameters_in_torch": arm.get("parameters_in_torch", arm["parameters"]),
-                            "custom": departures(document, arm, scored["corpus"]),
-                            "best_epoch": repeat["best_epoch"],
-                            "arm": " ".join(arm["protocols"]),
-                        }
-                        | {name: repeat["test"].get(name) for name in MADE_OF_LISTS}
-                        | {name: _score(name, about, protocol, repeat) for name, about in document["scores"].items()}
-                    )
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(
+        {
+            "setting": setting_of(row),
+            "protocol": protocol,
+            "cell": row.cell,
+            "repeat": row.repeat,
+            "parameters": row.parameters,
+            "parameters_in_torch": row.parameters_in_torch or row.parameters,
+            "custom": custom_of(row),
+            "best_epoch": row.best_epoch,
+            "arm": row.arm,
+        }
+        | {name: row.test.get(name) for name in MADE_OF_LISTS}
+        | {name: score_of(row, name, protocol) for name in documents()[row.study]["scores"]}
+        for row in rows
+        for protocol in row.protocols
+    )
     if (table["parameters_in_torch"] == table["parameters"]).all():
         del table["parameters_in_torch"]
     return table
 
 
-def curves_table(runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a (run, epoch), from entries of models/STUDY/CELL/runs.json or of the record; some may have no curve.
+def curves_table(rows: Iterable[Row]) -> pd.DataFrame:
+    """One row per (repeat, epoch); rows without a curve have none.
 
     Columns: setting, protocols (separated by spaces), cell, repeat, custom, epoch, train_* and validation_*.
     """
     return pd.DataFrame(
         {
-            "setting": _setting(documents()[run["study"]], run),
-            "protocols": " ".join(run["protocols"]),
-            "cell": run["hyperparameters"]["cell"],
-            "repeat": run["repeat"],
-            "custom": departures(documents()[run["study"]], run, run["corpus"]),
+            "setting": setting_of(row),
+            "protocols": row.arm,
+            "cell": row.cell,
+            "repeat": row.repeat,
+            "custom": custom_of(row),
         }
-        | row
-        for run in runs
-        for row in run.get("curve", ())
+        | point
+        for row in rows
+        for point in row.curve
     )
 
 
@@ -100,22 +85,8 @@ def nearest_to_protocol(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["custom"] == "") | ~faithful]
 
 
-def departures(document: Mapping[str, Any], arm: Mapping[str, Any], corpus: str) -> str:
-    """Where an arm left the document's protocol, such as `dropout 0.3 (0.5)`, `2 of 40 epochs`; empty: nowhere."""
-    fixed = document["protocol"].get("", {}) | document["protocol"].get(arm["setting"], {})
-    names = [name for name in fixed if corpus != SAMPLE or name in _SCALED_IN_SAMPLES_EXCEPT]
-    found = {name: arm["hyperparameters"][name] for name in names}
-    return ", ".join(
-        f"{found[name]} of {fixed[name]} epochs"
-        if name == "epochs" and found[name] < fixed[name]
-        else f"{name} {found[name]} ({fixed[name]})"
-        for name in names
-        if found[name] != fixed[name]
-    )
-
-
 def mean_over_settings(study: str, repeats: pd.DataFrame) -> pd.DataFrame:
-    """One row a (protocol, cell, repeat): each score's mean over a sweep's settings, so that the unit is the repeat.
+    """One row per (protocol, cell, repeat): each score's mean over a sweep's settings, so that the unit is the repeat.
 
     The column `setting` says which they were: repeats with other settings are no repeats of the same.
     """
@@ -128,12 +99,12 @@ def mean_over_settings(study: str, repeats: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary_table(study: str, repeats: pd.DataFrame) -> pd.DataFrame:
-    """One row a (setting, protocol, cell, custom): each score's mean, interval and published figure.
+    """One row per (setting, protocol, cell, custom): each score's mean, interval and published figure.
 
     Columns of a score: NAME, NAME_low, NAME_high (95 % interval of the mean) and NAME_published.
     """
     document = documents()[study]
-    published = {(row["setting"], row["cell"]): row for row in document["published"]}
+    published = {(row["setting"], row["cell"]): row for row in document.get("published", ())}
     rows = []
     for (setting, protocol, cell, custom), group in repeats.groupby(
         ["setting", "protocol", "cell", "custom"], sort=False
@@ -143,20 +114,11 @@ def summary_table(study: str, repeats: pd.DataFrame) -> pd.DataFrame:
         row |= {name: group[name].iloc[0] for name in _OF_ARMS if name in group}
         row |= {"repeats": len(group), "custom": custom}
         for score, about in document["scores"].items():
-            row[score], row[f"{score}_low"], row[f"{score}_high"] = score_interval(group[score], about)
+            row[score], row[f"{score}_low"], row[f"{score}_high"] = score_interval(group[score].to_list(), about)
             row[f"{score}_published"] = figures.get(score, float("nan"))
         rows.append(row | {"note": figures.get("note", "")})
     rows.sort(key=lambda row: (row["setting"], row["protocol"] == "corrected"))
     return pd.DataFrame(rows)
-
-
-def score_interval(values: pd.Series, about: Mapping[str, Any]) -> Interval:
-    """Mean of a score over repeats and its 95 % interval, of the kind that fits what documents.yaml says of it."""
-    if values.dtype == bool:
-        return share_interval(values.to_numpy())
-    if about.get("bounded"):
-        return bootstrap_interval(values.to_list())
-    return mean_interval(values.to_list(), logarithmic=about.get("logarithmic", False))
 
 
 def equal_protocols_once(rows: pd.DataFrame) -> pd.DataFrame:
@@ -167,21 +129,6 @@ def equal_protocols_once(rows: pd.DataFrame) -> pd.DataFrame:
     apart = rows.columns.drop("protocol").to_list()
     together = rows.groupby(apart, dropna=False)["protocol"].transform(" = ".join)
     return rows.assign(protocol=together).drop_duplicates(ignore_index=True)
-
-
-def _setting(document: Mapping[str, Any], arm: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """A grid point's name; in a sweep the hyperparameter's value, since numbers are sorted and drawn as such."""
-    sweep = document.get("sweep")
-    return arm["hyperparameters"][sweep["hyperparameter"]] if sweep else arm["setting"]
-
-
-def _score(name: str, about: Mapping[str, Any], protocol: str, repeat: Mapping[str, Any]) -> float | bool:
-    source = about.get("from", f"test.{name}")
-    if protocol == "published":
-        source = about.get("published_from", source)
-    part, column = source.split(".")
-    value: float = repeat[part][column]
-    return value >= about["at_least"] if "at_least" in about else value
 
 
 def _evenly(values: NDArray[Any], count: int) -> NDArray[Any]:

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
-Interval = tuple[float, float, float]  # mean, low, high
+from stages.results.intervals import Interval, bca_interval
 
 MOST_REPEATS = 10_000
 """Beyond this, no number of repeats is said to settle a question."""
 
-_RESAMPLES = 2000
 _RESAMPLES_OF_AN_EFFECT = 9999  # its interval's ends lie further out
 _SIGN_FLIPS = 4999
 _RESAMPLES_OF_RUNS = 2000
@@ -58,48 +57,6 @@ class SplitAndSeed:
     widening: Interval
 
 
-def mean_interval(values: Sequence[float], confidence: float = 0.95, logarithmic: bool = False) -> Interval:
-    """Mean of independent repeats and its confidence interval (Student's t); one repeat has no interval: NaN.
-
-    `logarithmic`: of the values' logarithms, brought back: a geometric mean.
-    """
-    if logarithmic:
-        mean, low, high = np.exp(mean_interval(np.log(values).tolist(), confidence)).tolist()
-        return mean, low, high
-    sample = np.asarray(values, dtype=np.float64)
-    mean = float(sample.mean())
-    if len(sample) < 2:
-        return mean, float("nan"), float("nan")
-    error = float(stats.sem(sample))
-    if error == 0.0:
-        return mean, mean, mean
-    low, high = stats.t.interval(confidence, len(sample) - 1, loc=mean, scale=error)
-    return mean, float(low), float(high)
-
-
-def bootstrap_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Mean of independent repeats and its bootstrap interval (BCa); one repeat has no interval: NaN.
-
-    For bounded scores whose repeats lie in two heaps: the interval leans to the heaps' side as the sample does and
-    never leaves its range, where Student's t would go above an accuracy of 1. Repeats that all agree give an interval
-    of no width. The resamples are the same in every call. Source: Efron, "Better bootstrap confidence intervals", 1987.
-    """
-    sample = np.asarray(values, dtype=np.float64)
-    mean = float(sample.mean())
-    if len(sample) < 2:
-        return mean, float("nan"), float("nan")
-    if np.allclose(sample, mean, rtol=1e-12, atol=0.0):  # BCa would divide rounding errors by each other
-        return mean, mean, mean
-    return mean, *_bca(sample, confidence, _RESAMPLES)
-
-
-def share_interval(values: Sequence[bool] | NDArray[np.bool_], confidence: float = 0.95) -> Interval:
-    """Share of the repeats that are true and its interval (Wilson, 1927), which has a width even at 0 and at 1."""
-    successes = int(np.sum(values))
-    interval = stats.binomtest(successes, len(values)).proportion_ci(confidence, method="wilson")
-    return successes / len(values), float(interval.low), float(interval.high)
-
-
 def paired_effect(differences: ArrayLike, confidence: float = 0.95, bootstrapped: bool = False) -> Effect:
     """Mean of the differences (repeats,) of paired repeats, with its interval: Student's t, or the bootstrap's (BCa).
 
@@ -119,7 +76,7 @@ def paired_effect(differences: ArrayLike, confidence: float = 0.95, bootstrapped
     if np.allclose(sample, mean, rtol=1e-12, atol=0.0):
         return Effect(mean, mean, mean, 0.0, repeats)
     quantile = math.sqrt(repeats / (repeats - 1)) * stats.t.isf((1 - confidence) / 2, repeats - 1)
-    ends = _bca(sample, 1 - 2 * float(stats.norm.sf(quantile)), _RESAMPLES_OF_AN_EFFECT)
+    ends = bca_interval(sample, 1 - 2 * float(stats.norm.sf(quantile)), _RESAMPLES_OF_AN_EFFECT)
     return Effect(mean, *ends, deviation, repeats)
 
 
@@ -336,16 +293,3 @@ def _ratio_of_variances(upper: float, lower: float, upper_degrees: int, lower_de
 def _root(ratios: Iterable[float]) -> Interval:
     value, low, high = (math.sqrt(max(1.0, ratio)) for ratio in ratios)
     return value, low, high
-
-
-def _bca(sample: NDArray[np.float64], confidence: float, resamples: int) -> tuple[float, float]:
-    """The bootstrap interval of the mean; the resamples are the same in every call."""
-    interval = stats.bootstrap(
-        (sample,),
-        np.mean,
-        n_resamples=resamples,
-        confidence_level=confidence,
-        method="BCa",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return float(interval.low), float(interval.high)

@@ -1,4 +1,4 @@
-"""A study whose settings are the values of one hyperparameter: its scores against them, as a figure and a table."""
+"""A study whose settings are the values of one hyperparameter: its scores against them, as a figure."""
 
 from pathlib import Path
 
@@ -6,15 +6,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from stages.results.comparison import Drawn
+from stages.results.documents import documents
 from stages.results.drawing import LINES, MARKERS, cell_colours, custom_runs, repeats_counted, save, source
-from stages.results.scores import MADE_OF_LISTS, documents, equal_protocols_once, nearest_to_protocol, score_interval
-from stages.results.tables import interval_text, markdown_table, shares_explained
+from stages.results.intervals import share_interval
+from stages.results.scores import MADE_OF_LISTS, equal_protocols_once
+from stages.results.tables import means_in_words, sentence, shares_explained
 
 
-def draw_sweep(study: str, repeats: pd.DataFrame, corpus: str, folder: Path) -> None:
-    """A row of panels a score, a panel a protocol, a line a cell.
+def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus: str, folder: Path) -> Drawn:
+    """One row of panels per score, one panel per protocol, one line per cell.
 
-    Error bars are one standard deviation, as the document of latch and relay draws them, and a share's Wilson interval.
+    `summary` is what `scores.summary_table` makes of the study's repeats. Error bars are one
+    standard deviation, as the document of latch and relay draws them, and a share's Wilson interval.
     """
     document = documents()[study]
     scores, sweep = document["scores"], document["sweep"]
@@ -63,40 +67,23 @@ def draw_sweep(study: str, repeats: pd.DataFrame, corpus: str, folder: Path) -> 
         fontsize=10,
     )
     save(figure, folder / "scores")
-
-
-def sweep_markdown(study: str, summary: pd.DataFrame) -> str:
-    """A row a setting, a column a (cell, protocol): the first score with its interval, and how many repeats of a share.
-
-    `summary` is made by `scores.summary_table`; of an arm that was also run as its protocol says, custom runs are left
-    out, as in the figures.
-    """
-    document = documents()[study]
-    scores = document["scores"]
-    score, about = next(iter(scores.items()))
-    shares = [name for name in scores if "at_least" in scores[name]]
-    rows = equal_protocols_once(nearest_to_protocol(summary))
-    several = rows["custom"].nunique() > 1
-    columns: dict[str, dict[int, str]] = {}
-    for row in rows.to_dict("records"):
-        column = f"{row['cell']} {row['protocol']}" + (
-            f", custom: {row['custom']}" if several and row["custom"] else ""
-        )
-        counted = [f"{round(row[name] * row['repeats'])}/{row['repeats']}" for name in shares]
-        columns.setdefault(column, {})[row["setting"]] = "; ".join([interval_text(row, score, about), *counted])
-    settings = sorted(set(rows["setting"]))
-    table = markdown_table(
-        [document["sweep"]["hyperparameter"], *columns],
-        [[str(setting), *(column.get(setting, "–") for column in columns.values())] for setting in settings],
+    settings = sorted(set(summary["setting"]))
+    ends = "; ".join(
+        f"at {sweep['hyperparameter']} {setting}, {means_in_words(study, summary[summary['setting'] == setting])}"
+        for setting in dict.fromkeys((settings[0], settings[-1]))
     )
-    labels = "; ".join([f"{about['label']}, mean [95 % interval]", *(scores[name]["label"] for name in shares)])
-    return f"By {document['sweep']['label']}: {labels}.\n\n{table}\n"
+    labels = ", ".join(about["label"] for about in scores.values())
+    return Drawn(
+        "scores",
+        f"Scores by {sweep['label']}, as published and corrected.",
+        sentence(f"{labels} by {sweep['label']}, a line for each cell; {ends}"),
+    )
 
 
 def _spread(values: pd.Series) -> tuple[float, float, float]:
     """A score's mean over repeats, and how far its error bar goes below and above it."""
     if values.dtype == bool:
-        share, low, high = score_interval(values, {})
+        share, low, high = share_interval(values.to_list())
         return share, share - low, high - share
     deviation = float(values.std()) if len(values) > 1 else 0.0
     return float(values.mean()), deviation, deviation

@@ -1,84 +1,99 @@
-"""Tables of a study: CSV for machines, Markdown for people. Published figures stand beside the measured."""
+"""The tables of a study and what their reader must know: published figures stand beside the measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from stages.results.scores import SAMPLE, SEQUENCES, documents, equal_protocols_once
+from stages.results.documents import PROTOCOLS, documents
+from stages.results.scores import equal_protocols_once, nearest_to_protocol
+from stages.results.table import Cell, Table
+
+_HEADERS = {
+    "document": "in the document",
+    **{name: f"measured {label}" for name, label in PROTOCOLS.items()},
+    "both": "measured, as published = corrected",
+}
+Baselines = Sequence[Mapping[str, Any]]
+"""The rows of metrics/STUDY/baseline.json: name, test scores, and for some the sentences' probabilities."""
 
 
-def study_markdown(
-    study: str, summary: pd.DataFrame, baselines: Sequence[Mapping[str, Any]], corpus: str, by_setting: str = ""
-) -> str:
-    """The study's table with its title, data source, baselines and flaws; `by_setting` follows a sweep's means."""
+def scores_table(study: str, summary: pd.DataFrame, baselines: Baselines) -> Table:
+    """One row per (setting, cell): for each score what the document says, measured as published, and corrected.
+
+    `summary` is one of `scores.summary_table`, of a sweep that of the means over its settings.
+    """
     document = documents()[study]
     scores = document["scores"]
-    summary = equal_protocols_once(summary)
-    with_setting = summary["setting"].any()
-    with_published = [name for name in scores if summary[f"{name}_published"].notna().any()]
-    setting = f"mean over {document['sweep']['hyperparameter']}s" if "sweep" in document else "model"
-    header = ["protocol", *([setting] if with_setting else []), "cell", "parameters", "repeats"]
-    for name, about in scores.items():
-        header += [f"{about['label']}, measured [95 % interval]", *(["published"] if name in with_published else [])]
-    rows = [
-        [
-            row["protocol"] + (f", custom: {row['custom']}" if row["custom"] else ""),
-            *([row["setting"]] if with_setting else []),
-            row["cell"],
-            _parameters(row, document),
-            str(row["repeats"]),
-            *(
-                cell
-                for name, about in scores.items()
-                for cell in (
-                    interval_text(row, name, about),
-                    *([_published(row, name, about)] if name in with_published else []),
-                )
-            ),
-        ]
-        for row in summary.to_dict("records")
-    ]
+    summary = _both_once(summary.drop(columns="arm", errors="ignore"))
+    # Every cell has a corrected arm: their order is the table's.
+    ordered = summary.sort_values("protocol", key=lambda column: column == "published", kind="stable")
+    arms = [*ordered.groupby(["setting", "cell", "custom"], sort=False)]
+    with_setting = summary["setting"].astype(bool).any()
+    shown = {name: _columns(summary, name) for name in scores}
+    rows = []
+    for (name, cell, custom), arm in arms:
+        by_protocol = {row["protocol"]: row for row in arm.to_dict("records")}
+        first = next(iter(by_protocol.values()))
+        rows.append(
+            [
+                Cell(str(cell), f"custom: {custom}" if custom else ""),
+                *([Cell(str(name))] if with_setting else []),
+                _parameters(first, document),
+                Cell(" / ".join(dict.fromkeys(str(row["repeats"]) for row in by_protocol.values()))),
+                *(
+                    _score(by_protocol, column, score, about)
+                    for score, about in scores.items()
+                    for column in shown[score]
+                ),
+            ]
+        )
     for baseline in baselines:
-        row = dict.fromkeys(header, "") | {"cell": baseline["name"]}
-        row |= {
-            f"{about['label']}, measured [95 % interval]": _number(baseline["test"].get(name), about)
-            for name, about in scores.items()
-        }
-        rows.append([row[name] for name in header])
-    lines = [
-        f"## {study}: {document['title']}",
-        "",
-        data_source(corpus),
-        "",
-        markdown_table(header, rows),
-        "",
-    ]
-    lines += [by_setting] if by_setting else []
-    for explained in _explained(study, summary):
-        lines += [explained, ""]
-    notes = sorted(
-        {f"{row['cell']} {row['setting']}".strip() + f": {row['note']}" for _, row in summary.iterrows() if row["note"]}
+        nothing = [Cell("")] * (2 + with_setting)
+        values = [
+            Cell(number_text(baseline["test"].get(score), about) if column in ("corrected", "both") else "")
+            for score, about in scores.items()
+            for column in shown[score]
+        ]
+        rows.append([Cell(baseline["name"], "(no recurrent cell)"), *nothing, *values])
+    setting = f"mean over {document['sweep']['hyperparameter']}s" if "sweep" in document else "model"
+    leading = ["cell", *([setting] if with_setting else []), "parameters", "repeats"]
+    groups = [(about["label"], [_HEADERS[column] for column in shown[name]]) for name, about in scores.items()]
+    return Table("Published beside measured, with 95 % intervals", leading, groups, rows)
+
+
+def sweep_table(study: str, summary: pd.DataFrame) -> Table:
+    """The first score at each setting of a sweep, and how many repeats of each share count.
+
+    `summary` has a row per (setting, protocol, cell); of an arm that was also run as its protocol says, custom runs
+    are left out, as in the figures.
+    """
+    document = documents()[study]
+    score, about = next(iter(document["scores"].items()))
+    shares = [name for name, other in document["scores"].items() if "at_least" in other]
+    rows = nearest_to_protocol(summary)
+    several = rows["custom"].nunique() > 1
+    found: dict[tuple[str, str], dict[Any, Cell]] = {}
+    for row in rows.to_dict("records"):
+        column = str(row["cell"]) + (f", custom: {row['custom']}" if several and row["custom"] else "")
+        counted = "".join(f"\n{round(row[name] * row['repeats'])}/{row['repeats']} {name}" for name in shares)
+        cell = interval_cell(row, score, about)
+        found.setdefault((row["protocol"], column), {})[row["setting"]] = Cell(cell.text, cell.small + counted)
+    columns = [key for protocol in PROTOCOLS for key in found if key[0] == protocol]
+    groups = {protocol: [column for name, column in columns if name == protocol] for protocol in PROTOCOLS}
+    return Table(
+        f"{about['label']} by {document['sweep']['label']}",
+        [document["sweep"]["hyperparameter"]],
+        [(_HEADERS[protocol], labels) for protocol, labels in groups.items() if labels],
+        [
+            [Cell(str(setting)), *(found[column].get(setting, Cell("–")) for column in columns)]
+            for setting in sorted(set(rows["setting"]))
+        ],
     )
-    if notes:
-        lines += [f"Published: {'; '.join(notes)}.", ""]
-    lines += ["Flaws found in the document:", "", *(f"- {flaw}" for flaw in document["flaws"]), ""]
-    if "differs" in document:
-        lines += ["Where this differs from the document:", "", *(f"- {point}" for point in document["differs"]), ""]
-    return "\n".join(lines)
 
 
-def shares_explained(study: str) -> list[str]:
-    """What a study's shares count, a sentence a share."""
-    return [
-        f"{about['label']}: repeats of {about['from'].replace('.', ' ')} {about['at_least']:.0%} or more"
-        for about in documents()[study]["scores"].values()
-        if "at_least" in about
-    ]
-
-
-def sentences_table(repeats: pd.DataFrame, baselines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Mean probability of *positive* for each sentence: a column a (cell, protocol), then the published ones."""
+def sentences_frame(study: str, repeats: pd.DataFrame, baselines: Baselines) -> pd.DataFrame:
+    """Mean probability of *positive* for each sentence: a column per (cell, protocol), then the published ones."""
     columns: dict[str, dict[str, float]] = {}
     for (cell, protocol), group in repeats.groupby(["cell", "protocol"], sort=False):
         means = dict(pd.DataFrame(group["sentences"].to_list()).mean())
@@ -89,88 +104,95 @@ def sentences_table(repeats: pd.DataFrame, baselines: Sequence[Mapping[str, Any]
     for baseline in baselines:
         if "sentences" in baseline:
             columns[baseline["name"]] = baseline["sentences"]
-    published = documents()["imdb"]["sentences"]
-    columns["lstm in the document"] = {text: pair[0] for text, pair in published.items()}
-    columns["gru in the document"] = {text: pair[1] for text, pair in published.items()}
+    published = documents()[study].get("sentences", {})
+    for place, cell in enumerate(("lstm", "gru") if published else ()):
+        columns[f"{cell} in the document"] = {text: pair[place] for text, pair in published.items()}
     return pd.DataFrame(columns).rename_axis("sentence")
 
 
-def frame_markdown(table: pd.DataFrame) -> str:
-    """A table of numbers, its index first, three decimals."""
-    header = [str(table.index.name), *(str(column) for column in table.columns)]
-    rows = [
-        [str(name), *(f"{value:.3f}" for value in row)] for name, row in zip(table.index, table.to_numpy(), strict=True)
-    ]
-    return markdown_table(header, rows)
+def sentences_table(frame: pd.DataFrame) -> Table:
+    """The probabilities of `sentences_frame`, three decimals."""
+    return Table(
+        "Probability of “positive” for the document's sentences, mean over repeats",
+        ["sentence", *(str(column) for column in frame.columns)],
+        (),
+        [
+            [Cell(str(name)), *(Cell(f"{value:.3f}") for value in values)]
+            for name, values in zip(frame.index, frame.to_numpy(), strict=True)
+        ],
+    )
 
 
-def data_source(corpus: str) -> str:
-    """What the scores were measured on, in one sentence: sample text is never shown as the real corpus."""
-    if corpus == SAMPLE:
-        return (
-            "Measured on **sample text made by this project**, with models scaled down: it shows how the cells "
-            "differ there, and cannot be set against the published figures, which are on the real corpus."
-        )
-    if corpus == SEQUENCES:
-        return "Measured on data made here as the protocol says, as the document made its own."
-    return f"Measured on the real corpus ({corpus})."
-
-
-def interval_text(row: Mapping[Any, Any], score: str, about: Mapping[str, Any]) -> str:
-    """A score's mean with its interval, such as `85.00% [82.52%, 87.48%]`; `row` is one of `scores.summary_table`."""
-    low, high = row[f"{score}_low"], row[f"{score}_high"]
-    mean = _number(row[score], about)
-    return f"{mean} [{_number(low, about)}, {_number(high, about)}]" if low == low else f"{mean} [one repeat]"
-
-
-def _parameters(row: Mapping[Any, Any], document: Mapping[str, Any]) -> str:
-    """Parameters that are trained, and in brackets what torch counts and the document publishes where it does."""
-    published = {(about["setting"], about["cell"]): about.get("parameters") for about in document["published"]}
-    others = {"torch": row.get("parameters_in_torch"), "published": published.get((row["setting"], row["cell"]))}
-    if others["torch"] == row["parameters"]:
-        others["torch"] = None
-    brackets = ", ".join(f"{name} {count:,.0f}" for name, count in others.items() if count is not None)
-    return f"{row['parameters']:,}" + (f" ({brackets})" if brackets else "")
-
-
-def _explained(study: str, summary: pd.DataFrame) -> list[str]:
-    """What the table's reader must know of its numbers, a paragraph each."""
+def notes(study: str, summary: pd.DataFrame) -> list[str]:
+    """What the reader of `scores_table` must know of its numbers, a sentence or two each."""
     document = documents()[study]
     scores = document["scores"].values()
-    geometric = [about["label"] for about in scores if about.get("logarithmic")]
     found = []
+    noted = summary[summary["note"] != ""].to_dict("records")
+    remarks = dict.fromkeys(f"{row['cell']} {row['setting']}".strip() + f": {row['note']}" for row in noted)
+    if remarks:
+        found.append(f"In the document: {'; '.join(remarks)}.")
     if "sweep" in document:
         found.append(
-            f"The unit is the repeat: each one's mean over {document['sweep']['hyperparameter']}s, then the mean and "
-            "the interval over repeats."
+            f"The unit is the repeat: each one's mean over the {document['sweep']['hyperparameter']}s, then the mean "
+            "and the interval over repeats."
         )
     if shares := shares_explained(study):
-        found.append("; ".join(shares).capitalize() + ".")
+        found.append(sentence("; ".join(shares)))
     if any(about.get("bounded") for about in scores):
         found.append(
             "Repeats lie in [0, 1], often in two heaps: intervals are bootstrapped (BCa). Repeats that all agree give "
             "one of no width, which says that they agree, not that the next one must."
         )
-    if geometric:
+    if geometric := [about["label"] for about in scores if about.get("logarithmic")]:
         found.append(f"Means over repeats are geometric: {', '.join(geometric)}.")
+    if customs := [custom for custom in dict.fromkeys(summary["custom"]) if custom]:
+        some = "These runs are custom" if summary["custom"].all() else "Some of these runs are custom"
+        found.append(f"{some}: they left the protocol (its values in brackets, or after “of”): {'; '.join(customs)}.")
     if "parameters_in_torch" in summary:
-        found.append(
-            "Parameters are those that are trained. torch counts a second bias a gate too, which only adds to the "
-            "first and is kept at zero here."
-        )
-    if summary["custom"].any():
-        found.append("**Custom runs** left the protocol (its own values in brackets, or after “of”).")
+        found.append("torch counts a second bias per gate, which only adds to the first and is kept at zero here.")
     return found
 
 
-def _published(row: Mapping[Any, Any], score: str, about: Mapping[str, Any]) -> str:
-    value = row[f"{score}_published"]
-    return _number(value, about) if value == value else "–"
+def shares_explained(study: str) -> list[str]:
+    """What a study's shares count, a sentence without its full stop each."""
+    return [
+        f"{about['label']}: repeats of {about['from'].replace('.', ' ')} {about['at_least']:.0%} or more"
+        for about in documents()[study]["scores"].values()
+        if "at_least" in about
+    ]
 
 
-def _number(value: float | None, about: Mapping[str, Any]) -> str:
+def means_in_words(study: str, summary: pd.DataFrame) -> str:
+    """The first score's mean in every arm, such as `test accuracy: gru corrected 95.17%; lstm …`."""
+    score, about = next(iter(documents()[study]["scores"].items()))
+    rows = equal_protocols_once(summary[["setting", "protocol", "cell", *_arm(summary), score]])
+    several = rows["setting"].nunique() > 1
+    means = (
+        " ".join(
+            [
+                str(row["cell"]),
+                *([str(row["setting"])] if several else []),
+                PROTOCOLS.get(row["protocol"], row["protocol"]),
+                number_text(row[score], about),
+            ]
+        )
+        for row in rows.to_dict("records")
+    )
+    return f"{about['label']}: {'; '.join(means)}"
+
+
+def interval_cell(row: Mapping[Any, Any], score: str, about: Mapping[str, Any]) -> Cell:
+    """A score's mean with its interval, such as `85.00%` and `[82.52%, 87.48%]`; `row` is of `summary_table`."""
+    low, high = row[f"{score}_low"], row[f"{score}_high"]
+    interval = f"[{number_text(low, about)}, {number_text(high, about)}]" if low == low else "[one repeat]"
+    return Cell(number_text(row[score], about), interval)
+
+
+def number_text(value: float | None, about: Mapping[str, Any]) -> str:
+    """A score in its own unit; a dash where there is none."""
     if value is None:
-        return ""
+        return "–"
     if about.get("percent"):
         return f"{value:.2%}"
     if abs(value) < 0.1:
@@ -178,11 +200,41 @@ def _number(value: float | None, about: Mapping[str, Any]) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}" if abs(value) < 1e6 else f"{value:.2e}"
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, its columns padded so that it reads in a terminal too."""
-    cells = [[text.replace("|", "\\|") for text in row] for row in (header, *rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    lines = [
-        "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |" for row in cells
-    ]
-    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+def sentence(text: str) -> str:
+    """A text as a sentence: a capital first, and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _arm(summary: pd.DataFrame) -> Iterable[str]:
+    """The column that tells arms of equal scores apart, where it is there."""
+    return ("arm",) if "arm" in summary else ()
+
+
+def _both_once(summary: pd.DataFrame) -> pd.DataFrame:
+    """One protocol, `both`, where the two are the same in every row."""
+    apart = [rows.drop(columns="protocol").reset_index(drop=True) for _, rows in summary.groupby("protocol")]
+    alike = len(apart) == len(PROTOCOLS) and all(rows.equals(apart[0]) for rows in apart)
+    return apart[0].assign(protocol="both") if alike else summary
+
+
+def _columns(summary: pd.DataFrame, score: str) -> list[str]:
+    """The columns of a score that hold anything."""
+    document = ["document"] if summary[f"{score}_published"].notna().any() else []
+    return document + [name for name in _HEADERS if (summary["protocol"] == name).any()]
+
+
+def _score(by_protocol: Mapping[str, Mapping[Any, Any]], column: str, score: str, about: Mapping[str, Any]) -> Cell:
+    if column == "document":
+        values = [row[f"{score}_published"] for row in by_protocol.values()]
+        return Cell(number_text(next((value for value in values if value == value), None), about))
+    return interval_cell(by_protocol[column], score, about) if column in by_protocol else Cell("–")
+
+
+def _parameters(row: Mapping[Any, Any], document: Mapping[str, Any]) -> Cell:
+    """Parameters that are trained; beside them the document's count, and torch's where that is another."""
+    published = {(about["setting"], about["cell"]): about.get("parameters") for about in document.get("published", ())}
+    others = {"document": published.get((row["setting"], row["cell"])), "torch": row.get("parameters_in_torch")}
+    if others["torch"] == row["parameters"]:
+        others["torch"] = None
+    small = ", ".join(f"{name} {count:,.0f}" for name, count in others.items() if count is not None)
+    return Cell(f"{row['parameters']:,}", small and f"({small})")

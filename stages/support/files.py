@@ -10,10 +10,14 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stages.support.process import InputError, is_alive
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 MANIFEST = "manifest.json"
 RESTORE = "run `python -m stages.mend --cache`, then `dvc repro`"
@@ -223,3 +227,18 @@ def _without_mark(data: bytes) -> str:
     if 4 * max(first, second) < len(data) or 10 * min(first, second) > max(first, second):
         return "utf-8"
     return "utf-16-be" if first > second else "utf-16-le"
+
+
+def without_defaults(instance: "DataclassInstance") -> dict[str, Any]:
+    """A dataclass as a dictionary, without the fields that have their default, in dataclasses inside it too.
+
+    So a field that is added later, with a default, leaves what was written before as it was, and its digest.
+    """
+    found = {}
+    for about in fields(instance):
+        value = getattr(instance, about.name)
+        default = about.default if about.default_factory is MISSING else about.default_factory()
+        if value == default and type(value) is type(default):
+            continue
+        found[about.name] = without_defaults(value) if hasattr(value, "__dataclass_fields__") else value
+    return found

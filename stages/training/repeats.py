@@ -16,7 +16,7 @@ from stages.kinds import task_module
 from stages.studies import Arm
 from stages.support.code import code_digest
 from stages.support.curves import live_curve
-from stages.support.files import digest, root, write_if_possible
+from stages.support.files import digest, root, without_defaults, write_if_possible
 from stages.training import checkpoint
 from stages.training.device import machine, prepare
 from stages.training.loop import DivergedError, Fitted, Pack, fit
@@ -142,7 +142,7 @@ def _rows(job: Job) -> list[dict[str, Any]]:
             "setting": job.arm.setting,
             "sweep": job.arm.sweep,
             "protocols": list(job.arm.protocols),
-            "hyperparameters": asdict(job.arm.hyperparameters),
+            "hyperparameters": without_defaults(job.arm.hyperparameters),
             "repeat": repeat,
             "seed": job.seed,
         }

@@ -1,15 +1,18 @@
 """Verdicts: scores made so that the answer is known, rules held by simulation, and what must not decide."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rows import make_row
 from scipy import stats
 
-from stages.results import claims as module
-from stages.results.claims import claims, read_seconds, verdicts, verdicts_frame, verdicts_markdown
-from stages.results.scores import documents
+from stages.results import documents as module
+from stages.results.claims import read_record, read_run, read_seconds, verdicts
+from stages.results.documents import claims, documents
+from stages.results.verdict import verdicts_table
 from stages.support.files import write_json
 
 BOTH = ("published", "corrected")
@@ -22,25 +25,36 @@ def normal(mean, deviation, repeats):
     return mean + deviation * (shape - shape.mean()) / shape.std(ddof=1)
 
 
-def arm(study, cell, tests, setting="", protocols=BOTH, seed=1, first=0, parameters=1000, **changes):
-    """An arm of metrics/STUDY/CELL.json as its protocol says, but for `changes`; `tests` are its repeats' scores."""
+def arm(study, cell, tests, setting="", protocols=BOTH, seed=1, first=0, corpus="real", parameters=1000, **changes):
+    """The rows of an arm that is as its protocol says, but for `changes`; `tests` are its repeats' scores."""
     protocol = documents()[study]["protocol"]
-    values = protocol.get("", {}) | protocol.get(setting, {}) | {"cell": cell} | changes
-    return {
-        "setting": setting,
-        "protocols": list(protocols),
-        "hyperparameters": values,
-        "parameters": parameters,
-        "repeats": [
-            {"repeat": first + n, "seed": seed, "best_epoch": 1, "validation": {"loss": 1.0} | test, "test": test}
-            for n, test in enumerate(tests)
-        ],
-    }
+    values = protocol.get("", {}) | protocol.get(setting, {}) | changes
+    return [
+        make_row(
+            study,
+            cell,
+            values,
+            corpus=corpus,
+            setting=setting,
+            protocols=tuple(protocols),
+            parameters=parameters,
+            repeat=first + n,
+            seed=seed,
+            validation={"loss": 1.0} | test,
+            test=test,
+        )
+        for n, test in enumerate(tests)
+    ]
 
 
-def scored(study, corpus="real", **arms):
-    """The contents of a study's metrics files, from the arms of each cell."""
-    return {study: [{"study": study, "cell": cell, "corpus": corpus, "arms": found} for cell, found in arms.items()]}
+def study_of(study, *arms):
+    """A study's rows, from its arms."""
+    return {study: [row for rows in arms for row in rows]}
+
+
+def changed(rows, **changes):
+    """Rows with other hyperparameters."""
+    return [replace(row, hyperparameters=row.hyperparameters | changes) for row in rows]
 
 
 def decided(studies, name, protocol="corrected", **settings):
@@ -61,14 +75,17 @@ def imdb(difference, deviation, repeats, **settings):
     """A GRU that is so much more accurate than the LSTM, by just this mean and deviation over pairs."""
     lstm = np.linspace(0.80, 0.86, repeats)
     gru = lstm + normal(difference, deviation, repeats)
-    return scored("imdb", lstm=[arm("imdb", "lstm", reviews(lstm))], gru=[arm("imdb", "gru", reviews(gru))], **settings)
+    return study_of(
+        "imdb", arm("imdb", "lstm", reviews(lstm), **settings), arm("imdb", "gru", reviews(gru), **settings)
+    )
 
 
 def by_length(cell, accuracies, study="latch", **settings):
-    """Arms of one cell from accuracies (repeats, lengths)."""
+    """The arms of one cell from accuracies (repeats, lengths), all rows of them."""
     return [
-        arm(study, cell, [{"accuracy": a} for a in column], str(length), length=length, **settings)
+        row
         for length, column in zip((5, 20, 50, 100), np.transpose(accuracies), strict=False)
+        for row in arm(study, cell, [{"accuracy": a} for a in column], str(length), length=length, **settings)
     ]
 
 
@@ -87,7 +104,7 @@ def test_an_equality_has_the_effect_and_the_interval_of_the_paired_t_test():
     assert (verdict.verdict, verdict.repeats) == ("supported", 5)
     assert verdict.effect_label == "test accuracy, gru - lstm"
     assert (verdict.claimed_low, verdict.claimed_high, verdict.percent) == (-0.02, 0.02, True)
-    assert verdict.reason == "the interval lies between -2 % and 2 %"
+    assert verdict.reason == "the interval lies between -2 and 2 points"
 
 
 @pytest.mark.parametrize(
@@ -106,29 +123,25 @@ def test_published_and_corrected_stand_side_by_side_and_may_differ():
         arm("imdb", "gru", reviews(lstm, batch_means=lstm + normal(0.05, 0.004, 6)), protocols=["published"]),
         arm("imdb", "gru", reviews(lstm + normal(0.001, 0.002, 6)), protocols=["corrected"]),
     ]
-    found = verdicts(scored("imdb", lstm=[arm("imdb", "lstm", reviews(lstm))], gru=arms), {})
+    found = verdicts(study_of("imdb", arm("imdb", "lstm", reviews(lstm)), *arms), {})
     pair = [v for v in found if v.id == "imdb-accuracy-equal"]
     assert [(v.protocol, v.verdict) for v in pair] == [("published", "contradicted"), ("corrected", "supported")]
     assert [v.effect for v in pair] == pytest.approx([0.05, 0.001])
-    (row,) = [line for line in verdicts_markdown(pair).splitlines() if "equally well" in line]
-    _, published, corrected = row.strip("| ").rsplit("|", 2)
-    assert published.split(":")[0].strip() == "contradicted"
-    assert corrected.split(":")[0].strip() == "supported"
-    assert "5 % [" in published
-    assert "], 6" in corrected
-    table = verdicts_frame(pair)
-    assert table["protocol"].tolist() == ["published", "corrected"]
-    assert table["low"].tolist() == [v.low for v in pair]
+    ((_, _, published, corrected),) = verdicts_table(pair).rows
+    assert published.text.split(":")[0] == "**contradicted**"
+    assert corrected.text.split(":")[0] == "**supported**"
+    assert "5.0 points [" in published.text
+    assert "], 6 repeats" in corrected.text
 
 
 def test_repeats_are_paired_by_seed_and_number_whatever_their_order():
     # What the repeats share is ten times what sets the cells apart: without pairs this would be open.
     shared = normal(0.85, 0.05, 6)
     gru = arm("imdb", "gru", reviews(shared + normal(0.0, 0.005, 6)))
-    gru["repeats"].reverse()
-    studies = scored("imdb", lstm=[arm("imdb", "lstm", reviews(shared))], gru=[gru])
+    gru.reverse()
+    studies = study_of("imdb", arm("imdb", "lstm", reviews(shared)), gru)
     assert decided(studies, "imdb-accuracy-equal").verdict == "supported"
-    other_seed = scored("imdb", lstm=[arm("imdb", "lstm", reviews(shared), seed=2)], gru=[gru])
+    other_seed = study_of("imdb", arm("imdb", "lstm", reviews(shared), seed=2), gru)
     verdict = decided(other_seed, "imdb-accuracy-equal")
     assert (verdict.verdict, verdict.effect) == ("open", None)
     assert verdict.reason == "no repeat that gru and lstm both have"
@@ -137,18 +150,19 @@ def test_repeats_are_paired_by_seed_and_number_whatever_their_order():
 def test_repeats_that_only_one_cell_has_do_not_count():
     lstm = arm("imdb", "lstm", reviews(normal(0.8, 0.01, 4)), first=2)  # 2-5
     gru = arm("imdb", "gru", reviews(normal(0.8, 0.01, 5)))  # 0-4
-    assert decided(scored("imdb", lstm=[lstm], gru=[gru]), "imdb-accuracy-equal").repeats == 3
+    assert decided(study_of("imdb", lstm, gru), "imdb-accuracy-equal").repeats == 3
 
 
 def test_ratios_are_compared_on_logarithms():
     basic, better = np.array([120.0, 150.0, 130.0]), np.array([80.0, 95.0, 90.0])
     ratios = np.log(better / basic)
     half = 4.302653 * ratios.std(ddof=1) / math.sqrt(3)
-    arms = {
-        cell: [perplexities("basic", cell, basic), perplexities("better", cell, better)]
+    arms = [
+        perplexities(setting, cell, values)
         for cell in ("rnn", "lstm", "gru")
-    }
-    verdict = decided(scored("ptb", **arms), "ptb-better-is-better", "")
+        for setting, values in (("basic", basic), ("better", better))
+    ]
+    verdict = decided(study_of("ptb", *arms), "ptb-better-is-better", "")
     assert verdict.verdict == "supported"
     assert verdict.effect == pytest.approx((np.prod(better) / np.prod(basic)) ** (1 / 3))
     assert (verdict.low, verdict.high) == pytest.approx((np.exp(ratios.mean() - half), np.exp(ratios.mean() + half)))
@@ -165,12 +179,12 @@ def test_without_repeats_a_claim_is_open_and_says_so():
 
 
 def test_too_few_repeats_are_open_and_their_number_is_said():
-    arms = {cell: [arm("imdb", cell, reviews([0.8]))] for cell in ("lstm", "gru")}
-    one = decided(scored("imdb", **arms), "imdb-accuracy-equal")
+    arms = [arm("imdb", cell, reviews([0.8])) for cell in ("lstm", "gru")]
+    one = decided(study_of("imdb", *arms), "imdb-accuracy-equal")
     assert (one.verdict, one.repeats, one.low, one.detectable) == ("open", 1, None, None)
     assert "1 are too few: an interval takes 2" in one.reason
     rnn, lstm = normal(0.9, 0.01, 5)[:, None], np.full((5, 1), 0.5)
-    five = decided(scored("latch", rnn=by_length("rnn", rnn), lstm=by_length("lstm", lstm)), "latch-rnn-beats-lstm")
+    five = decided(study_of("latch", by_length("rnn", rnn), by_length("lstm", lstm)), "latch-rnn-beats-lstm")
     assert (five.verdict, five.repeats, five.repeats_needed) == ("open", 5, 6)
     assert "5 are too few: an interval takes 6" in five.reason
 
@@ -178,7 +192,7 @@ def test_too_few_repeats_are_open_and_their_number_is_said():
 def test_repeats_that_agree_exactly_do_not_prove_an_equality():
     # One cell in ten failing would be a difference of 0.05: ten repeats would miss it one time in three.
     rnn, gru, lstm = np.ones((10, 3)), np.ones((10, 3)), np.full((10, 3), 0.5)
-    cells = scored("latch", **{c: by_length(c, a) for c, a in (("rnn", rnn), ("gru", gru), ("lstm", lstm))})
+    cells = study_of("latch", *(by_length(c, a) for c, a in (("rnn", rnn), ("gru", gru), ("lstm", lstm))))
     verdict = decided(cells, "latch-gru-like-rnn-once-fixed")
     assert verdict.verdict == "open"
     assert "agree exactly" in verdict.reason
@@ -205,7 +219,7 @@ def test_on_the_margin_no_number_of_repeats_would_do():
 def test_what_is_said_to_be_detectable_is_detected_four_times_in_five(monkeypatch):
     only(monkeypatch, "ptb-gates-beat-rnn")
     deviation, generator = 0.05, np.random.default_rng(0)
-    rnn = [perplexities("basic", "rnn", np.full(5, 100.0))]
+    rnn = perplexities("basic", "rnn", np.full(5, 100.0))
     seen = decided(language(rnn, np.exp(normal(-0.01, deviation, 5))), "ptb-gates-beat-rnn", "")
     assert seen.verdict == "open"
     assert seen.detectable < 1.0  # on the claim's side
@@ -218,8 +232,7 @@ def test_what_is_said_to_be_detectable_is_detected_four_times_in_five(monkeypatc
 
 
 def language(rnn, ratios):
-    gated = {cell: [perplexities("basic", cell, 100 * ratios)] for cell in ("lstm", "gru")}
-    return scored("ptb", rnn=rnn, **gated)
+    return study_of("ptb", rnn, *(perplexities("basic", cell, 100 * ratios) for cell in ("lstm", "gru")))
 
 
 # --- calibration ---
@@ -245,8 +258,8 @@ def test_an_effect_on_the_margin_is_called_within_the_nominal_rate(monkeypatch):
     for _ in range(trials):
         lstm = generator.normal(0.85, 0.01, 5)
         gru = lstm + generator.normal(0.02, 0.004, 5)
-        arms = {"lstm": [arm("imdb", "lstm", reviews(lstm))], "gru": [arm("imdb", "gru", reviews(gru))]}
-        found.append(decided(scored("imdb", **arms), "imdb-accuracy-equal").verdict)
+        arms = [arm("imdb", "lstm", reviews(lstm)), arm("imdb", "gru", reviews(gru))]
+        found.append(decided(study_of("imdb", *arms), "imdb-accuracy-equal").verdict)
     assert found.count("supported") <= at_most(0.025, trials)
     assert found.count("contradicted") <= at_most(0.025, trials)
 
@@ -262,7 +275,7 @@ def test_a_cell_that_fails_now_and_then_is_not_taken_for_an_equal(monkeypatch):
             "gru": np.where(generator.random((10, 1)) < 0.1, 0.5, 1.0),
             "lstm": generator.normal(0.55, 0.01, (10, 1)),
         }
-        studies = scored("latch", **{cell: by_length(cell, values) for cell, values in cells.items()})
+        studies = study_of("latch", *(by_length(cell, values) for cell, values in cells.items()))
         found.append(decided(studies, "latch-gru-like-rnn-once-fixed").verdict)
     assert found.count("supported") <= at_most(0.025, trials)
     assert found.count("contradicted") <= at_most(0.025, trials)
@@ -274,8 +287,8 @@ def test_cells_that_converge_alike_are_called_different_within_the_nominal_rate(
     found = []
     for _ in range(trials):
         accuracies = np.where(generator.random((2, 10, 4)) < [0.95, 0.7, 0.4, 0.2], 1.0, 0.5)
-        cells = {cell: by_length(cell, a) for cell, a in zip(("rnn", "lstm"), accuracies, strict=True)}
-        found.append(decided(scored("latch", **cells), "latch-rnn-beats-lstm").verdict)
+        cells = [by_length(cell, a) for cell, a in zip(("rnn", "lstm"), accuracies, strict=True)]
+        found.append(decided(study_of("latch", *cells), "latch-rnn-beats-lstm").verdict)
     assert found.count("supported") <= at_most(0.025, trials)
     assert found.count("contradicted") <= at_most(0.025, trials)
 
@@ -288,7 +301,7 @@ def test_over_lengths_the_repeat_is_the_unit():
     better = normal(0.02, 0.04, 8)[:, None] + np.zeros(4)
     rnn, lstm = np.full((8, 4), 0.7) + better, np.full((8, 4), 0.7)
     assert stats.ttest_1samp(better.ravel(), 0).pvalue < 0.05
-    verdict = decided(scored("latch", rnn=by_length("rnn", rnn), lstm=by_length("lstm", lstm)), "latch-rnn-beats-lstm")
+    verdict = decided(study_of("latch", by_length("rnn", rnn), by_length("lstm", lstm)), "latch-rnn-beats-lstm")
     assert (verdict.verdict, verdict.repeats) == ("open", 8)
     assert verdict.effect == pytest.approx(0.02)
     assert verdict.effect_label == "validation accuracy, mean over 4 lengths, rnn - lstm"
@@ -297,7 +310,7 @@ def test_over_lengths_the_repeat_is_the_unit():
 def test_each_length_has_a_corrected_test_beside_the_verdict():
     rnn = np.full((8, 4), 0.7) + normal(0.0, 0.01, 8)[:, None]
     lstm = rnn - [0.0, 0.0, 0.05, 0.3] - np.array([[-1, 1] * 4, [1, -1] * 4, [0] * 8, [0] * 8]).T * 0.01
-    verdict = decided(scored("latch", rnn=by_length("rnn", rnn), lstm=by_length("lstm", lstm)), "latch-rnn-beats-lstm")
+    verdict = decided(study_of("latch", by_length("rnn", rnn), by_length("lstm", lstm)), "latch-rnn-beats-lstm")
     assert [row["setting"] for row in verdict.details] == [5, 20, 50, 100]
     assert [row["effect"] for row in verdict.details] == pytest.approx([0.0, 0.0, 0.05, 0.3])
     # All eight repeats agree at the last two: of 256 signs two are as extreme. Holm: times four, then times three.
@@ -309,10 +322,10 @@ def test_a_repeat_that_lacks_a_length_does_not_count_nor_a_length_that_most_lack
     rnn, lstm = (
         by_length(c, np.full((7, 3), a) + normal(0, 0.01, 7)[:, None]) for c, a in (("rnn", 0.9), ("lstm", 0.5))
     )
-    del rnn[1]["repeats"][6]  # repeat 6 lacks length 20
-    rnn += [arm("latch", "rnn", [{"accuracy": 0.0}], "100", length=100)]  # which the lstm lacks
-    lstm += [arm("latch", "lstm", [{"accuracy": 1.0}], "150", length=150)]
-    verdict = decided(scored("latch", rnn=rnn, lstm=lstm), "latch-rnn-beats-lstm")
+    rnn = [row for row in rnn if (row.setting, row.repeat) != ("20", 6)]
+    rnn += arm("latch", "rnn", [{"accuracy": 0.0}], "100", length=100)  # which the lstm lacks
+    lstm += arm("latch", "lstm", [{"accuracy": 1.0}], "150", length=150)
+    verdict = decided(study_of("latch", rnn, lstm), "latch-rnn-beats-lstm")
     assert (verdict.repeats, verdict.verdict) == (6, "supported")
     assert verdict.effect_label == "validation accuracy, mean over 3 lengths, rnn - lstm"
 
@@ -327,8 +340,8 @@ def test_a_repeat_that_lacks_a_length_does_not_count_nor_a_length_that_most_lack
 def test_all_parts_must_hold_and_one_that_fails_refutes(lstm, gru, expected):
     means = {"rnn": 0.9, "lstm": lstm, "gru": gru}
     noise = {"rnn": np.zeros(8), "lstm": normal(0, 0.01, 8), "gru": normal(0, 0.01, 8)}
-    cells = {cell: by_length(cell, (mean + noise[cell])[:, None]) for cell, mean in means.items()}
-    verdict = decided(scored("latch", **cells), "latch-gates-not-good")
+    cells = [by_length(cell, (mean + noise[cell])[:, None]) for cell, mean in means.items()]
+    verdict = decided(study_of("latch", *cells), "latch-gates-not-good")
     assert verdict.verdict == expected
     assert len(verdict.parts) == 2
     decides = {"supported": {0, 1}, "contradicted": {1}, "open": {0, 1}}[expected]
@@ -338,7 +351,7 @@ def test_all_parts_must_hold_and_one_that_fails_refutes(lstm, gru, expected):
 def accuracies_of(means, study):
     noise = np.random.default_rng(5).normal(0, 0.02, (3, 10))
     cells = zip(means.items(), noise, strict=True)
-    return scored(study, **{cell: by_length(cell, (mean + e)[:, None], study) for (cell, mean), e in cells})
+    return study_of(study, *(by_length(cell, (mean + e)[:, None], study) for (cell, mean), e in cells))
 
 
 @pytest.mark.parametrize(
@@ -363,8 +376,8 @@ def test_the_many_chances_of_a_best_cell_take_surer_intervals():
     ahead = normal(0.85, 1.0, 10)[:, None] / 100  # 0.72 deviations would do at 95 %, 0.98 at what is asked for here
     rest = {"lstm": np.full((10, 1), 0.8), "gru": np.full((10, 1), 0.5)}
     cells = {"rnn": 0.8 + ahead, **rest}
-    studies = scored("latch", **{cell: by_length(cell, values) for cell, values in cells.items()})
-    studies |= scored("relay", **{cell: by_length(cell, values, "relay") for cell, values in cells.items()})
+    studies = study_of("latch", *(by_length(cell, values) for cell, values in cells.items()))
+    studies |= study_of("relay", *(by_length(cell, values, "relay") for cell, values in cells.items()))
     assert decided(studies, "latch-rnn-beats-lstm").verdict == "supported"
     verdict = decided(studies, "best-cell-depends-on-task")
     assert (verdict.verdict, verdict.parts[0].verdict) == ("open", "open")
@@ -377,10 +390,8 @@ def test_a_best_cell_is_called_within_the_nominal_rate_where_one_is_best_of_both
     for _ in range(trials):  # all alike, so that a cell that is best of both is never truly beaten
         studies = {}
         for study in ("latch", "relay"):
-            cells = {
-                cell: by_length(cell, generator.normal(0.8, 0.05, (12, 1)), study) for cell in ("rnn", "lstm", "gru")
-            }
-            studies |= scored(study, **cells)
+            cells = [by_length(cell, generator.normal(0.8, 0.05, (12, 1)), study) for cell in ("rnn", "lstm", "gru")]
+            studies |= study_of(study, *cells)
         calls += decided(studies, "best-cell-depends-on-task").verdict != "open"
     assert calls <= at_most(0.05, trials)
 
@@ -390,7 +401,8 @@ def test_a_best_cell_is_called_within_the_nominal_rate_where_one_is_best_of_both
 
 def test_custom_runs_decide_nothing_and_that_is_said():
     studies = imdb(0.0, 0.002, 6)
-    studies["imdb"][1]["arms"][0]["hyperparameters"]["dropout"] = 0.3
+    lstm, gru = studies["imdb"][:6], studies["imdb"][6:]
+    studies = study_of("imdb", lstm, changed(gru, dropout=0.3))
     for settings in ({}, {"scaled": True}):
         verdict = decided(studies, "imdb-accuracy-equal", **settings)
         assert (verdict.verdict, verdict.effect) == ("open", None)
@@ -400,16 +412,14 @@ def test_custom_runs_decide_nothing_and_that_is_said():
 def test_a_custom_arm_beside_the_protocols_own_is_left_out():
     studies = imdb(0.0, 0.002, 6)
     custom = arm("imdb", "gru", reviews(np.full(6, 0.5)), dropout=0.3)
-    for arms in ([custom, *studies["imdb"][1]["arms"]], [*studies["imdb"][1]["arms"], custom]):
-        studies["imdb"][1]["arms"] = arms
-        verdict = decided(studies, "imdb-accuracy-equal")
+    for rows in ([*custom, *studies["imdb"]], [*studies["imdb"], *custom]):
+        verdict = decided({"imdb": rows}, "imdb-accuracy-equal")
         assert (verdict.verdict, verdict.repeats, verdict.scaled) == ("supported", 6, "")
 
 
 def test_scaled_runs_and_sample_text_decide_only_where_that_is_asked_for():
     scaled = imdb(0.0, 0.002, 6, corpus="sample")
-    for cell in scaled["imdb"]:
-        cell["arms"][0]["hyperparameters"]["epochs"] = 7
+    scaled = study_of("imdb", changed(scaled["imdb"], epochs=7))
     verdict = decided(scaled, "imdb-accuracy-equal", scaled=True)
     assert (verdict.verdict, verdict.scaled) == ("supported", "sample text, 7 of 10 epochs")
     record = decided(scaled, "imdb-accuracy-equal")
@@ -420,12 +430,12 @@ def test_scaled_runs_and_sample_text_decide_only_where_that_is_asked_for():
 
 def layers(errors):
     """fibonacci's lstm: a closed-loop error for each number of layers."""
-    return scored(
+    return study_of(
         "fibonacci",
-        lstm=[
+        *(
             arm("fibonacci", "lstm", [{"closed_loop_rmse": e * f**e, "loss": e} for f in (1.0, 1.1, 0.9)], setting)
             for setting, e in errors.items()
-        ],
+        ),
     )
 
 
@@ -445,8 +455,8 @@ def test_settings_that_were_not_run_leave_their_part_open_but_another_may_refute
 
 def test_a_sentence_is_judged_by_the_mean_of_its_logits():
     probabilities = [0.8, 0.95, 0.7, 0.9]
-    cells = {cell: [arm("imdb", cell, reviews([0.8] * 4, sentence=probabilities))] for cell in ("lstm", "gru")}
-    verdict = decided(scored("imdb", **cells), "imdb-fooled-by-words")
+    cells = [arm("imdb", cell, reviews([0.8] * 4, sentence=probabilities)) for cell in ("lstm", "gru")]
+    verdict = decided(study_of("imdb", *cells), "imdb-fooled-by-words")
     odds = [math.log(p / (1 - p)) for p in probabilities]
     interval = stats.ttest_1samp(odds, 0).confidence_interval()
     expected = [1 / (1 + math.exp(-value)) for value in (np.mean(odds), *interval)]
@@ -460,8 +470,8 @@ def test_a_sentence_is_judged_by_the_mean_of_its_logits():
      ([0.6, 0.5, 0.7], "open"), ([1.0, 1.0, 1.0], "contradicted")],
 )  # fmt: skip
 def test_a_word_nobody_knows_must_stay_near_one_half(unknown, expected):
-    cells = {cell: [arm("imdb", cell, reviews([0.8] * 3, unknown=unknown))] for cell in ("lstm", "gru")}
-    assert decided(scored("imdb", **cells), "imdb-unknown-words-neutral").verdict == expected
+    cells = [arm("imdb", cell, reviews([0.8] * 3, unknown=unknown)) for cell in ("lstm", "gru")]
+    assert decided(study_of("imdb", *cells), "imdb-unknown-words-neutral").verdict == expected
 
 
 # --- counts ---
@@ -473,11 +483,8 @@ def test_a_word_nobody_knows_must_stay_near_one_half(unknown, expected):
 )
 def test_counts_are_held_to_the_published_ones(gru, changes, expected):
     tests = [{"closed_loop_rmse": 1.0}]
-    cells = {
-        cell: [arm("damped", cell, tests, parameters=count, **changes)]
-        for cell, count in (("gru", gru), ("lstm", 6761))
-    }
-    verdict = decided(scored("damped", **cells), "damped-fewer-parameters", "", scaled=True)
+    cells = [arm("damped", cell, tests, parameters=count, **changes) for cell, count in (("gru", gru), ("lstm", 6761))]
+    verdict = decided(study_of("damped", *cells), "damped-fewer-parameters", "", scaled=True)
     assert verdict.verdict == expected
     assert verdict.effect == pytest.approx(gru / 6761)
     assert (verdict.low, verdict.high) == (None, None)
@@ -505,18 +512,23 @@ def test_tying_is_counted_against_the_same_model_made_untied():
         ]
         for cell in ("rnn", "lstm", "gru")
     }
-    verdict = decided(scored("ptb", **cells), "ptb-tying-cuts-parameters", "", scaled=True)
+
+    def arms():
+        return [rows for pair in cells.values() for rows in pair]
+
+    verdict = decided(study_of("ptb", *arms()), "ptb-tying-cuts-parameters", "", scaled=True)
     assert verdict.verdict == "supported"
     for part, cell in zip(verdict.parts, cells, strict=True):
         assert part.effect == pytest.approx(counted(cell, 20, 2, True) / counted(cell, 20, 2, False))
         assert part.reason == f"counted: {counted(cell, 20, 2, True):,}, untied {counted(cell, 20, 2, False):,}"
-    for arms in cells.values():  # how long a net was trained leaves its size alone
-        assert arms[1]["hyperparameters"]["epochs"] == 40
-        arms[1]["hyperparameters"] = arms[1]["hyperparameters"] | {"epochs": 2}
-    assert decided(scored("ptb", **cells), "ptb-tying-cuts-parameters", "").verdict == "supported"
-    assert decided(scored("ptb", **cells), "ptb-better-is-better", "").verdict == "open"
-    cells["gru"][1]["parameters"] += 1  # which no number of words explains
-    assert decided(scored("ptb", **cells), "ptb-tying-cuts-parameters", "", scaled=True).verdict == "open"
+    assert cells["gru"][1][0].hyperparameters["epochs"] == 40
+    for pair in cells.values():  # how long a net was trained leaves its size alone
+        pair[1] = changed(pair[1], epochs=2)
+    assert decided(study_of("ptb", *arms()), "ptb-tying-cuts-parameters", "").verdict == "supported"
+    assert decided(study_of("ptb", *arms()), "ptb-better-is-better", "").verdict == "open"
+    gru = cells["gru"]
+    gru[1] = [replace(row, parameters=row.parameters + 1) for row in gru[1]]  # which no number of words explains
+    assert decided(study_of("ptb", *arms()), "ptb-tying-cuts-parameters", "", scaled=True).verdict == "open"
 
 
 # --- seconds ---
@@ -604,7 +616,7 @@ def test_every_rule_is_about_something_that_the_documents_measure():
 
 
 def test_every_open_claim_of_this_repository_says_what_its_repeats_could_have_shown():
-    found = verdicts(module.read_sample(), {}, scaled=True) + verdicts(module.read_record(), {})
+    found = verdicts(read_run(documents(), ("rnn", "lstm", "gru")), {}, scaled=True) + verdicts(read_record(), {})
     assert {v.verdict for v in found} <= {"supported", "contradicted", "open"}
     for verdict in found:
         assert verdict.reason

@@ -6,10 +6,10 @@ import re
 
 import pandas as pd
 import pytest
+from rows import make_row
 
 from stages.results.closed_loop import median_repeat
 from stages.results.compare import write_comparison
-from stages.results.scores import curves_table
 
 TRUTH = [0.0, 1.0, 0.0, -1.0]
 ERRORS = [0.3, 0.1, 0.9]
@@ -18,49 +18,36 @@ HYPERPARAMETERS = {
 }  # fmt: skip
 
 
-def scored(cell, protocols):
+def trained(cell, protocols):
     """`protocols`: how many times worse than ERRORS each is."""
-    arms = [
-        {
-            "setting": setting,
-            "protocols": [protocol],
-            "hyperparameters": HYPERPARAMETERS | {"cell": cell, "layers": int(setting[0])},
-            "parameters": 1000,
-            "repeats": [
-                {
-                    "repeat": n,
-                    "seed": 1,
-                    "best_epoch": 60,
-                    "validation": {"loss": error**2},
-                    "test": {
-                        "loss": error / 10_000,
-                        "closed_loop_rmse": error * worse,
-                        "closed_loop": [value + error * worse for value in TRUTH],
-                    },
-                }
-                for n, error in enumerate(ERRORS)
-            ],
-        }
+    return [
+        make_row(
+            "fibonacci",
+            cell,
+            HYPERPARAMETERS | {"layers": int(setting[0])},
+            corpus="sequences",
+            closed_loop_truth=tuple(TRUTH),
+            setting=setting,
+            protocols=(protocol,),
+            repeat=n,
+            best_epoch=60,
+            validation={"loss": error**2},
+            test={
+                "loss": error / 10_000,
+                "closed_loop_rmse": error * worse,
+                "closed_loop": [value + error * worse for value in TRUTH],
+            },
+            curve=tuple({"epoch": e, "train_loss": 10.0**-e, "validation_loss": 10.0**-e} for e in (1, 60)),
+        )
         for setting in ("1 layer", "2 layers", "3 layers")
         for protocol, worse in protocols.items()
+        for n, error in enumerate(ERRORS)
     ]
-    return {
-        "study": "fibonacci", "cell": cell, "corpus": "sequences", "data_digest": "d", "closed_loop_truth": TRUTH,
-        "arms": arms,
-    }  # fmt: skip
 
 
 def comparison(folder):
-    cells = [scored("lstm", {"published": 10, "corrected": 1}), scored("gru", {"corrected": 1})]
-    runs = [
-        arm
-        | {"study": "fibonacci", "corpus": "sequences", "repeat": repeat["repeat"]}
-        | {"curve": [{"epoch": e, "train_loss": 10.0**-e, "validation_loss": 10.0**-e} for e in (1, 5)]}
-        for cell in cells
-        for arm in cell["arms"]
-        for repeat in arm["repeats"]
-    ]
-    write_comparison("fibonacci", cells, [], curves_table(runs), folder)
+    rows = trained("lstm", {"published": 10, "corrected": 1}) + trained("gru", {"corrected": 1})
+    write_comparison("fibonacci", rows, rows, [], tables=folder, figures=folder)
 
 
 @pytest.fixture(scope="module")

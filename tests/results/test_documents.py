@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 import pytest
 
-from stages.results.scores import SEQUENCES, departures, documents
+from stages.results.documents import SEQUENCES, documents
+from stages.results.measures import departures
 from stages.studies import damped, fibonacci, imdb, latch, ptb, relay
 from stages.support.params import load_params
 from stages.text.tokens.imdb import SENTENCES
@@ -16,7 +17,7 @@ def described_arms(study, cell, profile):
     params = load_params()
     training = getattr(getattr(params, study), profile).training
     for arm in MODULES[study].arms(cell, training, params.layers, params.dropout):
-        yield {"setting": arm.setting, "hyperparameters": asdict(arm.hyperparameters)}
+        yield arm.setting, asdict(arm.hyperparameters)
 
 
 def test_every_sentence_put_to_the_models_has_its_published_probabilities():
@@ -30,29 +31,29 @@ def test_every_sentence_put_to_the_models_has_its_published_probabilities():
 def test_the_shipped_full_profile_is_the_protocol(study, cell):
     arms = list(described_arms(study, cell, "full"))
     assert arms
-    assert {departures(documents()[study], arm, "real") for arm in arms} == {""}
+    assert {departures(study, *arm, "real") for arm in arms} == {""}
 
 
 @pytest.mark.parametrize("study", ["imdb", "ptb"])
 def test_the_shipped_sample_of_text_is_scaled_but_not_custom(study):
     for arm in described_arms(study, "gru", "sample"):
-        assert departures(documents()[study], arm, "sample") == ""
-        assert departures(documents()[study], arm, "real") != ""
+        assert departures(study, *arm, "sample") == ""
+        assert departures(study, *arm, "real") != ""
 
 
 @pytest.mark.parametrize("study", ["damped", "latch", "relay", "fibonacci"])
 def test_of_made_sequences_every_setting_that_a_sample_scales_is_named(study):
     protocol = documents()[study]["protocol"]
-    for arm in described_arms(study, "gru", "sample"):
-        label = departures(documents()[study], arm, SEQUENCES)
-        fixed = protocol[""] | protocol.get(arm["setting"], {})
+    for setting, hyperparameters in described_arms(study, "gru", "sample"):
+        label = departures(study, setting, hyperparameters, SEQUENCES)
+        fixed = protocol[""] | protocol.get(setting, {})
         for name, value in fixed.items():
-            assert (name in label) == (arm["hyperparameters"][name] != value)
+            assert (name in label) == (hyperparameters[name] != value)
 
 
 def test_a_setting_adds_to_what_all_settings_share():
-    arm = {"setting": "2 layers", "hyperparameters": documents()["fibonacci"]["protocol"][""] | {"layers": 3}}
-    assert departures(documents()["fibonacci"], arm, SEQUENCES) == "layers 3 (2)"
+    hyperparameters = documents()["fibonacci"]["protocol"][""] | {"layers": 3}
+    assert departures("fibonacci", "2 layers", hyperparameters, SEQUENCES) == "layers 3 (2)"
 
 
 def test_the_published_parameters_are_those_of_the_equations():

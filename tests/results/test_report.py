@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,18 +14,13 @@ import pytest
 import yaml
 from browser import measure, needs_browser, run
 
-from stages.results.claims import Verdict
-from stages.results.report import (
-    Section,
-    record_page,
-    record_verdicts,
-    render,
-    run_page,
-    run_verdicts,
-    unmeasured_section,
-)
-from stages.results.report_tables import Cell, Table
-from stages.results.scores import documents
+from stages.results.claims import record_verdicts, run_verdicts
+from stages.results.compare import write_comparison
+from stages.results.documents import claims, documents
+from stages.results.report import Section, record_page, render, run_page, unmeasured_section
+from stages.results.row import read_rows, write_rows
+from stages.results.table import Cell, Table
+from stages.results.verdict import Verdict
 
 ROOT = Path(__file__).parent.parent.parent
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -75,10 +71,32 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def pages():
-    """Both pages of this repository's results, with the verdicts that they should show."""
+def workspace(tmp_path_factory):
+    """A workspace with this repository's record, and a small run of it as on sample text."""
+    folder = tmp_path_factory.mktemp("workspace")
+    for name in ("metrics/record", "plots/record", "benchmarks/results"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(ROOT / name)
+    for study in STUDIES:
+        rows = []
+        for cell in CELLS:
+            recorded = [row for row in read_rows(ROOT / f"metrics/record/{study}/{cell}.json") if row.repeat < 3]
+            small = [row for row in recorded if not row.sweep or row.setting in ("5", "50")]
+            text = [replace(row, corpus="sample") for row in small] if study in PARAMS["texts"] else small
+            write_rows(folder / f"metrics/{study}/{cell}.json", text)
+            rows += text
+        path = ROOT / f"metrics/record/{study}/baseline.json"
+        baselines = json.loads(path.read_text())["rows"] if path.exists() else []
+        tables, figures = folder / "plots" / study, folder / "plots/figures" / study
+        write_comparison(study, rows, rows, baselines, tables=tables, figures=figures)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(workspace):
+    """Both pages of a workspace's results, with the verdicts that they should show."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)
+        patch.chdir(workspace)
         run_text, record_text = run_page(STUDIES, CELLS, sample=True), record_page(CELLS, REPEATS)
         assert run_page(STUDIES, CELLS, sample=True) == run_text  # else dvc.lock would change with every run
         verdicts = {"run": run_verdicts(STUDIES, CELLS), "record": record_verdicts()}
@@ -126,9 +144,9 @@ def test_headings_ids_and_links_lead_through_the_page(page):
     assert all(attributes["tabindex"] == "0" and attributes["aria-label"] for attributes in scrolling)
 
 
-def test_every_figure_is_there_whole_and_said_in_words(page):
+def test_every_figure_is_there_whole_and_said_in_words(page, workspace):
     name, _, parsed, _ = page
-    folder = ROOT / "plots" / ("record" if name == "record" else "")
+    folder = workspace / "plots" / ("record" if name == "record" else "figures")
     drawn = {path.read_bytes() for study in STUDIES for path in (folder / study).glob("*.svg")}
     images = parsed.all("img")
     assert {base64.b64decode(image["src"].split(",")[1]) for image in images} == drawn
@@ -138,14 +156,14 @@ def test_every_figure_is_there_whole_and_said_in_words(page):
     assert all(len(text) > 60 for text in words)
 
 
-def test_every_study_stands_there_with_its_flaws_or_the_command_that_adds_it(page):
+def test_every_study_stands_there_with_its_flaws_or_the_command_that_adds_it(page, workspace):
     name, text, parsed, _ = page
     sections = dict(zip(STUDIES, text.split("<section ")[3:], strict=False))
     for study, section in sections.items():
         shown = Page("<section " + section).text
         assert documents()[study]["title"] in shown
         assert all(flaw in shown for flaw in documents()[study]["flaws"])
-        folder = ROOT / "plots" / ("record" if name == "record" else "") / study
+        folder = workspace / "plots" / ("record" if name == "record" else "") / study
         assert ("Not recorded yet" in shown or "Not measured yet" in shown) != folder.exists()
         if not folder.exists():
             assert f"make full STUDY={study} CELL=gru REPEATS={REPEATS[study]}" in shown
@@ -154,8 +172,7 @@ def test_every_study_stands_there_with_its_flaws_or_the_command_that_adds_it(pag
 
 def test_every_verdict_is_shown_once_a_protocol(page):
     _, _, parsed, verdicts = page
-    rows = yaml.safe_load((ROOT / "stages/results/claims.yaml").read_text())
-    claimed = [(claim["id"], protocol) for claim in rows for protocol in claim.get("protocols", [""])]
+    claimed = [(claim["id"], protocol) for claim in claims() for protocol in claim.get("protocols", [""])]
     (table,) = [table for table in parsed.tables if table["caption"] == "Every claim under both protocols"]
     cells = [cell for row in table["rows"] for cell in row if "data-claim" in cell]
     shown = {(cell["data-claim"], cell["data-protocol"]): cell["text"].split()[1] for cell in cells}
@@ -163,7 +180,7 @@ def test_every_verdict_is_shown_once_a_protocol(page):
     assert len(cells) == len(claimed)
     assert shown == {(verdict.id, verdict.protocol): verdict.verdict for verdict in verdicts}
     articles = [attributes["id"] for attributes in parsed.all("article")]
-    assert sorted(articles) == sorted(f"claim-{claim['id']}" for claim in rows)
+    assert sorted(articles) == sorted(f"claim-{claim['id']}" for claim in claims())
     counts = {word: list(shown.values()).count(word) for word in ("supported", "contradicted", "open")}
     assert (
         f"Of {len(shown)} verdicts {counts['supported']} are supported, {counts['contradicted']} contradicted and "
@@ -178,9 +195,9 @@ def number(text):
     return float(digits) * scale, 0.5000001 * 10 ** -len(digits.partition(".")[2]) * scale
 
 
-def test_the_numbers_are_those_of_the_tables(page):
+def test_the_numbers_are_those_of_the_tables(page, workspace):
     name, _, parsed, _ = page
-    folder = ROOT / "plots" / ("record" if name == "record" else "")
+    folder = workspace / "plots" / ("record" if name == "record" else "")
     results = iter(table for table in parsed.tables if table["caption"].startswith("Published beside measured"))
     compared = 0
     for study in STUDIES:
@@ -196,7 +213,8 @@ def test_the_numbers_are_those_of_the_tables(page):
             (mine,) = [
                 other
                 for other in shown
-                if (other["cell"]["text"].strip(), other["cell"]["small"]) == (row["cell"], row["custom"])
+                if (other["cell"]["text"].strip(), other["cell"]["small"].removeprefix("custom: "))
+                == (row["cell"], row["custom"])
                 and other.get("model", {"text": row["setting"]})["text"] == row["setting"]
             ]
             assert mine["parameters"]["text"].strip() == f"{int(row['parameters']):,}"
@@ -231,7 +249,8 @@ def test_every_length_of_a_sweep_is_shown(pages):
         place = 1 + cells.index(row["cell"]) + (len(cells) // 2 if row["protocol"] == "corrected" else 0)
         value, half = number(mine[place]["text"].strip())
         assert value == pytest.approx(float(row["validation_accuracy"]), abs=half + 1e-6)
-        assert f"{float(row['converged']):.0%} converged" in mine[place]["small"]
+        count = round(float(row["converged"]) * int(row["repeats"]))
+        assert f"{count}/{row['repeats']} converged" in mine[place]["small"]
 
 
 def verdict(**changes):
@@ -263,8 +282,8 @@ def test_an_open_verdict_says_what_it_lacks():
         render([unmeasured_section("imdb", [])], [shown], Table("", [""], (), ()), record=True, sample=False)
     ).text
     words = " ".join(text.split())
-    assert "accuracy, gru - lstm: 1.23 % [-1 %, 3.5 %], 3 repeats. The interval spans 0." in words
-    assert "4.56 %" in words
+    assert "accuracy, gru - lstm: 1.2 points [-1.0, 3.5], 3 repeats. The interval spans 0." in words
+    assert "4.6 points" in words
     assert "About 1,234 repeats would settle it." in words
 
 
@@ -280,7 +299,12 @@ def test_without_any_result_a_page_says_how_to_get_some(tmp_path, monkeypatch):
 def test_the_record_names_what_it_lacks_and_counts_a_packed_job_once(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "plots/record/latch", tmp_path / "plots/record/latch")
     entry = json.loads((ROOT / "metrics/record/latch/gru.json").read_text())[0]
-    origin = {**entry["provenance"], "seconds": 600.0, "repeats_at_once": 2, "commit": "0123456789abcdef"}
+    origin = {
+        **entry["provenance"],
+        "seconds": 600.0,
+        "repeats_at_once": 2,
+        "commit": "0123456789abcdef".ljust(40, "0"),
+    }
     entries = [{**entry, "repeat": repeat, "provenance": origin} for repeat in (0, 1)]
     (tmp_path / "metrics/record/latch").mkdir(parents=True)
     (tmp_path / "metrics/record/latch/gru.json").write_text(json.dumps(entries))

@@ -8,20 +8,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from stages.results.intervals import bootstrap_interval, mean_interval, share_interval
 from stages.results.statistics import (
-    bootstrap_interval,
     confidence_of_look,
     family,
     fewest_for_bootstrap,
     holm,
     interquartile_mean,
-    mean_interval,
     paired_effect,
     probability_of_improvement,
     repeats_needed,
     resampled_effect,
     sequential_effect,
-    share_interval,
     sign_flip_p_values,
     smallest_detectable,
     split_and_seed,

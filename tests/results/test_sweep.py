@@ -2,11 +2,15 @@
 
 import csv
 import json
+import re
+from dataclasses import replace
 
 import pytest
+from rows import make_row
 
 from stages import headline
 from stages.results.compare import write_comparison
+from stages.results.row import write_rows
 from stages.results.scores import curves_table, mean_over_settings, repeats_table, summary_table, thin_curves
 
 LENGTHS = (2, 10, 100)
@@ -24,49 +28,37 @@ CORRECTED = {
 }
 
 
-def scored(cell, lengths=LENGTHS, repeats=3, epochs=10, shift=0.0):
-    arms = []
-    for protocol, accuracies in (("corrected", CORRECTED), ("published", PUBLISHED)):
-        for length in sorted(lengths, key=str):  # the record's order: 10, 100, 2
-            settings = {
-                "cell": cell, "length": length, "split": protocol, "hidden_size": 1, "batch_size": 16,
-                "learning_rate": 0.001, "epochs": epochs,
-            }  # fmt: skip
-            arms.append(
-                {
-                    "setting": str(length),
-                    "protocols": [protocol],
-                    "hyperparameters": settings,
-                    "parameters": 14,
-                    "parameters_in_torch": 14 if cell == "gru" else 18,
-                    "repeats": [
-                        {
-                            "repeat": n,
-                            "seed": 1,
-                            "best_epoch": epochs,
-                            "validation": {"loss": 0.1, "accuracy": max(validation - shift, 0.0)},
-                            "test": {"loss": 0.1, "accuracy": test},
-                        }
-                        for n, (validation, test) in enumerate(accuracies[length][:repeats])
-                    ],
-                }
-            )
-    return {"study": "latch", "cell": cell, "corpus": "sequences", "data_digest": "d", "arms": arms}
-
-
-def runs(cell):
+def trained(cell, lengths=LENGTHS, repeats=3, epochs=10, shift=0.0, first=0):
+    """A row per (protocol, length, repeat), with scores and a curve."""
     return [
-        arm
-        | {"study": "latch", "corpus": cell["corpus"], "repeat": repeat["repeat"]}
-        | {"curve": [{"epoch": e, "train_loss": 1 / e, "validation_accuracy": 0.5} for e in (1, 2)]}
-        for arm in cell["arms"]
-        for repeat in arm["repeats"]
-    ]
+        make_row(
+            "latch",
+            cell,
+            {
+                "length": length, "split": protocol, "hidden_size": 1, "batch_size": 16, "learning_rate": 0.001,
+                "epochs": epochs,
+            },
+            corpus="sequences",
+            setting=str(length),
+            sweep="length",
+            protocols=(protocol,),
+            parameters=14,
+            parameters_in_torch=14 if cell == "gru" else 18,
+            repeat=first + n,
+            best_epoch=epochs,
+            validation={"loss": 0.1, "accuracy": max(validation - shift, 0.0)},
+            test={"loss": 0.1, "accuracy": test},
+            curve=tuple({"epoch": e, "train_loss": 1 / e, "validation_accuracy": 0.5} for e in (1, epochs)),
+        )
+        for protocol, accuracies in (("corrected", CORRECTED), ("published", PUBLISHED))
+        for length in sorted(lengths, key=str)  # the record's order: 10, 100, 2
+        for n, (validation, test) in enumerate(accuracies[length][:repeats])
+    ]  # fmt: skip
 
 
-def comparison(folder, curves=(), **changes):
-    cells = [scored("lstm", **changes), scored("gru", shift=0.2, **changes)]
-    write_comparison("latch", cells, [], curves_table(curves), folder)
+def comparison(folder, curves=True, **changes):
+    rows = trained("lstm", **changes) + trained("gru", shift=0.2, **changes)
+    write_comparison("latch", rows, rows if curves else [], [], tables=folder, figures=folder)
 
 
 def rows(folder, name, *keys):
@@ -85,7 +77,7 @@ def means(folder):
 def drawn(tmp_path_factory):
     """The folder of one comparison, which no test changes."""
     folder = tmp_path_factory.mktemp("sweep") / "out"
-    comparison(folder, runs(scored("lstm")) + runs(scored("gru")))
+    comparison(folder)
     return folder
 
 
@@ -111,8 +103,8 @@ def test_the_share_that_converged_has_wilsons_interval_and_its_count(drawn, mark
     assert float(row["converged"]) == pytest.approx(2 / 3)
     assert 0.2 < float(row["converged_low"]) < 0.21  # Wilson for 2 of 3: 0.2077 to 0.9385
     assert 0.93 < float(row["converged_high"]) < 0.94
-    assert "66.67% [0.00%, 100.00%]; 2/3" in markdown
-    assert "; 0/3" in markdown
+    assert "66.67% [0.00%, 100.00%]; 2/3 converged" in markdown
+    assert "; 0/3 converged" in markdown
     assert float(table(drawn)["2", "corrected", "gru"]["converged"]) == 0.0  # 0.8 is below the threshold
     assert "Share converged: repeats of validation accuracy 90% or more." in markdown
 
@@ -136,19 +128,17 @@ def test_lengths_are_in_the_order_of_numbers(drawn, markdown):
 
 
 def test_repeats_with_other_lengths_are_no_repeats_of_the_same():
-    cells = [scored("lstm"), scored("lstm", lengths=(2, 10), repeats=2)]
-    for repeat in (repeat for arm in cells[1]["arms"] for repeat in arm["repeats"]):
-        repeat["repeat"] += 3
-    summary = summary_table("latch", mean_over_settings("latch", repeats_table(cells)))
+    rows = trained("lstm") + trained("lstm", lengths=(2, 10), repeats=2, first=3)
+    summary = summary_table("latch", mean_over_settings("latch", repeats_table(rows)))
     corrected = summary[summary["protocol"] == "corrected"].set_index("setting")
     assert corrected["repeats"].to_dict() == {"2 to 100 (3)": 3, "2 to 10 (2)": 2}
 
 
 def test_a_shorter_run_of_made_sequences_is_labelled(tmp_path):
-    comparison(tmp_path / "out", epochs=3)
+    comparison(tmp_path / "out", curves=False, epochs=3)
     markdown = (tmp_path / "out/table.md").read_text()
     assert table(tmp_path / "out")["2", "corrected", "gru"]["custom"] == "3 of 10 epochs"
-    assert "corrected, custom: 3 of 10 epochs" in markdown
+    assert "gru custom: 3 of 10 epochs" in markdown
     assert "3 of 10 epochs" in (tmp_path / "out/scores.svg").read_text()
     assert "sample text" not in markdown + (tmp_path / "out/scores.svg").read_text()
 
@@ -156,27 +146,25 @@ def test_a_shorter_run_of_made_sequences_is_labelled(tmp_path):
 def test_parameters_that_only_torch_counts_are_shown_where_they_differ(drawn, markdown):
     assert means(drawn)["corrected", "lstm"]["parameters_in_torch"] == "18"
     assert "| 14 (torch 18) |" in markdown
-    assert "| gru  | 14            |" in markdown
+    assert re.search(r"\| gru +\|[^|]+\| 14 +\|", markdown)
 
 
 def test_the_same_scores_draw_the_same_bytes_with_curves_or_without(drawn, tmp_path):
-    recorded = [{key: value for key, value in run.items() if key != "curve"} for run in runs(scored("gru"))]
-    comparison(tmp_path / "again", recorded)
+    comparison(tmp_path / "again", curves=False)
     names = {path.name for path in (tmp_path / "again").iterdir()}
     figures = {f"{name}.{kind}" for name in ("scores", "landscape") for kind in ("png", "svg")}
-    assert names == figures | {"table.md", "table.csv", "means.csv", "repeats.csv"}
+    assert names == figures | {"table.md", "table.csv", "means.csv", "repeats.csv", "comparison.json"}
     assert {path.name for path in drawn.iterdir()} == names | {"curves.png", "curves.svg", "curves.csv"}
-    for name in names:
+    for name in names - {"comparison.json"}:
         assert (drawn / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
 def test_curves_are_drawn_of_a_few_lengths_from_the_shortest_to_the_longest():
-    arm = {"study": "latch", "corpus": "sequences", "protocols": ["corrected"], "repeat": 0}
-    settings = scored("gru")["arms"][0]["hyperparameters"]
     lengths = (2, 5, 8, 10, 15, 20, 25, 30, *range(40, 201, 10))
-    curve = [{"epoch": epoch, "train_loss": 1.0} for epoch in range(1, 1001)]
+    curve = tuple({"epoch": epoch, "train_loss": 1.0} for epoch in range(1, 1001))
+    values = trained("gru")[0].hyperparameters | {"epochs": 1000}
     every = curves_table(
-        arm | {"setting": str(n), "hyperparameters": settings | {"length": n}, "curve": curve} for n in lengths
+        make_row("latch", "gru", values | {"length": n}, setting=str(n), sweep="length", curve=curve) for n in lengths
     )
     drawn = thin_curves("latch", every)
     assert sorted(set(drawn["setting"])) == [2, 40, 120, 200]
@@ -189,9 +177,8 @@ def test_the_headline_is_the_corrected_mean_over_lengths_with_one_set_of_keys(tm
     monkeypatch.chdir(tmp_path)
     found = []
     for cell in ("lstm", "gru"):
-        path = tmp_path / "metrics/latch" / f"{cell}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(scored(cell)))
+        write_rows(tmp_path / "metrics/latch" / f"{cell}.json", [replace(row, curve=()) for row in trained(cell)])
+        write_rows(tmp_path / "models/latch" / cell / "runs.json", trained(cell))
         headline.main("latch", cell)
         found.append(json.loads((tmp_path / "metrics/latch.json").read_text()))
         points = (tmp_path / "plots/headline/latch.csv").read_text()

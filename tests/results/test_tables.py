@@ -5,10 +5,12 @@ import math
 
 import pytest
 from matplotlib.figure import Figure
+from rows import make_row
 
 from stages.results.compare import write_comparison
+from stages.results.comparison import read_comparison
+from stages.results.documents import documents
 from stages.results.drawing import scale_axis
-from stages.results.scores import curves_table, documents
 
 HYPERPARAMETERS = {
     "layers": 2, "dropout": 0.5, "dropout_between_layers": 0.5, "embedding_size": 100, "hidden_size": 32,
@@ -17,43 +19,33 @@ HYPERPARAMETERS = {
 ACCURACIES = {"lstm": [0.84, 0.85, 0.86], "gru": [0.86, 0.88, 0.87], "rnn": [0.70, 0.60, 0.50]}
 
 
-def scored(cell, corpus, **changes):
-    repeats = [
-        {
-            "repeat": n,
-            "seed": 1,
-            "best_epoch": 2,
-            "test": {
+def trained(corpus, **changes):
+    """A row per (cell, repeat), with scores and a curve."""
+    values = HYPERPARAMETERS | changes
+    last = values["epochs"]
+    return [
+        make_row(
+            "imdb",
+            cell,
+            values,
+            corpus=corpus,
+            protocols=("corrected",) if cell == "rnn" else ("published", "corrected"),
+            repeat=n,
+            test={
                 "accuracy": accuracy, "loss": 1 - accuracy, "batch_mean_accuracy": accuracy - 0.01,
                 "batch_mean_loss": 1.01 - accuracy, "sentences": {"I love you.": accuracy},
             },
-        }
-        for n, accuracy in enumerate(ACCURACIES[cell])
+            curve=tuple({"epoch": e, "train_loss": 1 / e, "validation_loss": 1.1 / e} for e in (1, last)),
+        )
+        for cell, accuracies in ACCURACIES.items()
+        for n, accuracy in enumerate(accuracies)
     ]  # fmt: skip
-    arm = {
-        "setting": "",
-        "protocols": ["corrected"] if cell == "rnn" else ["published", "corrected"],
-        "hyperparameters": HYPERPARAMETERS | {"cell": cell} | changes,
-        "parameters": 1000,
-        "repeats": repeats,
-    }
-    return {"study": "imdb", "cell": cell, "corpus": corpus, "data_digest": "d", "arms": [arm]}
-
-
-def runs(cell_scores):
-    return [
-        arm
-        | {"study": "imdb", "corpus": cell_scores["corpus"], "repeat": repeat["repeat"]}
-        | {"curve": [{"epoch": e, "train_loss": 1 / e, "validation_loss": 1.1 / e} for e in (1, 2)]}
-        for arm in cell_scores["arms"]
-        for repeat in arm["repeats"]
-    ]
 
 
 def comparison(folder, corpus="aclImdb", **changes):
-    cells = [scored(cell, corpus, **changes) for cell in ACCURACIES]
+    rows = trained(corpus, **changes)
     baselines = [{"name": "a baseline", "test": {"accuracy": 0.875, "loss": 0.4}, "sentences": {"I love you.": 0.9}}]
-    write_comparison("imdb", cells, baselines, curves_table([run for cell in cells for run in runs(cell)]), folder)
+    write_comparison("imdb", rows, rows, baselines, tables=folder, figures=folder)
     rows = {(row["cell"], row["protocol"]): row for row in csv.DictReader((folder / "table.csv").open())}
     return rows, (folder / "table.md").read_text()
 
@@ -98,26 +90,16 @@ def test_another_precision_is_labelled_on_sample_text_too(tmp_path):
 
 def test_an_axis_ends_where_nothing_is_learnt_and_says_what_lies_beyond(tmp_path):
     fixed = documents()["ptb"]["protocol"]["basic"]
-    cells = [
-        {
-            "study": "ptb", "cell": cell, "corpus": "ptb", "data_digest": "d",
-            "arms": [{
-                "setting": "basic", "protocols": ["published"], "hyperparameters": fixed | {"cell": cell},
-                "parameters": 1000,
-                "repeats": [
-                    {"repeat": n, "seed": 1, "best_epoch": 1, "test": {"perplexity": value}}
-                    for n, value in enumerate(values)
-                ],
-            }],
-        }
-        for cell, values in (("lstm", [140.0, 150.0]), ("rnn", [2e16, 3e16]))
+    rows = [
+        make_row(
+            "ptb", cell, fixed, corpus="ptb", setting="basic", protocols=("published",), repeat=n,
+            test={"perplexity": value},
+            curve=({"epoch": fixed["epochs"], "train_loss": loss, "validation_perplexity": math.exp(loss)},),
+        )
+        for cell, values, loss in (("lstm", [140.0, 150.0], 5.0), ("rnn", [2e16, 3e16], 38.0))
+        for n, value in enumerate(values)
     ]  # fmt: skip
-    curves = [
-        arm | {"study": "ptb", "corpus": "ptb", "repeat": 0}
-        | {"curve": [{"epoch": 1, "train_loss": loss, "validation_perplexity": math.exp(loss)}]}
-        for scored, loss in zip(cells, (5.0, 38.0), strict=True) for arm in scored["arms"]
-    ]  # fmt: skip
-    write_comparison("ptb", cells, [], curves_table(curves), tmp_path / "out")
+    write_comparison("ptb", rows, rows, [], tables=tmp_path / "out", figures=tmp_path / "out")
     mean = math.sqrt(2e16 * 3e16)
     assert f"↑ {mean:.2g}" in (tmp_path / "out/scores.svg").read_text()
     assert (tmp_path / "out/curves.svg").read_text().count("↑ rnn") == 2
@@ -139,6 +121,7 @@ def test_the_same_scores_draw_the_same_bytes(tmp_path):
     comparison(tmp_path / "a")
     comparison(tmp_path / "b")
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert read_comparison(tmp_path / "a").markdown() == (tmp_path / "a/table.md").read_text()
     assert {"curves.png", "curves.svg", "scores.png", "scores.svg", "sentences.csv"} <= set(names)
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stages.results.tables import markdown_table
+from stages.results.table import Cell, Table
 from stages.support.files import read_json
 
 RESULTS = Path("benchmarks/results")
 _Row = dict[str, Any]
 
 
-def ratios_table() -> str:
-    """A row a study, cell and peer: how many times faster this project trained, and the bar where there is one.
+def ratios_table() -> Table:
+    """One row per study, cell and peer: how many times faster this project trained, and the bar where there is one.
 
     Of several ways to run a peer, each has its row, so that the quickest decides. `at most` is the ratio of which
     nothing but the matrix products would be left, where it was measured. Results that are not there are left out.
@@ -28,7 +28,7 @@ def ratios_table() -> str:
                  measured["about"]["processor"]]
                 for *words, ratio, bar, at_most in ratios(measured)
             ]  # fmt: skip
-    return markdown_table(header, rows)
+    return Table("Times as fast as others", header, (), [[Cell(text) for text in row] for row in rows])
 
 
 def _times(ratio: float) -> str:

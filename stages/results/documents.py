@@ -1,0 +1,69 @@
+"""What the documents publish and claim, and the words that name where scores come from. Nothing heavy is imported."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages import kinds, studies
+
+SAMPLE = "sample"
+"""The corpus name of text that the project made."""
+SEQUENCES = "sequences"
+"""The corpus name of data made as the protocol says."""
+PROTOCOLS = {
+    "published": "as published",
+    "corrected": "corrected",
+    "tuned": "tuned",
+    "equal_size": "equal size",
+}
+"""How tables and pages call the protocols."""
+
+
+@cache
+def documents() -> dict[str, Any]:
+    """Each study as tables and figures show it: what its kind says, and what its file in stages/studies does.
+
+    Those that a document is behind, in the order of params.yaml, then a person's own.
+    """
+    names = _kinds()
+    documented = [study for study in names if study in studies.documented()]
+    others = [study for study in names if study not in documented]
+    return {study: studies.described(study, kinds.kind(names[study])) for study in (*documented, *others)}
+
+
+@cache
+def claims() -> list[dict[str, Any]]:
+    """The claims with their rules; a claim about several studies stands once."""
+    return [
+        {"study": study, "source": about["document"]["id"], **claim}
+        for study, about in documents().items()
+        for claim in about.get("claims", ())
+    ]
+
+
+def full_hyperparameters(study: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A row's hyperparameters with those that have their default."""
+    return asdict(kinds.kind(_kinds()[study]).Hyperparameters(**values))
+
+
+@cache
+def _kinds() -> dict[str, str]:
+    """The kind of each study of params.yaml."""
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    return {name: value["kind"] for name, value in params.items() if isinstance(value, dict) and "kind" in value}
+
+
+def data_source(corpus: str) -> str:
+    """What scores were measured on, in one sentence: sample text is never shown as the real corpus."""
+    if corpus == SAMPLE:
+        return (
+            "Measured on sample text made by this project, with models scaled down: it shows how the cells "
+            "differ there, and cannot be set against the published figures, which are on the real corpus."
+        )
+    if corpus == SEQUENCES:
+        return "Measured on data made here as the protocol says, as the document made its own."
+    return f"Measured on the real corpus ({corpus})."

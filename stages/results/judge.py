@@ -1,0 +1,81 @@
+"""How an effect's interval decides a claim, and how the parts of a claim decide together."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from scipy.special import expit
+
+from stages.results.statistics import MOST_REPEATS, Effect, repeats_needed, smallest_detectable
+from stages.results.verdict import Verdict, bounds_text
+
+Sides = tuple[float, float]
+"""A claim says that the effect lies between these two; either may be infinite."""
+
+_BACK: dict[str, Callable[[float], float]] = {
+    "difference": float,
+    "ratio": lambda value: math.exp(value),
+    "probability": lambda value: float(expit(value)),
+}
+
+
+def judge(
+    part: Verdict, effect: Effect, sides: Sides, scale: str, fewest: int = 2, confidence: float = 0.95
+) -> Verdict:
+    """Decide by where an effect's interval lies; `fewest` repeats have one.
+
+    `effect` and `sides` are on the scale that the interval was made on, the verdict's numbers on the one that is read.
+    """
+    back = _BACK[scale]
+    low, high = sides
+    claimed = [back(side) if math.isfinite(side) else None for side in sides]
+    part = replace(
+        part, effect=back(effect.mean), claimed_low=claimed[0], claimed_high=claimed[1], repeats=effect.repeats
+    )
+    where = bounds_text(part)
+    two_sided = all(map(math.isfinite, sides))
+    if math.isnan(effect.low):
+        reason = f"{effect.repeats} are too few: an interval takes {fewest}"
+    else:
+        part = replace(part, low=back(effect.low), high=back(effect.high))
+        if two_sided and effect.low == effect.high and low < effect.low < high:
+            # Chance alone makes a few repeats agree, and then nothing bounds how far the next may lie.
+            return replace(part, reason="repeats that agree exactly do not show how far others lie")
+        if low < effect.low and effect.high < high:
+            return replace(part, verdict="supported", reason=f"the interval lies {where}")
+        if effect.high < low or high < effect.low:
+            return replace(part, verdict="contradicted", reason=f"no part of the interval lies {where}")
+        reason = f"only a part of the interval lies {where}"
+    if effect.repeats < 2 or effect.deviation == 0.0:
+        return replace(part, reason=reason)
+    distance = min(abs(effect.mean - side) for side in sides if math.isfinite(side))
+    needed = repeats_needed(effect.deviation, distance, max(fewest, effect.repeats + 1), confidence)
+    shown = smallest_detectable(effect.deviation, effect.repeats, confidence)
+    from_none = (low + high) / 2 if two_sided else low if math.isfinite(low) else high
+    return replace(
+        part,
+        reason=reason if needed else f"{reason}; not even {MOST_REPEATS:,} would settle it",
+        detectable=back(from_none - shown if math.isinf(low) else from_none + shown),
+        repeats_needed=needed,
+    )
+
+
+def all_of(parts: Sequence[Verdict]) -> Verdict:
+    """All parts must hold: the claim takes the effect and the reason of the part that decides."""
+    if len(parts) == 1:
+        return parts[0]
+    contradicting = [part for part in parts if part.verdict == "contradicted"]
+    undecided = [part for part in parts if part.verdict == "open"]
+    decides = contradicting[0] if contradicting else hardest(undecided) if undecided else min(parts, key=_room)
+    return replace(decides, parts=tuple(parts), details=())
+
+
+def hardest(undecided: Sequence[Verdict]) -> Verdict:
+    """The part that is furthest from being settled: without repeats, then beyond any number, then by their number."""
+    return max(undecided, key=lambda part: (part.effect is None, part.repeats_needed is None, part.repeats_needed or 0))
+
+
+def _room(part: Verdict) -> float:
+    """How far an interval lies from the nearer end of the claim's side."""
+    ends = ((part.low, part.claimed_low), (part.high, part.claimed_high))
+    return min((abs(end - side) for end, side in ends if end is not None and side is not None), default=math.inf)

@@ -1,0 +1,212 @@
+"""A result as one row per repeat: the same in models/STUDY/CELL/runs.json, metrics/STUDY/CELL.json and metrics/record.
+
+Training writes what was trained and its learning curve, evaluation adds the scores, the record where they come from. A
+file of rows is a JSON list. Fields that a row does not have are left out of it.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+from stages.support.files import digest, without_defaults, write_text
+from stages.support.process import InputError
+from stages.support.sections import Heading
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+def _number(value: object) -> object:
+    """A finite number as it is: a whole one stays whole."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no finite number")
+    return value
+
+
+def _score(value: object) -> object:
+    """A finite number, or a list or an object of such."""
+    for one in value if isinstance(value, list) else value.values() if isinstance(value, dict) else [value]:
+        _number(one)
+    return value
+
+
+Whole = Annotated[int, Field(ge=0)]
+Number = Annotated[float, PlainValidator(_number)]
+Scores = dict[str, Annotated[float | list[float] | dict[str, float], PlainValidator(_score)]]
+Hex = Annotated[str, Field(pattern="^[0-9a-f]*$")]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Versions:
+    """Of what computed a row."""
+
+    python: str
+    torch: str
+    numpy: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Machine:
+    """Where a row was computed; a machine that had the weights from a cache knows the processor's name alone."""
+
+    processor: str
+    machine: str = ""
+    device: str = ""
+    engine: str = ""
+    threads: Whole = 0
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Provenance:
+    """Where a recorded row comes from; times are those of its job, of all the job's repeats together."""
+
+    commit: Annotated[str, Field(pattern="^[0-9a-f]{40}(-dirty)?$")]
+    versions: Versions | None = None
+    machine: Machine
+    repeats_at_once: Whole = 0
+    seconds: Number = 0
+    seconds_per_epoch: Number = 0
+    tokens_per_second: Whole = 0
+    peak_memory_bytes: Whole = 0
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Row:
+    """One repeat of one arm: a study's setting under one protocol or both, trained with one cell.
+
+    The fields of evaluation are empty in runs.json, those of training in metrics, those of the record in both.
+    """
+
+    key: Hex = ""
+    """The tracked run that the repeat belongs to."""
+    job: Hex = ""
+    """The repeats that were trained together share it."""
+    study: str
+    cell: str
+    profile: str = ""
+    """sample or full, where it was trained."""
+    corpus: str
+    data_digest: Annotated[Hex, Field(min_length=64, max_length=64)]
+    protocol_digest: Annotated[Hex, Field(max_length=16)] = ""
+    """Of a recorded row: `protocol_digest` of what was trained."""
+    setting: str
+    """A grid point's name; empty where a study has one setting alone."""
+    sweep: str
+    """The hyperparameter whose values the settings are; empty where they are none."""
+    protocols: Annotated[tuple[Heading, ...], Field(min_length=1)]
+    hyperparameters: dict[str, Any]
+    """Without those that have their default: see `without_defaults`."""
+    parameters: Whole = 0
+    parameters_in_torch: Whole = 0
+    """What torch's own layers would count: of some cells a second bias per gate."""
+    closed_loop_truth: tuple[Number, ...] = ()
+    """What the predictions that feed on themselves should be, of a study that makes any."""
+    repeat: Whole
+    seed: Whole
+    best_epoch: Annotated[int, Field(ge=1)]
+    """The epoch that validation chose, counted from 1."""
+    validation: Scores = field(default_factory=dict)
+    test: Scores = field(default_factory=dict)
+    curve: tuple[dict[str, Number], ...] = ()
+    """One point per epoch: `epoch`, train_NAME and validation_NAME; losses are in nats."""
+    weights: str = ""
+    """The file of the weights, below models/STUDY/CELL."""
+    provenance: Provenance | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.hyperparameters.get("cell") != self.cell:
+            raise ValueError(f"hyperparameters have another cell than {self.cell}")
+        epochs = self.hyperparameters.get("epochs")
+        if epochs and (self.best_epoch > epochs or (self.curve and self.curve[-1]["epoch"] != epochs)):
+            raise ValueError(f"best epoch {self.best_epoch} or the curve's last one goes beyond epochs, {epochs}")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What sets the row apart from the others of its study and cell, such as `basic published 3`."""
+        return " ".join([*filter(None, [self.setting]), *self.protocols, str(self.repeat)])
+
+    @property
+    def arm(self) -> str:
+        """The protocols that the row stands under, separated by spaces."""
+        return " ".join(self.protocols)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a file such as metrics/STUDY/CELL.json.
+
+    Raises:
+        InputError: the file is not there, or the first thing in it that is not as it should be, in one line.
+    """
+    try:
+        return parse_rows(path, path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is not there: a JSON list with one row per repeat is needed") from None
+
+
+def parse_rows(path: Path, text: str) -> list[Row]:
+    """The rows of a file's text; `path` is what messages call it.
+
+    Raises:
+        InputError: the first thing that is not as it should be, in one line.
+    """
+    try:
+        return _list_of_rows().validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{path}: {f'row {place}: ' if place else ''}{reason}") from None
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"{path} is no JSON list with one row per repeat: {error}") from None
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Write rows as a JSON list, one per line, whole or not at all: Git shows and merges whole rows."""
+    lines = ",\n".join(json.dumps(without_defaults(row), ensure_ascii=False, allow_nan=False) for row in rows)
+    write_text(path, f"[\n{lines}\n]\n")
+
+
+def protocol_digest(
+    study: str, setting: str, hyperparameters: "DataclassInstance | Mapping[str, Any]", seed: int
+) -> str:
+    """What was trained, as a short digest: rows that share it differ in nothing but the repeat.
+
+    `hyperparameters` is the study's dataclass, or what `without_defaults` makes of it, as a row has it.
+    """
+    values = dict(hyperparameters) if isinstance(hyperparameters, Mapping) else without_defaults(hyperparameters)
+    return digest({"study": study, "setting": setting, "hyperparameters": values, "seed": seed})[:16]
+
+
+def check_recorded(path: Path, rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows of metrics/record/STUDY/CELL.json, where they are of that study and cell and whole.
+
+    Raises:
+        InputError: the first thing that is not as it should be, in one line.
+    """
+    for number, row in enumerate(rows):
+        if (row.study, row.cell) != (path.parent.name, path.stem):
+            raise InputError(f"{path}: row {number}: it is of {row.study}/{row.cell}")
+        needed = ("validation", "test", "parameters", "parameters_in_torch", "provenance")
+        if missing := [name for name in needed if not getattr(row, name)]:
+            raise InputError(f"{path}: row {number}: {missing[0]}: a recorded row needs it")
+        if row.protocol_digest != protocol_digest(row.study, row.setting, row.hyperparameters, row.seed):
+            raise InputError(
+                f"{path}: row {number}: protocol_digest is not that of study, setting, hyperparameters and seed"
+            )
+    return rows
+
+
+@cache
+def _list_of_rows() -> TypeAdapter[list[Row]]:
+    return TypeAdapter(list[Row])

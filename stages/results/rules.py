@@ -1,0 +1,289 @@
+"""The kinds of rules by which claims are decided: one function each, in the table `RULES`.
+
+Arms are compared in pairs of repeats. Repeats of one number share a seed: all cells and arms see their training data
+in one order, and draw their first weights from one stream (training/seeds.py). Nets of other shapes use that stream
+otherwise, so that the pairs may have little in common; then pairing costs some degrees of freedom. Where they have
+something in common, an interval that ignores it would be wrong.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from stages.results.documents import documents
+from stages.results.judge import Sides, hardest, judge
+from stages.results.measures import score_of, setting_of
+from stages.results.row import Row
+from stages.results.runs import ONE_ARM, Runs, unit
+from stages.results.statistics import fewest_for_bootstrap, holm, paired_effect, sign_flip_p_values, unpaired_effect
+from stages.results.verdict import Verdict
+
+Timing = Mapping[str, Any]
+"""A row of benchmarks/results/epoch_seconds.json, a list of seconds in it, with its hardware and torch's version."""
+Rule = Mapping[str, Any]
+_SURELY = 1e-9  # a float32 may round a probability to 1, whose logit is infinite
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What decides: runs and timings, by study."""
+
+    runs: Mapping[str, Runs] = field(default_factory=dict)
+    seconds: Mapping[str, Sequence[Timing]] = field(default_factory=dict)
+
+    def of(self, study: str) -> Runs:
+        """A study's runs; none where there are none."""
+        return self.runs.get(study) or Runs()
+
+
+def apply_rule(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """Decide by one rule: one verdict per part of it. `base` is the claim's verdict as yet undecided."""
+    decide = next(decide for key, decide in RULES.items() if key in rule)
+    return decide(rule, base, evidence)
+
+
+def _pairs(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """Pairs of arms by one score, repeat against repeat."""
+    ratio = documents()[base.study]["scores"][rule["score"]].get("logarithmic", False)
+    runs = evidence.of(base.study)
+    return [_compare(rule["score"], pair, _sides(rule, ratio), base, runs) for pair in rule["pairs"]]
+
+
+def _sides(rule: Rule, ratio: bool) -> Sides:
+    """Where a rule says that the effect lies: of a ratio its logarithm."""
+    if rule["expect"] == "equal":
+        margin = math.log(rule["margin"]) if ratio else rule["margin"]
+        return -margin, margin
+    bound = math.log(rule.get("factor", 1.0)) if ratio else 0.0
+    return (bound, math.inf) if rule["expect"] == "greater" else (-math.inf, bound)
+
+
+def _compare(
+    score: str, pair: Sequence[str], sides: Sides, base: Verdict, runs: Runs, confidence: float = 0.95
+) -> Verdict:
+    """Two arms, repeat against repeat; of a sweep each repeat's mean over the settings that most of them have."""
+    document = documents()[base.study]
+    about, sweep = document["scores"][score], document.get("sweep")
+    ratio, bounded = about.get("logarithmic", False), about.get("bounded", False)
+    label = f"{about['label']}, {pair[0]} {'/' if ratio else '-'} {pair[1]}"
+    part = replace(base, effect_label=label, percent=about.get("percent", False))
+    if lacking := runs.lacking(base.protocol, pair):
+        return replace(part, reason=lacking)
+    first, second = (_values(runs.rows(base.protocol, arm), score, base.protocol, ratio, bool(sweep)) for arm in pair)
+    settings, differences = _differences(first, second)
+    if not differences.size:
+        return replace(part, reason=f"no repeat that {pair[0]} and {pair[1]} both have")
+    if sweep:
+        over = f"mean over {len(settings)} {sweep['hyperparameter']}s"
+        details = _by_setting(settings, differences)
+        part = replace(part, effect_label=label.replace(",", f", {over},", 1), details=details)
+    effect = paired_effect(differences.mean(axis=1), confidence, bootstrapped=bounded)
+    part = replace(part, scaled=runs.departures(base.protocol, pair))
+    fewest = fewest_for_bootstrap(confidence) if bounded else 2
+    return judge(part, effect, sides, "ratio" if ratio else "difference", fewest, confidence)
+
+
+def _values(
+    rows: Sequence[Row], score: str, protocol: str, logarithmic: bool, sweep: bool
+) -> dict[tuple[str, Any], float]:
+    """A score, or its logarithm, by (repeat, setting); without a sweep arms of two settings may be set side by side."""
+    found: dict[tuple[str, Any], float] = {}
+    for row in rows:
+        value = score_of(row, score, protocol or ONE_ARM)
+        found.setdefault((unit(row), setting_of(row) if sweep else ""), math.log(value) if logarithmic else value)
+    return found
+
+
+def _differences(
+    first: Mapping[tuple[str, Any], float], second: Mapping[tuple[str, Any], float]
+) -> tuple[list[Any], NDArray[np.float64]]:
+    """The settings that more than half of the repeats in both arms have, and (repeats that have all, settings)."""
+    both = first.keys() & second.keys()
+    units = sorted({name for name, _ in both})
+    settings = [
+        setting
+        for setting in sorted({setting for _, setting in both})
+        if 2 * sum((name, setting) in both for name in units) > len(units)
+    ]
+    whole = [name for name in units if all((name, setting) in both for setting in settings)]
+    values = [[first[name, setting] - second[name, setting] for setting in settings] for name in whole]
+    return settings, np.array(values, dtype=np.float64).reshape(len(whole), len(settings))
+
+
+def _by_setting(settings: Sequence[Any], differences: NDArray[np.float64]) -> tuple[dict[str, Any], ...]:
+    """One test per setting of a sweep, corrected for their number; (repeats, settings) -> one row per setting."""
+    if len(differences) < 2:
+        return ()
+    p_values = sign_flip_p_values(differences)
+    columns = zip(settings, differences.mean(axis=0), p_values, holm(p_values), strict=True)
+    return tuple(
+        {"setting": setting, "effect": float(effect), "p": float(p), "p_holm": float(p_holm)}
+        for setting, effect, p, p_holm in columns
+    )
+
+
+def _sentence(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """A sentence's probability of being positive: the mean of its logits, which is what the net gives."""
+    runs = evidence.of(base.study)
+    low, high = rule["between"] if "between" in rule else (rule["above"], 1.0)
+    parts = []
+    for cell in rule["cells"]:
+        part = replace(base, effect_label=f"probability of positive, {cell}")
+        if lacking := runs.lacking(base.protocol, [cell]):
+            parts.append(replace(part, reason=lacking))
+            continue
+        part = replace(part, scaled=runs.departures(base.protocol, [cell]))
+        sentences: list[Any] = [row.test["sentences"] for row in runs.rows(base.protocol, cell)]
+        probabilities = [probability_of[rule["sentence"]] for probability_of in sentences]
+        effect = paired_effect(logit(np.clip(probabilities, _SURELY, 1 - _SURELY)))
+        parts.append(judge(part, effect, (float(logit(low)), float(logit(high))), "probability"))
+    return parts
+
+
+def _seconds(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """Two ways' timings, on each device; those of one device were taken in turn, so that each round gives a pair."""
+    timings = evidence.seconds.get(rule["seconds"], ())
+    return [_compare_seconds(rule, where, base, timings) for where in rule["where"]]
+
+
+def _compare_seconds(rule: Rule, where: Mapping[str, str], base: Verdict, timings: Sequence[Timing]) -> Verdict:
+    ways = [way | where for way in (rule["first"], rule["second"])]
+    names = " / ".join(" ".join(rule[side].values()) for side in ("first", "second"))
+    part = replace(base, effect_label=f"seconds an epoch, {names} ({', '.join(where.values())})")
+    rows = [next((row for row in timings if way.items() <= row.items()), None) for way in ways]
+    missing = ["no timings of " + ", ".join(way.values()) for way, row in zip(ways, rows, strict=True) if row is None]
+    if rows[0] is None or rows[1] is None:
+        return replace(part, reason="; ".join(dict.fromkeys(missing)))
+    part = replace(
+        part, details=tuple({k: v for k, v in row.items() if k not in ("study", "seconds")} for row in rows if row)
+    )
+    first, second = (np.log(row["seconds"]) for row in rows if row)
+    in_turn = rows[0]["device"] == rows[1]["device"] and len(first) == len(second)
+    effect = paired_effect(first - second) if in_turn else unpaired_effect(first, second)
+    return judge(part, effect, _sides(rule, ratio=True), "ratio")
+
+
+def _counts(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """Parameters counted against the published ones. Nets of another size can confirm them, not refute them."""
+    runs = evidence.of(base.study)
+    cells = list(rule["counts"])
+    part = replace(base, effect_label=f"parameters, {cells[0]} / {cells[1]}")
+    if lacking := runs.lacking(base.protocol, cells):
+        return [replace(part, reason=lacking)]
+    counts = {cell: runs.arm(base.protocol, cell).parameters for cell in cells}
+    ratio = counts[cells[0]] / counts[cells[1]]
+    scaled = runs.departures(base.protocol, cells)
+    agree = counts == rule["counts"]
+    counted = ", ".join(f"{cell} {count:,}" for cell, count in counts.items())
+    return [
+        replace(
+            part,
+            effect=ratio,
+            verdict="supported" if agree else "open" if scaled else "contradicted",
+            reason=f"counted: {counted}: {100 * (1 - ratio):.0f} % fewer, {'as' if agree else 'not as'} published",
+            scaled="" if agree else scaled,
+        )
+    ]
+
+
+def _tied(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """The parameters of language models whose output layer is their embedding, against the same models untied."""
+    return [_tied_count(arm, rule["untied"], base, evidence.of(base.study)) for arm in rule["tied"]]
+
+
+def _tied_count(arm: str, untied: str, base: Verdict, runs: Runs) -> Verdict:
+    """One model's count, and what it would be untied.
+
+    What untying adds is one weight per (word, unit). How many words there are follows from the counts of this arm and
+    of one that is not tied, which are linear in it and in the cell's gates, each with two biases. How long a net was
+    trained does not matter, so that custom runs count.
+    """
+    beside = f"{untied} {arm.rsplit(' ', 1)[1]}"
+    part = replace(base, effect_label=f"parameters, {arm} / itself untied", claimed_high=1.0)
+    if lacking := runs.lacking(base.protocol, [arm, beside], custom=True):
+        return replace(part, reason=lacking)
+    tied, other = (runs.arm(base.protocol, name) for name in (arm, beside))
+    size, layers = tied.hyperparameters["hidden_size"], tied.hyperparameters["layers"]
+    embedding, hidden = (other.hyperparameters[name] for name in ("embedding_size", "hidden_size"))
+    equations = [
+        [size + 1, layers * (2 * size * size + 2 * size)],
+        [embedding + hidden + 1, hidden * (embedding + hidden + 2)],
+    ]
+    words, gates = np.linalg.solve(equations, [tied.parameters, other.parameters])
+    if words < 1 or not np.allclose([words, gates], np.round([words, gates]), rtol=0, atol=1e-6):
+        return replace(part, reason=f"the counts of {arm} and {beside} do not tell how many words there are")
+    count, untied_count = tied.parameters, tied.parameters + round(words) * size
+    return replace(
+        part,
+        effect=count / untied_count,
+        verdict="supported" if count < untied_count else "contradicted",
+        reason=f"counted: {count:,}, untied {untied_count:,}",
+        scaled=runs.departures(base.protocol, [arm]),
+    )
+
+
+def _different_winner(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """No one cell is best in every study where each is beaten in one of them; one is that beats all others in all.
+
+    A cell has several chances to be beaten by luck: one against each other in each study. The intervals are that much
+    surer (Bonferroni).
+    """
+    studies, cells = rule["different_winner"], rule["cells"]
+    confidence = 1 - 0.05 / (len(studies) * (len(cells) - 1))
+    pairs = [(study, *pair) for study in studies for pair in combinations(cells, 2)]
+    parts = []
+    for study, *pair in pairs:
+        of_study = replace(base, study=study)
+        part = _compare(rule["score"], pair, (0.0, math.inf), of_study, evidence.of(study), confidence)
+        parts.append(replace(part, details=()))
+    beats = {
+        (study, *((a, b) if part.verdict == "supported" else (b, a)))
+        for (study, a, b), part in zip(pairs, parts, strict=True)
+        if part.verdict != "open"
+    }
+    unbeaten = [cell for cell in cells if not any(loser == cell for _, _, loser in beats)]
+    best = [cell for cell in cells if sum(winner == cell for _, winner, _ in beats) == len(studies) * (len(cells) - 1)]
+    seen = "; ".join(
+        f"on {study} "
+        + (", ".join(f"{winner} > {loser}" for at, winner, loser in sorted(beats) if at == study) or "none")
+        for study in studies
+    )
+    whole = replace(
+        base,
+        effect_label=f"which cell has the best {documents()[studies[0]]['scores'][rule['score']]['label']}",
+        repeats=min(part.repeats for part in parts),
+        scaled="; ".join(dict.fromkeys(part.scaled for part in parts if part.scaled)),
+        parts=tuple(parts),
+    )
+    if not unbeaten:
+        return [replace(whole, verdict="supported", reason=f"every cell is beaten somewhere: {seen}")]
+    if best:
+        return [replace(whole, verdict="contradicted", reason=f"{best[0]} is best everywhere: {seen}")]
+    undecided = hardest([part for part in parts if part.verdict == "open"])
+    may_be = f"{' or '.join(unbeaten)} may be best everywhere: {seen}"
+    return [
+        replace(
+            whole,
+            reason=undecided.reason if undecided.effect is None else may_be,
+            detectable=undecided.detectable,
+            repeats_needed=undecided.repeats_needed,
+            percent=undecided.percent,
+        )
+    ]
+
+
+RULES: Mapping[str, Callable[[Rule, Verdict, Evidence], list[Verdict]]] = {
+    "pairs": _pairs,
+    "sentence": _sentence,
+    "seconds": _seconds,
+    "counts": _counts,
+    "tied": _tied,
+    "different_winner": _different_winner,
+}
+"""By the key that a claim's rule has and no other rule."""
