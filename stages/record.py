@@ -1,6 +1,7 @@
 """Run a full protocol on the real corpus into the record, without touching the workspace's results.
 
-`python -m stages.record STUDY CELL REPEATS` (such as `imdb gru 0-2`) runs what is not recorded yet; settings may
+`python -m stages.record STUDY CELL REPEATS` (such as `imdb gru 0-2`) runs what is not recorded yet, published and
+corrected; `python -m stages.record STUDY CELL tuned` the cell at its own learning rate and at equal size. Settings may
 follow as for `dvc exp run -S` (`ptb lstm 0-2 ptb.full.training.models=[basic]`), and make a protocol of their own where
 they change it. `python -m stages.record merge FOLDER` adds the metrics/record of another clone.
 """
@@ -30,9 +31,11 @@ from stages.results.row import (
     read_rows,
 )
 from stages.support.files import read_json, root, write_text
-from stages.support.params import Params, load_params, parse_repeats
+from stages.support.params import Project, load_project, study_arms
 from stages.support.process import InputError, StageError, run_stage
+from stages.support.sections import parse_repeats
 
+TUNED = "tuned"
 _EPOCHS_RECORDED = 100
 _Point = TypeVar("_Point")
 
@@ -51,24 +54,32 @@ def main(*words: str) -> None:
 
 def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
     """Run the repeats that the record lacks, each stretch of them as one experiment, and merge their scores."""
-    params = load_params()
+    project = load_project()
+    params = project.params
     if study not in params.studies or cell not in params.cells:
         raise InputError(
             f"record: no such study or cell: {study} {cell}; studies are {', '.join(params.studies)}, "
             f"cells {', '.join(params.cells)}"
         )
-    try:
-        wanted = parse_repeats(repeats)
-    except ValueError as error:
-        raise InputError(f"record: REPEATS {repeats!r} is not allowed: {error}") from None
-    overrides = [*_settings(params, study, cell), *settings]
-    missing = _missing(_overridden(overrides), study, cell, wanted)
-    if not missing:
-        print(f"nothing to do: {study} {cell} repeats {repeats} are in {record.RECORD / study / cell}.json")
-        return
+    headings = "[tuned,equal_size]" if repeats == TUNED else "[published,corrected]"
+    overrides = [*_settings(study, cell), f"{study}.full.training.headings={headings}", *settings]
     conflicts: list[str] = []
-    for first, last in _stretches(missing):
-        conflicts += _merge(study, cell, _run(params, study, cell, f"{first}-{last}", overrides))
+    if repeats == TUNED:
+        _check_tuning(_overridden(overrides), study)
+        conflicts += _merge(study, cell, _run(study, cell, repeats, overrides))
+    else:
+        try:
+            wanted = parse_repeats(repeats)
+        except ValueError as error:
+            raise InputError(f"record: REPEATS {repeats!r} is not allowed: {error}") from None
+        missing = _missing(_overridden(overrides), study, cell, wanted)
+        if not missing:
+            print(f"nothing to do: {study} {cell} repeats {repeats} are in {record.RECORD / study / cell}.json")
+            return
+        for first, last in _stretches(missing):
+            span = f"{first}-{last}"
+            spanned = [*overrides, f"{study}.full.training.repeats={span}"]
+            conflicts += _merge(study, cell, _run(study, cell, span, spanned))
     print(f"recorded {study} {cell}: see {record.draw_record(study) / 'table.md'}")
     readme.main()
     _report(conflicts)
@@ -92,13 +103,18 @@ def merge_folder(folder: Path) -> None:
     _report(conflicts)
 
 
-def _missing(params: Params, study: str, cell: str, wanted: Sequence[int]) -> list[int]:
-    """The repeats that some arm of this protocol has no row for."""
-    from stages.training.repeats import study_module  # torch takes a second to import
+def _check_tuning(project: Project, study: str) -> None:
+    if project.settings(study).training.tuning is None:
+        raise InputError(f"record: {study}.full.training.tuning: missing; it names the learning rates to try")
 
-    arms = study_module(study).arms(cell, params.section(study).training, params.layers, params.dropout)
+
+def _missing(project: Project, study: str, cell: str, wanted: Sequence[int]) -> list[int]:
+    """The repeats that some arm of this protocol has no row for."""
     have = {(row.protocol_digest, row.repeat) for row in record.read_entries(study, cell)}
-    digests = [protocol_digest(study, arm.setting, arm.hyperparameters, params.seed) for arm in arms]
+    digests = [
+        protocol_digest(study, arm.setting, arm.hyperparameters, project.params.seed)
+        for arm in study_arms(project, study, cell)["arms"]
+    ]
     return [repeat for repeat in wanted if any((digest, repeat) not in have for digest in digests)]
 
 
@@ -113,21 +129,12 @@ def _stretches(repeats: Sequence[int]) -> list[tuple[int, int]]:
     return stretches
 
 
-def _settings(params: Params, study: str, cell: str) -> list[str]:
+def _settings(study: str, cell: str) -> list[str]:
     """What `-S` changes so that an experiment trains one cell at full size, and nothing else."""
-    return [
-        "profile=full",
-        f"cell={cell}",
-        f"cells=[{cell}]",
-        f"studies=[{study}]",
-        *(
-            f"{group}=[{study}]" if study in getattr(params, group) else f"{group}=[]"
-            for group in ("texts", "synthetic")
-        ),
-    ]
+    return ["profile=full", f"cell={cell}", f"cells=[{cell}]", f"studies=[{study}]"]
 
 
-def _overridden(settings: Sequence[str]) -> Params:
+def _overridden(settings: Sequence[str]) -> Project:
     """The parameters as `-S` would write them."""
     from dvc.exceptions import InvalidArgumentError
     from dvc.utils.hydra import apply_overrides
@@ -139,19 +146,17 @@ def _overridden(settings: Sequence[str]) -> Params:
         except InvalidArgumentError as error:
             raise InputError(f"record: a setting is not allowed: {str(error.__cause__).splitlines()[0]}") from None
         with contextlib.chdir(folder):
-            return load_params()
+            return load_project()
 
 
-def _run(params: Params, study: str, cell: str, repeats: str, settings: Sequence[str]) -> list[Row]:
+def _run(study: str, cell: str, repeats: str, settings: Sequence[str]) -> list[Row]:
     """Run one experiment in a temporary folder and read its scores back from the commit that DVC made of it."""
     import dvc.api
 
     name = f"record-{study}-{cell}-{repeats}-{os.urandom(3).hex()}"
-    overrides = [
-        word for setting in (*settings, f"{study}.full.training.repeats={repeats}") for word in ("-S", setting)
-    ]
+    overrides = [word for setting in settings for word in ("-S", setting)]
     baseline = record.RECORD / study / "baseline.json"
-    with_baseline = study in params.texts and not baseline.exists()
+    with_baseline = not baseline.exists()
     targets = [f"evaluate@{study}-{cell}", *([f"baseline@{study}"] if with_baseline else [])]
     command = ["dvc", "exp", "run", "--temp", "--name", name, *overrides, *targets]
     print("+", " ".join(command), file=sys.stderr, flush=True)

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from stages.studies import documented
 from stages.support.files import write_text
-from stages.support.params import load_params
+from stages.support.params import load_project
 from stages.support.process import run_stage
 
 OUTPUT = Path("report")
@@ -13,8 +14,11 @@ def main() -> None:
     """Write report/run.html and report/record.html from what is in metrics/ and plots/."""
     from stages.results.report import record_page, run_page  # scipy is slow
 
-    params = load_params()
-    repeats = {str(study): str(getattr(params, study).full.training.repeats) for study in params.studies}
+    project = load_project()
+    params = project.params
+    repeats = {
+        study: project.studies[study]["full"].training.repeats for study in documented() if study in project.studies
+    }
     write_text(OUTPUT / "run.html", run_page(params.studies, params.cells, sample=params.profile == "sample"))
     write_text(OUTPUT / "record.html", record_page(params.cells, repeats))
 

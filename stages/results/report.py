@@ -17,7 +17,7 @@ from stages.results.provenance import record_provenance, run_provenance
 from stages.results.record import FIGURES, recorded_cells
 from stages.results.table import Table
 from stages.results.verdict import Verdict, amount_text, by_claim, effect_text
-from stages.support.params import parse_repeats
+from stages.support.sections import parse_repeats
 
 _PIXELS_A_POINT = 96 / 72
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
-from stages.results.intervals import Interval, bca_interval
+from stages.results.intervals import Interval, bca_interval, mean_interval
 
 MOST_REPEATS = 10_000
 """Beyond this, no number of repeats is said to settle a question."""

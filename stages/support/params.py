@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from stages import kinds
 from stages.studies import Arm, arms
 from stages.support.code import training_code
-from stages.support.files import read_json
+from stages.support.files import read_json, without_defaults
 from stages.support.process import InputError
 from stages.support.sections import (
     NO_HYPERPARAMETERS,
@@ -176,9 +176,18 @@ def resolved(project: Project, study: str) -> dict[str, dict[str, Any]]:
     } | {
         f"train/{cell}": kind
         | run
-        | {name: [asdict(arm) for arm in found] for name, found in study_arms(project, study, cell).items()}
+        | {name: [_stored(arm) for arm in found] for name, found in study_arms(project, study, cell).items()}
         | {"code": training_code(settings.kind, cell)}
         for cell in params.cells
+    }
+
+
+def _stored(arm: Arm) -> dict[str, Any]:
+    return {
+        "setting": arm.setting,
+        "protocols": arm.protocols,
+        "sweep": arm.sweep,
+        "hyperparameters": without_defaults(arm.hyperparameters),
     }
 
 

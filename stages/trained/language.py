@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stages.nn.models import LanguageModel
+from stages.kinds.language_model.model import LanguageModel
 from stages.support.process import InputError
 from stages.text.tokens.ptb import END
 from stages.text.tokens.vocabulary import UNKNOWN
@@ -18,7 +18,7 @@ class WordModel:
     """A trained ptb model on a CPU, with its vocabulary."""
 
     def __init__(self, hyperparameters: Mapping[str, Any], weights: Path, vocabulary: Path) -> None:
-        """Load it; `hyperparameters` are those of `stages.studies.ptb`, as a mapping.
+        """Load it; `hyperparameters` are those of `stages.kinds.language_model`, as a mapping.
 
         Raises:
             InputError: the weights are damaged, or another model's.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stages.nn.models import PADDING, UNKNOWN, ReviewClassifier
+from stages.kinds.classification.model import PADDING, UNKNOWN, ReviewClassifier
 from stages.text.tokens.basic_english import basic_english
 from stages.trained.weights import load_weights, read_vocabulary
 
@@ -32,7 +32,7 @@ class ReviewModel:
     """A trained imdb model on a CPU, with its tokenizer and vocabulary."""
 
     def __init__(self, hyperparameters: Mapping[str, Any], weights: Path, vocabulary: Path) -> None:
-        """Load it; `hyperparameters` are those of `stages.studies.imdb`, as a mapping.
+        """Load it; `hyperparameters` are those of `stages.kinds.classification`, as a mapping.
 
         Raises:
             InputError: the weights are damaged, or another model's.

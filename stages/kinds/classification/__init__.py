@@ -162,8 +162,10 @@ def baselines(raw: Path, ready: Path) -> list[dict[str, Any]]:
         from stages.tables.ready import PARTS, labelled_part
 
         about = read_json(ready / "manifest.json")
-        parts = [labelled_part(raw, ready, name) for name in PARTS]
-        rows = classification_rows(*parts, classes=len(about["labels"]), characters=about["unit"] == "characters")
+        train, validation, test = (labelled_part(raw, ready, name) for name in PARTS)
+        rows = classification_rows(
+            train, validation, test, classes=len(about["labels"]), characters=about["unit"] == "characters"
+        )
         for row in rows:
             for scores in (row["validation"], row["test"]):
                 scores["loss"] = scores.pop("cross_entropy")
