@@ -133,7 +133,7 @@ class Column:
         """
         if not self.is_number:
             return date_forms(self.cells)
-        if not self.words & _TIME_NAMES or self.words & {"hour", "minute", "month", "day"} == self.words:
+        if not self.named_as_time or self.words & {"hour", "minute", "month", "day"} == self.words:
             return []
         numbers = [read_number(cell) or 0.0 for cell in self.cells]
         if all(1500 <= number < 2200 for number in numbers) or min(numbers, default=0) >= 1e8:
@@ -170,6 +170,11 @@ class Column:
     def mean_characters(self) -> float:
         """Characters a cell."""
         return sum(map(len, self.cells)) / max(len(self.cells), 1)
+
+    @property
+    def named_as_time(self) -> bool:
+        """Whether the name has a word for a time."""
+        return bool(self.words & _TIME_NAMES)
 
     @property
     def constant(self) -> bool:
@@ -345,7 +350,7 @@ def time_columns(columns: Sequence[Column]) -> list[Column]:
         return calendar[: calendar.index(None)] if None in calendar else parts  # type: ignore[return-value]
     if not dates:
         return []
-    best = max(dates, key=lambda column: (bool(column.words & _TIME_NAMES), -column.place))
+    best = max(dates, key=lambda column: (column.named_as_time, -column.place))
     times = [column for column in columns if column.is_time_of_day]
     return [best, times[0]] if times and not any(":" in cell for cell in best.cells[:50]) else [best]
 

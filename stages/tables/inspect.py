@@ -158,12 +158,14 @@ def _guess_kind(path: Path, columns: list[Column], total: int, given: dict[str, 
         return CLASSIFICATION, f"has a column of texts ({given['TEXT'] or texts[0].name})"
     labels = label_candidates(columns, None, total)
     others = [c for c in columns if not (c.is_number or c.forms or c.is_time_of_day or c.constant or not c.cells)]
-    if numbers and not others:
+    words = [column for column in others if not column.named_as_time]
+    if len(columns) == 2 and words and [column for column in labels if column is not words[0]]:
+        return CLASSIFICATION, "has a column of words and a column of recurring values"
+    unique = [column for column in others if len(set(column.cells)) == len(column.cells)]
+    if numbers and len(unique) == len(others):
         return SEQUENCE, "has columns of numbers and no texts"
     if numbers and time_columns(columns):
         return SEQUENCE, "has a date and columns of numbers"
-    if len(others) in (1, 2) and labels and len(columns) == 2:
-        return CLASSIFICATION, "has a column of words and a column of recurring values"
     listed = ", ".join(column.name for column in columns[:20])
     raise InputError(
         f"{path}: neither texts with labels nor a series by its look; set KIND= to classification (with TEXT= "
@@ -378,7 +380,9 @@ def _series(
             first_date, last_date = last_date, first_date
         _judge_times(np.sort(seconds), columns, target, times, warnings, refusals)
     else:
-        warnings.append("no dates were found; the rows are taken to be in time order")
+        unread = [column.name for column in columns if column.named_as_time and column not in read]
+        what = f"{_and(unread)} could not be read as dates" if unread else "no dates were found"
+        warnings.append(f"{what}; the rows are taken to be in time order")
     cut = int(TRAINING_SHARE * len(series))
     outside = 0.0
     if series.min() == series.max():
