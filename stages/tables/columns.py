@@ -1,6 +1,7 @@
 """What each column of a table is, and which of them a comparison of models reads."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,6 +97,8 @@ class Column:
         cells: The sample's cells that are not missing, stripped.
         missing: Share of the sample's cells without a value.
         distinct: All values in the file, or None where there are more than 1,000.
+        mark: The decimal mark, if the cells are numbers.
+        doubtful: Whether it may as well be a thousands separator.
     """
 
     name: str
@@ -103,6 +106,8 @@ class Column:
     cells: list[str]
     missing: float
     distinct: set[str] | None
+    mark: str = "."
+    doubtful: bool = False
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -110,15 +115,15 @@ class Column:
         parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.name)
         return frozenset(re.findall(r"[^\W_]+", parted.lower()))
 
-    @cached_property
-    def mark(self) -> tuple[str, bool]:
-        """Decimal mark, and whether there is a doubt about it."""
-        return decimal_mark(self.cells)
+    @property
+    def looks_like_numbers(self) -> bool:
+        """Whether nine of ten cells are numbers with either decimal mark."""
+        return self._share(lambda cell: any(read_number(cell, mark) is not None for mark in ".,")) >= 0.9
 
     @cached_property
     def is_number(self) -> bool:
         """Whether nine of ten cells are numbers."""
-        return self._share(lambda cell: read_number(cell, self.mark[0]) is not None) >= 0.9
+        return self._share(lambda cell: read_number(cell, self.mark) is not None) >= 0.9
 
     @cached_property
     def is_time_of_day(self) -> bool:
@@ -211,7 +216,17 @@ def profile(path: Path, layout: Layout, drops: Drops) -> tuple[list[Column], int
         known = distinct[place]
         missing = 1 - len(filled) / max(len(cells), 1)
         columns.append(Column(name, place, filled, missing, None if known is None else {c.strip() for c in known}))
+    _settle_marks(columns, layout)
     return columns, total
+
+
+def _settle_marks(columns: Sequence[Column], layout: Layout) -> None:
+    """A column that leaves its decimal mark open has the other columns'; else a point, doubtful between semicolons."""
+    shown = [decimal_mark(column.cells if column.looks_like_numbers else ()) for column in columns]
+    known = Counter(mark for mark, _ in shown if mark)
+    for column, (mark, doubt) in zip(columns, shown, strict=True):
+        column.mark = mark or (known.most_common(1)[0][0] if known and doubt else ".")
+        column.doubtful = doubt is not None and not known and layout.delimiter == ";"
 
 
 def _chunks(stream: Iterator[tuple[int, list[str]]]) -> Iterator[list[list[str]]]:
@@ -287,16 +302,17 @@ def choose_label(
     by_name = [column for column in found if column.words & _LABEL_NAMES]
     if len(by_name) == 1:
         return by_name[0], Chosen("label", by_name[0].name, f"by its name, among {_list(found)}")
-    others = [column for column in columns if column is not text]
-    if not others:
+    others = [column for column in columns if column is not text and not column.is_index and not column.constant]
+    if len(columns) == 1:
         raise InputError(f"{path}: has one column, {text.name}: no labels; KIND=language_model reads it as a text")
     if not found:
         strong = [c for c in others if c.words & _LABEL_NAMES and not c.forms]
         if len(strong) == 1:
             return strong[0], Chosen("label", strong[0].name, "by its name")
         raise InputError(
-            f"{path}: no column has 2 to {MOST_LABELS} recurring values; set LABEL= to one of: {_list(others)}, "
-            "or KIND=language_model to read the texts alone"
+            f"{path}: no column has 2 to {MOST_LABELS} recurring values; "
+            + (f"set LABEL= to one of: {_list(others)}, or " if others else "set ")
+            + "KIND=language_model to read the texts alone"
         )
     raise InputError(f"{path}: which column is the label? Set LABEL= to one of: {_list(by_name or found)}")
 

@@ -222,7 +222,7 @@ def _classified(findings: Findings, layout: Layout | None, columns: Sequence[Col
             del labels[name]
     elif rare:
         refusals.append(
-            f"label {_short(rare[0])} has {labels[rare[0]]} row{'s' * (labels[rare[0]] > 1)}; "
+            f"label {_short(rare[0])} has {_count(labels[rare[0]], 'row')}; "
             f"each needs at least {FEWEST_OF_A_LABEL}, one for each part"
         )
     if len(labels) < 2:
@@ -336,13 +336,15 @@ def _series(
             *(Chosen("input", column.name, "as INPUTS= says") for column in beside),
             *(Chosen("date", column.name, why) for column in times),
         ),
-        decimal_marks=tuple(column.mark[0] for column in read),
+        decimal_marks=tuple(column.mark for column in read),
     )
-    warnings = [
-        f"{column.name}: {column.cells[0]} may be a decimal comma or a thousands separator; it is read as thousands"
-        for column in read
-        if column.mark[1]
-    ]
+    for column in read:
+        if column.doubtful:
+            raise InputError(
+                f"{path}: {column.name}: {column.cells[0]} may have a decimal mark or a thousands separator; "
+                "write the numbers without thousands separators, or one with more or fewer than three decimals"
+            )
+    warnings: list[str] = []
     if beside and len(set(findings.decimal_marks)) > 1:
         warnings.append("the columns differ in their decimal mark")
     forms: list[DateForm] = []
@@ -401,7 +403,7 @@ def _series(
         if constant
     ]
     if inner:
-        warnings.append(f"{inner:,} of the rows between are left out, so time steps may differ there")
+        warnings.append(f"{_count(inner, 'row')} between the others left out: time steps may differ there")
     if len(series) < FEWEST_STEPS:
         refusals.append(f"{len(series)} rows; a series needs at least {FEWEST_STEPS}")
     elif len(series) < FEW_ROWS:
@@ -469,15 +471,17 @@ def _judge_times(
             if c is not target and c not in times and c.distinct and len(c.distinct) > 1 and not c.is_number
         ]
         tells = f" (does {apart[0]} tell them apart?)" if apart else ""
-        refusals.append(f"{same:,} rows have the date of another ({name}): several series in one file{tells}; keep one")
+        refusals.append(
+            f"{_count(same, 'row')} with the date of another ({name}): several series in one file{tells}; keep one"
+        )
     elif same:
-        warnings.append(f"{same:,} rows have the date of another ({name})")
+        warnings.append(f"{_count(same, 'row')} with the date of another ({name})")
     positive = steps[steps > 0]
     if len(positive):
         usual = float(np.median(positive))
         longer = int((positive > 1.5 * usual).sum())
         if 0 < longer < 0.1 * len(positive):
-            warnings.append(f"{longer:,} steps in time are longer than the usual one")
+            warnings.append(f"{_count(longer, 'step')} in time longer than the usual one")
 
 
 def _folder(path: Path, kind: str | None, given: dict[str, str | None]) -> Findings:
@@ -496,7 +500,7 @@ def _folder(path: Path, kind: str | None, given: dict[str, str | None]) -> Findi
             path, CLASSIFICATION, "a folder with a folder for each label", "folder of texts a label", None
         )
         beside = (
-            [f"{len(files)} files beside the folders are not read: {_and([f.name for f in files[:3]])}"]
+            [f"{_count(len(files), 'file')} beside the folders not read: {_and([f.name for f in files[:3]])}"]
             if files
             else []
         )
@@ -505,7 +509,7 @@ def _folder(path: Path, kind: str | None, given: dict[str, str | None]) -> Findi
     if folders or kind not in (None, LANGUAGE_MODEL):
         raise InputError(
             f"{path}: a folder holds texts, or two or more folders of texts named by labels; it holds "
-            f"{len(folders)} folder{'s' * (len(folders) != 1)} and {len(files)} file{'s' * (len(files) != 1)}"
+            f"{_count(len(folders), 'folder')} and {_count(len(files), 'file')}"
         )
     if all(file.suffix.lower() in (".csv", ".tsv", ".json", ".jsonl") for file in files):
         raise InputError(f"{path}: a folder of tables; name one: {_and([file.name for file in files[:10]])}")
@@ -646,6 +650,10 @@ def _short(text: str) -> str:
 
 def _share(part: int, total: int) -> str:
     return f"{part:,} ({part / total:.1%})"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _and(names: Iterable[str]) -> str:
