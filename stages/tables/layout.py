@@ -60,7 +60,7 @@ class Layout:
     Attributes:
         format: "csv", "tsv", "json lines" or "plain text".
         encoding: How its bytes are text.
-        delimiter: Between cells, " " for any number of spaces; "" for JSON lines, plain text, and a table of one column.
+        delimiter: Between cells, " " for any number of spaces; "" for JSON lines, plain text and a table of one column.
         quoting: "doubled" (quotes in quoted cells are doubled), "escaped" (with a backslash) or "none".
         space_after_delimiter: Whether a space follows each delimiter.
         columns: Names, made different where they were not, or positions from 1 where there is no header.
@@ -101,7 +101,7 @@ def find_layout(path: Path) -> Layout:
     if width < 2 or agreement < (0.95 if plain else 0.3) or (plain and len(head) < 3):
         if spaced_columns := _numbers_between_spaces(head):
             delimiter = " " if spaced_columns > 1 else ""
-            layout = Layout("csv", encoding, delimiter, "none")
+            layout = Layout("csv", encoding, delimiter)
             return _named(layout, [line.split() for line in head])
         if plain:
             return Layout("plain text", encoding)

@@ -355,3 +355,36 @@ def test_chinese_is_read_by_characters_unless_it_was_parted(read):
             found, got = read(table(pairs).encode(encoding))
             assert got == pairs
             assert (found.words_by_spaces, found.unit) == (by_spaces, "words" if by_spaces else "characters")
+
+
+def test_numbers_between_spaces_are_a_table(read):
+    found, got = read(
+        "".join(f" {1900 + i}   {i % 7}.5\n" for i in range(100)).join(["year value\n", ""]), name="mine.dat"
+    )
+    assert got == [[i % 7 + 0.5] for i in range(100)]
+    assert found.first_date == "1900"
+    found, got = read("".join(f"{i % 7}.5\n" for i in range(100)), name="mine.txt")
+    assert (found.kind, got[6]) == ("sequence", [6.5])
+
+
+def test_a_header_that_leaves_out_the_row_numbers(read):
+    rows = "".join(f'"{i + 1}","{text}","{label}"\n' for i, (text, label) in enumerate(reviews(50)))
+    found, got = read(f'"review","sentiment"\n{rows}')
+    assert found.layout.columns == ("column 1", "review", "sentiment")
+    assert got == reviews(50)
+
+
+def test_a_mark_in_doubt_is_settled_by_other_columns_or_refused(read):
+    days = [f"{1 + i % 28}.{1 + i // 28}.2019" for i in range(100)]
+    table = "".join(f"{day};1.{100 + i};{i % 9},5\n" for i, day in enumerate(days))
+    assert read(f"Datum;Wert;Grad\n{table}", value="Wert")[1] == [[1100.0 + i] for i in range(100)]
+    alone = "".join(f"{day};1.{100 + i}\n" for i, day in enumerate(days))
+    assert "decimal mark" in refused(read, f"Datum;Wert\n{alone}", value="Wert")
+    commas = "".join(f'2019-{1 + i // 28:02d}-{1 + i % 28:02d},"1,{100 + i}"\n' for i in range(100))
+    assert read(f"date,value\n{commas}")[1] == [[1100.0 + i] for i in range(100)]
+
+
+def test_times_with_offsets_are_compared_in_one_zone(read):
+    rows = [f"2019-10-27T02:{i * 2 % 60:02d}:00{'+02:00' if i < 30 else '+01:00'},{i}" for i in range(60)]
+    found, got = read("\n".join(["time,value", *rows]))
+    assert (found.order, got[0], got[-1]) == ("ascending", [0.0], [59.0])
