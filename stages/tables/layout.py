@@ -352,17 +352,17 @@ def _is_object(line: str) -> bool:
         return False
 
 
-def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(value: dict[str, Any], prefix: str, cells: dict[str, str]) -> dict[str, str]:
+    """Add the fields of an object to `cells` as text, those of objects within it under names with points."""
     for key, inner in value.items():
-        name = f"{prefix}{key}"
-        if isinstance(inner, dict):
-            yield from _flat(inner, f"{name}.")
-        elif isinstance(inner, str):
-            yield name, inner
-        elif inner is None:
-            yield name, ""
+        name = prefix + key
+        if isinstance(inner, str):
+            cells[name] = inner
+        elif isinstance(inner, dict):
+            _flat(inner, f"{name}.", cells)
         else:
-            yield name, json.dumps(inner, ensure_ascii=False)
+            cells[name] = "" if inner is None else json.dumps(inner, ensure_ascii=False)
+    return cells
 
 
 def _load(line: str) -> dict[str, Any] | None:
@@ -372,7 +372,7 @@ def _load(line: str) -> dict[str, Any] | None:
         return None
     if not isinstance(value, dict):
         return None
-    if "\\ud" in line.lower():  # halves of characters, which no file can hold, become a question mark
+    if "\\ud" in line or "\\uD" in line:  # halves of characters, which no file can hold, become a question mark
         cleaned: dict[str, Any] = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
         return cleaned
     return value
@@ -382,7 +382,7 @@ def _json_layout(path: Path, encoding: Encoding) -> Layout:
     names: dict[str, None] = {}
     for line in islice((line for line in lines(path, encoding) if line.strip()), _SAMPLE_OBJECTS):
         if value := _load(line):
-            names.update((name, None) for name, _ in _flat(value))
+            names.update(dict.fromkeys(_flat(value, "", {})))
     if not names:
         raise InputError(f"{path}: row 1: begins with {{ but is no JSON object a line")
     return Layout("json lines", encoding, columns=tuple(names), header=True)
@@ -393,7 +393,7 @@ def _objects(path: Path, layout: Layout, drops: Drops) -> Iterator[tuple[int, li
         if not line.strip():
             drops.add("empty row", number)
         elif value := _load(line):
-            cells = dict(_flat(value))
+            cells = _flat(value, "", {})
             row = [cells.get(name, "") for name in layout.columns]
             yield number, [cell.replace("\0", "") for cell in row] if layout.encoding.nul else row
         else:

@@ -4,6 +4,7 @@ import codecs
 import gzip
 import json
 import random
+import tracemalloc
 
 import pytest
 
@@ -388,3 +389,16 @@ def test_times_with_offsets_are_compared_in_one_zone(read):
     rows = [f"2019-10-27T02:{i * 2 % 60:02d}:00{'+02:00' if i < 30 else '+01:00'},{i}" for i in range(60)]
     found, got = read("\n".join(["time,value", *rows]))
     assert (found.order, got[0], got[-1]) == ("ascending", [0.0], [59.0])
+
+
+def test_memory_stays_flat_in_the_number_of_rows(tmp_path):
+    peaks = []
+    for count in (3_000, 30_000):
+        path = tmp_path / f"{count}.csv"
+        path.write_text(table(reviews(count)))
+        found = inspect(path)
+        tracemalloc.start()
+        assert sum(1 for _ in records(path, found)) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
