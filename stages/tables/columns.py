@@ -84,7 +84,15 @@ _TIME_NAMES = frozenset(
 _INDEX_NAMES = frozenset(
     "id index no nr row rownames rownum number unnamed idx sno n".split()  # noqa: SIM905
 )
-_CALENDAR = ("year", "month", "day", "hour", "minute", "second")
+_CALENDAR = {  # how a value of each looks in a date
+    "year": "{}-1-1",
+    "month": "2000-{}-1",
+    "day": "2000-1-{}",
+    "hour": "2000-1-1 {}:00",
+    "minute": "2000-1-1 0:{:0>2}",
+    "second": "2000-1-1 0:00:{:0>2}",
+}
+_START = ["", "1", "1", "0", "0", "0"]
 
 
 @dataclass
@@ -175,6 +183,12 @@ class Column:
     def mean_characters(self) -> float:
         """Characters a cell."""
         return sum(map(len, self.cells)) / max(len(self.cells), 1)
+
+    def fits_calendar(self, as_date: str) -> bool:
+        """Whether nine of ten cells make a date when they are put into `as_date`."""
+        return (
+            self._share(lambda c: read_date(as_date.format(c.removesuffix(".0")), DateForm("ymd")) is not None) >= 0.9
+        )
 
     @property
     def named_as_time(self) -> bool:
@@ -358,12 +372,14 @@ def choose_inputs(path: Path, columns: Sequence[Column], inputs: Sequence[str], 
 def time_columns(columns: Sequence[Column]) -> list[Column]:
     """The columns that together say when: a date, a date and a time, or year, month, day and hour; none, if none."""
     dates = [column for column in columns if column.forms and column.missing < 0.5]
-    calendar = [
-        next((c for c in columns if c.words == {unit} and c.is_number and c.missing < 0.5), None) for unit in _CALENDAR
-    ]
-    parts = [column for column in calendar if column is not None]
-    if calendar[0] is not None and calendar[1] is not None and not [d for d in dates if d not in parts]:
-        return calendar[: calendar.index(None)] if None in calendar else parts  # type: ignore[return-value]
+    parts: list[Column] = []
+    for unit, as_date in _CALENDAR.items():
+        found = [c for c in columns if c.words == {unit} and c.missing < 0.5 and c.fits_calendar(as_date)]
+        if not found:
+            break
+        parts.append(found[0])
+    if len(parts) > 1 and not [date for date in dates if date not in parts]:
+        return parts
     if not dates:
         return []
     best = max(dates, key=lambda column: (column.named_as_time, -column.place))
@@ -378,15 +394,12 @@ def read_time(cells: Sequence[str], form: DateForm) -> float | None:
     if len(cells) == 1:
         return read_date(cells[0], form)
     if form.order == "calendar":
-        try:
-            parts = [int(float(cell)) for cell in cells]
-        except ValueError:
-            return None
-        day = read_date("-".join(f"{part:02d}" for part in [parts[0], *parts[1:3], 1][:3]), DateForm("ymd"))
-        clock = [*parts[3:], 0, 0, 0][:3]
-        return None if day is None else day + clock[0] * 3600 + clock[1] * 60 + clock[2]
-    day, clock_seconds = read_date(cells[0], form), read_time_of_day(cells[1])
-    return None if day is None or clock_seconds is None else day + clock_seconds
+        year, month, day, hour, minute, second = [cell.strip().removesuffix(".0") for cell in cells] + _START[
+            len(cells) :
+        ]
+        return read_date(f"{year}-{month}-{day} {hour}:{minute:0>2}:{second:0>2}", DateForm("ymd"))
+    date, clock = read_date(cells[0], form), read_time_of_day(cells[1])
+    return None if date is None or clock is None else date + clock
 
 
 def _examples(column: Column) -> str:

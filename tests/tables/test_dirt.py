@@ -402,3 +402,33 @@ def test_memory_stays_flat_in_the_number_of_rows(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_years_and_names_of_months_in_columns(read):
+    names = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ]
+    rows = [f"{1949 + i // 12},{names[i % 12]},{100 + i}" for i in range(60)]
+    found, got = read("\n".join(["year,month,passengers", *reversed(rows)]))
+    assert found.columns("date") == ("year", "month")
+    assert (found.order, found.refusals) == ("descending", ())
+    assert got == [[100.0 + i] for i in range(60)]
+
+
+def test_quoted_cells_after_a_space(read):
+    pairs = [(f"{text}, really", label) for text, label in reviews(60)]
+    rows = "".join(f'"{place}", "{text}", "{label}"\n' for place, (text, label) in enumerate(pairs))
+    found, got = read(f'"id", "text", "label"\n{rows}')
+    assert got == pairs
+    assert found.layout.columns == ("id", "text", "label")
