@@ -1,6 +1,7 @@
 """What each column of a table is, and which of them a comparison of models reads."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -83,7 +84,15 @@ _TIME_NAMES = frozenset(
 _INDEX_NAMES = frozenset(
     "id index no nr row rownames rownum number unnamed idx sno n".split()  # noqa: SIM905
 )
-_CALENDAR = ("year", "month", "day", "hour", "minute", "second")
+_CALENDAR = {  # how a value of each looks in a date
+    "year": "{}-1-1",
+    "month": "2000-{}-1",
+    "day": "2000-1-{}",
+    "hour": "2000-1-1 {}:00",
+    "minute": "2000-1-1 0:{:0>2}",
+    "second": "2000-1-1 0:00:{:0>2}",
+}
+_START = ["", "1", "1", "0", "0", "0"]
 
 
 @dataclass
@@ -96,6 +105,8 @@ class Column:
         cells: The sample's cells that are not missing, stripped.
         missing: Share of the sample's cells without a value.
         distinct: All values in the file, or None where there are more than 1,000.
+        mark: The decimal mark, if the cells are numbers.
+        doubtful: Whether it may as well be a thousands separator.
     """
 
     name: str
@@ -103,6 +114,8 @@ class Column:
     cells: list[str]
     missing: float
     distinct: set[str] | None
+    mark: str = "."
+    doubtful: bool = False
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -110,15 +123,15 @@ class Column:
         parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.name)
         return frozenset(re.findall(r"[^\W_]+", parted.lower()))
 
-    @cached_property
-    def mark(self) -> tuple[str, bool]:
-        """Decimal mark, and whether there is a doubt about it."""
-        return decimal_mark(self.cells)
+    @property
+    def looks_like_numbers(self) -> bool:
+        """Whether nine of ten cells are numbers with either decimal mark."""
+        return self._share(lambda cell: any(read_number(cell, mark) is not None for mark in ".,")) >= 0.9
 
     @cached_property
     def is_number(self) -> bool:
         """Whether nine of ten cells are numbers."""
-        return self._share(lambda cell: read_number(cell, self.mark[0]) is not None) >= 0.9
+        return self._share(lambda cell: read_number(cell, self.mark) is not None) >= 0.9
 
     @cached_property
     def is_time_of_day(self) -> bool:
@@ -133,7 +146,7 @@ class Column:
         """
         if not self.is_number:
             return date_forms(self.cells)
-        if not self.words & _TIME_NAMES or self.words & {"hour", "minute", "month", "day"} == self.words:
+        if not self.named_as_time or self.words & {"hour", "minute", "month", "day"} == self.words:
             return []
         numbers = [read_number(cell) or 0.0 for cell in self.cells]
         if all(1500 <= number < 2200 for number in numbers) or min(numbers, default=0) >= 1e8:
@@ -171,6 +184,17 @@ class Column:
         """Characters a cell."""
         return sum(map(len, self.cells)) / max(len(self.cells), 1)
 
+    def fits_calendar(self, as_date: str) -> bool:
+        """Whether nine of ten cells make a date when they are put into `as_date`."""
+        return (
+            self._share(lambda c: read_date(as_date.format(c.removesuffix(".0")), DateForm("ymd")) is not None) >= 0.9
+        )
+
+    @property
+    def named_as_time(self) -> bool:
+        """Whether the name has a word for a time."""
+        return bool(self.words & _TIME_NAMES)
+
     @property
     def constant(self) -> bool:
         """Whether all cells are alike."""
@@ -206,7 +230,17 @@ def profile(path: Path, layout: Layout, drops: Drops) -> tuple[list[Column], int
         known = distinct[place]
         missing = 1 - len(filled) / max(len(cells), 1)
         columns.append(Column(name, place, filled, missing, None if known is None else {c.strip() for c in known}))
+    _settle_marks(columns, layout)
     return columns, total
+
+
+def _settle_marks(columns: Sequence[Column], layout: Layout) -> None:
+    """A column that leaves its decimal mark open has the other columns'; else a point, doubtful between semicolons."""
+    shown = [decimal_mark(column.cells if column.looks_like_numbers else ()) for column in columns]
+    known = Counter(mark for mark, _ in shown if mark)
+    for column, (mark, doubt) in zip(columns, shown, strict=True):
+        column.mark = mark or (known.most_common(1)[0][0] if known and doubt else ".")
+        column.doubtful = doubt is not None and not known and layout.delimiter == ";"
 
 
 def _chunks(stream: Iterator[tuple[int, list[str]]]) -> Iterator[list[list[str]]]:
@@ -282,16 +316,17 @@ def choose_label(
     by_name = [column for column in found if column.words & _LABEL_NAMES]
     if len(by_name) == 1:
         return by_name[0], Chosen("label", by_name[0].name, f"by its name, among {_list(found)}")
-    others = [column for column in columns if column is not text]
-    if not others:
+    others = [column for column in columns if column is not text and not column.is_index and not column.constant]
+    if len(columns) == 1:
         raise InputError(f"{path}: has one column, {text.name}: no labels; KIND=language_model reads it as a text")
     if not found:
         strong = [c for c in others if c.words & _LABEL_NAMES and not c.forms]
         if len(strong) == 1:
             return strong[0], Chosen("label", strong[0].name, "by its name")
         raise InputError(
-            f"{path}: no column has 2 to {MOST_LABELS} recurring values; set LABEL= to one of: {_list(others)}, "
-            "or KIND=language_model to read the texts alone"
+            f"{path}: no column has 2 to {MOST_LABELS} recurring values; "
+            + (f"set LABEL= to one of: {_list(others)}, or " if others else "set ")
+            + "KIND=language_model to read the texts alone"
         )
     raise InputError(f"{path}: which column is the label? Set LABEL= to one of: {_list(by_name or found)}")
 
@@ -337,15 +372,17 @@ def choose_inputs(path: Path, columns: Sequence[Column], inputs: Sequence[str], 
 def time_columns(columns: Sequence[Column]) -> list[Column]:
     """The columns that together say when: a date, a date and a time, or year, month, day and hour; none, if none."""
     dates = [column for column in columns if column.forms and column.missing < 0.5]
-    calendar = [
-        next((c for c in columns if c.words == {unit} and c.is_number and c.missing < 0.5), None) for unit in _CALENDAR
-    ]
-    parts = [column for column in calendar if column is not None]
-    if calendar[0] is not None and calendar[1] is not None and not [d for d in dates if d not in parts]:
-        return calendar[: calendar.index(None)] if None in calendar else parts  # type: ignore[return-value]
+    parts: list[Column] = []
+    for unit, as_date in _CALENDAR.items():
+        found = [c for c in columns if c.words == {unit} and c.missing < 0.5 and c.fits_calendar(as_date)]
+        if not found:
+            break
+        parts.append(found[0])
+    if len(parts) > 1 and not [date for date in dates if date not in parts]:
+        return parts
     if not dates:
         return []
-    best = max(dates, key=lambda column: (bool(column.words & _TIME_NAMES), -column.place))
+    best = max(dates, key=lambda column: (column.named_as_time, -column.place))
     times = [column for column in columns if column.is_time_of_day]
     return [best, times[0]] if times and not any(":" in cell for cell in best.cells[:50]) else [best]
 
@@ -357,15 +394,12 @@ def read_time(cells: Sequence[str], form: DateForm) -> float | None:
     if len(cells) == 1:
         return read_date(cells[0], form)
     if form.order == "calendar":
-        try:
-            parts = [int(float(cell)) for cell in cells]
-        except ValueError:
-            return None
-        day = read_date("-".join(f"{part:02d}" for part in [parts[0], *parts[1:3], 1][:3]), DateForm("ymd"))
-        clock = [*parts[3:], 0, 0, 0][:3]
-        return None if day is None else day + clock[0] * 3600 + clock[1] * 60 + clock[2]
-    day, clock_seconds = read_date(cells[0], form), read_time_of_day(cells[1])
-    return None if day is None or clock_seconds is None else day + clock_seconds
+        year, month, day, hour, minute, second = [cell.strip().removesuffix(".0") for cell in cells] + _START[
+            len(cells) :
+        ]
+        return read_date(f"{year}-{month}-{day} {hour}:{minute:0>2}:{second:0>2}", DateForm("ymd"))
+    date, clock = read_date(cells[0], form), read_time_of_day(cells[1])
+    return None if date is None or clock is None else date + clock
 
 
 def _examples(column: Column) -> str:

@@ -3,8 +3,10 @@
 import codecs
 import gzip
 import io
+import math
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +32,23 @@ _NOT_TEXT = (
     (b"\xfd7zXZ", "compressed with xz: unpack it, or compress it with gzip"),
 )
 _MULTIBYTE = ("cp932", "euc_jp", "gb18030", "big5", "euc_kr")
-_SINGLE_BYTE = ("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874")
+_RUSSIAN = "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"
+# The letters beyond ASCII of languages that a code page was used for, the most frequent first.
+_LETTERS = {
+    "cp1252": ("éàèêçùâôîûëïœ", "üäöß", "óíáéñúü", "ãáçéêóíõâúôà", "èàùòìé", "åäöøæé"),
+    "cp1250": ("łąęóżśćńź", "íáěéřčžýšůúťďňó", "áéőöóíüúű", "čšžćđ", "ăîţşâ"),
+    "cp1254": ("ıüşöğçâîû",),
+    "cp1257": ("ėšąųžįčęū", "āīēšūļņķģčž"),
+    "cp1251": (_RUSSIAN, "оаинітервскдлмпуязьбгчйхжєшюїцщф"),
+    "koi8_r": (_RUSSIAN,),
+    "cp1253": ("ατοιεςνσρκπηυμλόίάγέύωθδήφχβώξζψϊϋ",),
+    "cp1255": ("יוהלאתרבמשנעכדחפקטצגםןסזךץף",),
+    "cp1256": ("اليمنوترةبعدسفهكقحجشطصخضذزثئءغظأإىؤآ",),
+    "cp874": ("านรอก่เ้งมยลวดิทีสตัะปบคหแุจพืูช็ข์ใไำโผณธศซถภฟฐญษฉึๆฮ",),
+}
 _CHUNK_BYTES = 1 << 20
 _SAMPLE_BYTES = 200_000
-_PUNCTUATION_OF_WESTERN_EUROPE = set("‘’“”„‚«»‹›–—…•·€£¥¢§©®™°±²µ¼½¾¿¡ª´`\u00a0\u00adˆ˜×÷†‡‰¬º")
+_PUNCTUATION = set("‘’“”„‚«»‹›–—…•·€£¥¢§©®™°±²µ¼½¾¿¡ª´\u00a0\u00adº")
 
 
 @dataclass(frozen=True)
@@ -187,18 +202,30 @@ def _old_code_page(path: Path, compressed: bool) -> Encoding:
 def _name_code_page(sample: bytes, path: Path, first: int) -> str:
     if sum(byte in b"\0\1\2\3\4\5\6\7\x0e\x0f" for byte in sample) * 20 > len(sample):
         raise InputError(f"{path}: line {first}: not a text file")
-    if _looks_western(sample):
-        return "cp1252" if _fits(sample, "cp1252") else "latin-1"
     for name, looks_right in _LOOKS.items():
         special = [c for c in sample.decode(name, errors="ignore") if not c.isascii()]
         if _fits(sample, name) and special and looks_right(special):
             return name
-    from charset_normalizer import from_bytes
+    likely = max(_LETTERS, key=lambda name: _likelihood(sample, name))
+    return "latin-1" if likely == "cp1252" and not _fits(sample, likely) else likely
 
-    best = from_bytes(sample, cp_isolation=list(_SINGLE_BYTE), threshold=0.5).best()
-    if best is not None:
-        return best.encoding
-    return "cp1252" if _fits(sample, "cp1252") else "latin-1"
+
+def _likelihood(sample: bytes, name: str) -> float:
+    """Mean log-probability of the bytes beyond ASCII, if they are a code page's letters, some of them as capitals.
+
+    A letter is as probable as one over its rank by frequency; what is neither a letter nor punctuation hardly is.
+    """
+    special = Counter(c for c in sample.decode(name, errors="replace") if not c.isascii())
+    best = -math.inf
+    for letters in _LETTERS[name]:
+        whole = sum(1 / (rank + 2) for rank in range(len(letters)))
+        chance = {letter: 0.8 / (rank + 2) / whole for rank, letter in enumerate(letters)}
+        chance = {letter.upper(): 0.1 * one for letter, one in chance.items()} | chance
+        total = sum(
+            count * math.log(chance.get(c) or (0.03 if c in _PUNCTUATION else 0.0001)) for c, count in special.items()
+        )
+        best = max(best, total / special.total())
+    return best
 
 
 def _share(special: list[str], belongs: Callable[[str], bool]) -> float:
@@ -216,16 +243,7 @@ def _looks_chinese(special: list[str], name: str, first: range) -> bool:
     return _share(special, lambda c: (c.encode(name, "ignore") or b" ")[0] in first) > 0.8
 
 
-def _looks_cyrillic(special: list[str]) -> bool:
-    """Small letters; what is read in the wrong one of two encodings is mostly capital."""
-    if sum(map(str.isalpha, special)) < 0.8 * len(special):
-        return False
-    return _share(special, lambda c: "а" <= c <= "џ") > 0.6 and _share(special, lambda c: "Ѐ" <= c <= "џ") > 0.95
-
-
 _LOOKS: dict[str, Callable[[list[str]], bool]] = {
-    "cp1251": _looks_cyrillic,
-    "koi8_r": _looks_cyrillic,
     "cp932": _looks_japanese,
     "euc_jp": _looks_japanese,
     "euc_kr": lambda special: _share(special, lambda c: "가" <= c <= "힣") > 0.95,
@@ -240,15 +258,6 @@ def _fits(sample: bytes, name: str) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _looks_western(sample: bytes) -> bool:
-    """Whether the bytes, read as cp1252, look like a language of Western Europe: some accents among plain letters."""
-    text = sample.decode("cp1252", errors="replace")
-    letters = sum(c.isalpha() for c in text)
-    special = [c for c in text if not c.isascii()]
-    known = sum(c.isalpha() or c in _PUNCTUATION_OF_WESTERN_EUROPE for c in special)
-    return known >= 0.9 * len(special) and len(special) < 0.35 * max(letters, 1)
 
 
 def _mixed(file: BinaryIO, name: str) -> Iterator[str]:

@@ -153,7 +153,7 @@ def _format(findings: Findings) -> str:
         return findings.format
     said = [findings.format, findings.encoding]
     if layout.delimiter:
-        names = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
+        names = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", " ": "spaces"}
         said.append(f"{names.get(layout.delimiter, layout.delimiter)} between cells")
     if findings.decimal_marks:
         said.append("decimal comma" if "," in findings.decimal_marks else "decimal point")

@@ -60,7 +60,7 @@ class Layout:
     Attributes:
         format: "csv", "tsv", "json lines" or "plain text".
         encoding: How its bytes are text.
-        delimiter: Between cells; "" for JSON lines, plain text, and a table of one column.
+        delimiter: Between cells, " " for any number of spaces; "" for JSON lines, plain text and a table of one column.
         quoting: "doubled" (quotes in quoted cells are doubled), "escaped" (with a backslash) or "none".
         space_after_delimiter: Whether a space follows each delimiter.
         columns: Names, made different where they were not, or positions from 1 where there is no header.
@@ -99,6 +99,10 @@ def find_layout(path: Path) -> Layout:
     agreement, width, delimiter, quoting = max(found, key=lambda one: (one[1] > 1, round(one[0], 2), one[3] != "none"))
     plain = suffix in _PLAIN_SUFFIXES
     if width < 2 or agreement < (0.95 if plain else 0.3) or (plain and len(head) < 3):
+        if spaced_columns := _numbers_between_spaces(head):
+            delimiter = " " if spaced_columns > 1 else ""
+            layout = Layout("csv", encoding, delimiter)
+            return _named(layout, [line.split() for line in head])
         if plain:
             return Layout("plain text", encoding)
         delimiter = ""
@@ -151,6 +155,19 @@ def rows(path: Path, layout: Layout, drops: Drops) -> Iterator[tuple[int, list[s
             yield number, row
     if waiting is not None:
         drops.add("cut off within a character at the end of the file", waiting[0])
+
+
+def _numbers_between_spaces(head: list[str]) -> int:
+    """How many cells a line has, if most lines are numbers and dates with spaces between; 0 if they are not."""
+    lines_of_cells = [cells for line in head if (cells := line.split())]
+    widths = Counter(map(len, lines_of_cells))
+    width, agreeing = max(widths.items(), key=lambda one: one[1], default=(0, 0))
+    like_numbers = sum(any(c.isdigit() for c in cell) for cells in lines_of_cells for cell in cells)
+    numbers = sum(map(_is_number, (cell for cells in lines_of_cells for cell in cells)))
+    cells_in_all = sum(map(len, lines_of_cells))
+    if agreeing < 0.9 * len(lines_of_cells) or len(lines_of_cells) < 3:
+        return 0
+    return width if like_numbers > 0.9 * cells_in_all and numbers > 0.4 * cells_in_all else 0
 
 
 def _suffix(path: Path) -> str:
@@ -237,6 +254,10 @@ class _Lines:
 
 def _numbered(path: Path, layout: Layout) -> Iterator[tuple[int, list[str] | None]]:
     """The rows with their numbers; None for a line whose quotes do not pair: reading goes on with the next line."""
+    if layout.delimiter == " ":
+        for number, line in enumerate(lines(path, layout.encoding), 1):
+            yield number, (line.replace("\0", "") if layout.encoding.nul else line).split()
+        return
     source = _Lines(lines(path, layout.encoding))
     reader = _reader(source, layout.delimiter, layout.quoting, layout.space_after_delimiter)
     nul = layout.encoding.nul
@@ -261,6 +282,9 @@ def _named(layout: Layout, table: list[list[str]]) -> Layout:
     top = next(place for place, row in enumerate(table) if len(row) == width and any(map(str.strip, row)))
     if table[0][:1] and layout.delimiter and table[0][0].lower().startswith("sep="):
         top = max(top, 1)
+    if top and len(table[top - 1]) == width - 1 > 0 and all(map(_is_name, table[top - 1])):
+        top -= 1  # R leaves out the name of the first column, which numbers the rows
+        table = [*table[:top], ["", *table[top]], *table[top + 1 :]]
     body = [row for row in table[top + 1 :] if len(row) == width]
     header = is_header(table[top], body)
     if not header:
@@ -328,17 +352,17 @@ def _is_object(line: str) -> bool:
         return False
 
 
-def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(value: dict[str, Any], prefix: str, cells: dict[str, str]) -> dict[str, str]:
+    """Add the fields of an object to `cells` as text, those of objects within it under names with points."""
     for key, inner in value.items():
-        name = f"{prefix}{key}"
-        if isinstance(inner, dict):
-            yield from _flat(inner, f"{name}.")
-        elif isinstance(inner, str):
-            yield name, inner
-        elif inner is None:
-            yield name, ""
+        name = prefix + key
+        if isinstance(inner, str):
+            cells[name] = inner
+        elif isinstance(inner, dict):
+            _flat(inner, f"{name}.", cells)
         else:
-            yield name, json.dumps(inner, ensure_ascii=False)
+            cells[name] = "" if inner is None else json.dumps(inner, ensure_ascii=False)
+    return cells
 
 
 def _load(line: str) -> dict[str, Any] | None:
@@ -348,7 +372,7 @@ def _load(line: str) -> dict[str, Any] | None:
         return None
     if not isinstance(value, dict):
         return None
-    if "\\ud" in line.lower():  # halves of characters, which no file can hold, become a question mark
+    if "\\ud" in line or "\\uD" in line:  # halves of characters, which no file can hold, become a question mark
         cleaned: dict[str, Any] = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
         return cleaned
     return value
@@ -358,7 +382,7 @@ def _json_layout(path: Path, encoding: Encoding) -> Layout:
     names: dict[str, None] = {}
     for line in islice((line for line in lines(path, encoding) if line.strip()), _SAMPLE_OBJECTS):
         if value := _load(line):
-            names.update((name, None) for name, _ in _flat(value))
+            names.update(dict.fromkeys(_flat(value, "", {})))
     if not names:
         raise InputError(f"{path}: row 1: begins with {{ but is no JSON object a line")
     return Layout("json lines", encoding, columns=tuple(names), header=True)
@@ -369,7 +393,7 @@ def _objects(path: Path, layout: Layout, drops: Drops) -> Iterator[tuple[int, li
         if not line.strip():
             drops.add("empty row", number)
         elif value := _load(line):
-            cells = dict(_flat(value))
+            cells = _flat(value, "", {})
             row = [cells.get(name, "") for name in layout.columns]
             yield number, [cell.replace("\0", "") for cell in row] if layout.encoding.nul else row
         else:

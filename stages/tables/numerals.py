@@ -20,14 +20,14 @@ def is_missing(cell: str) -> bool:
     return cell.strip().lower() in MISSING
 
 
-def decimal_mark(cells: Iterable[str]) -> tuple[str, bool]:
-    """The decimal mark of a column, "." or ",", and whether the cells left a doubt about it.
+def decimal_mark(cells: Iterable[str]) -> tuple[str | None, str | None]:
+    """The decimal mark that a column's cells show, and the mark that they leave in doubt, None where there is none.
 
-    A mark that stands last, once, and not before exactly three digits is decimal; `0,123` is decimal as well. A
-    column of `1,234` alone is read as thousands, in doubt; so is one of `1.234`, as decimals, without a doubt.
+    A mark that stands last, once, and not before exactly three digits is decimal; that of `0,123` is decimal as well.
+    `1,234` and `1.234` leave it in doubt.
     """
     votes = {".": 0, ",": 0}
-    doubtful = False
+    doubt = None
     for cell in cells:
         marks = [c for c in cell if c in ".,"]
         if not marks or not any(c.isdigit() for c in cell):
@@ -41,11 +41,11 @@ def decimal_mark(cells: Iterable[str]) -> tuple[str, bool]:
             votes[other] += len(set(marks)) == 1
         elif len(set(marks)) == 2 or len(after) != 3 or before in ("", "0") or len(re.sub(r"\D", "", before)) > 3:
             votes[last] += 1
-        elif last == ",":
-            doubtful = True
+        else:
+            doubt = last
     if votes["."] == votes[","]:
-        return ".", doubtful
-    return max(votes, key=lambda mark: votes[mark]), False
+        return None, doubt
+    return max(votes, key=lambda mark: votes[mark]), None
 
 
 def read_number(cell: str, mark: str = ".") -> float | None:

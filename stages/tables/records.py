@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from stages.tables.columns import read_time
 from stages.tables.dates import DateForm
 from stages.tables.encoding import decode, lines
 from stages.tables.findings import CLASSIFICATION, LANGUAGE_MODEL, Findings
-from stages.tables.layout import Drops, Layout, rows
+from stages.tables.layout import Drops, rows
 from stages.tables.numerals import is_missing, read_number
 
 FEWEST_OF_A_LABEL = 3  # one for each part of a split
@@ -28,30 +29,32 @@ def records(path: Path, findings: Findings) -> Iterator[tuple[str, str] | str | 
     drops = Drops()
     if findings.kind == CLASSIFICATION:
         known = {label for label, _ in findings.labels}
-        for text, label in labelled_texts(path, findings, drops):
-            if label in known:
-                yield text, label
+        for row in labelled_rows(path, findings, drops):
+            if row.label in known:
+                yield row.text, row.label
     elif findings.kind == LANGUAGE_MODEL:
         yield from pieces(path, findings, drops)
     else:
         yield from _in_time_order(path, findings, drops)
 
 
-def labelled_texts(path: Path, findings: Findings, drops: Drops) -> Iterator[tuple[str, str]]:
-    """The texts and labels of a table or of a folder of folders, those of rare labels included."""
-    if findings.layout is None:
+class LabelledRow(NamedTuple):
+    """A text with its label, its row's number or its file's name, and all cells of the row."""
+
+    place: int | str
+    cells: list[str]
+    text: str
+    label: str
+
+
+def labelled_rows(path: Path, findings: Findings, drops: Drops) -> Iterator[LabelledRow]:
+    """The rows of a table, or files of a folder of folders, that have a text and a label, rare labels included."""
+    layout = findings.layout
+    if layout is None:
         for file in (file for folder in label_folders(path) for file in text_files(folder)):
             if (text := _file_text(path, file, drops)) is not None:
-                yield text, file.parent.name
+                yield LabelledRow(str(file.relative_to(path)), [], text, file.parent.name)
         return
-    for _, _, text, label in labelled_rows(path, findings.layout, findings, drops):
-        yield text, label
-
-
-def labelled_rows(
-    path: Path, layout: Layout, findings: Findings, drops: Drops
-) -> Iterator[tuple[int, list[str], str, str]]:
-    """The rows of a table that have a text and a label: number, cells, text and label."""
     text_place = layout.columns.index(findings.columns("text")[0])
     label_place = layout.columns.index(findings.columns("label")[0])
     for number, row in rows(path, layout, drops):
@@ -61,7 +64,7 @@ def labelled_rows(
         elif label.lower() in _NO_LABEL:
             drops.add("no label", number)
         else:
-            yield number, row, text, label
+            yield LabelledRow(number, row, text, label)
 
 
 def pieces(path: Path, findings: Findings, drops: Drops) -> Iterator[str]:
@@ -84,9 +87,11 @@ def pieces(path: Path, findings: Findings, drops: Drops) -> Iterator[str]:
 
 
 def timed_rows(
-    path: Path, layout: Layout, findings: Findings, forms: Sequence[DateForm], drops: Drops
+    path: Path, findings: Findings, forms: Sequence[DateForm], drops: Drops
 ) -> Iterator[tuple[int, list[str], list[float], list[float]]]:
     """The rows of a series: number, cells of its date, times under each form (none without dates), and numbers."""
+    layout = findings.layout
+    assert layout is not None, "a folder holds no series"
     index = layout.columns.index
     times = [index(name) for name in findings.columns("date")]
     numbers = [index(name) for name in (*findings.columns("value"), *findings.columns("input"))]
@@ -122,9 +127,8 @@ def text_files(path: Path) -> list[Path]:
 
 
 def _in_time_order(path: Path, findings: Findings, drops: Drops) -> Iterator[list[float]]:
-    assert findings.layout is not None
     forms = [findings.date_form] if findings.date_form else []
-    stream = timed_rows(path, findings.layout, findings, forms, drops)
+    stream = timed_rows(path, findings, forms, drops)
     if findings.order in ("ascending", "as in the file"):
         for _, _, _, values in stream:
             yield values

@@ -37,7 +37,7 @@ def a_text(rng, language, delimiter, dirt):
     return joint.join(parts)
 
 
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", range(80))
 def test_labelled_texts_are_read_as_they_were_written(tmp_path, seed):
     rng = random.Random(seed)
     language = rng.choice(list(WORDS))
@@ -46,7 +46,7 @@ def test_labelled_texts_are_read_as_they_were_written(tmp_path, seed):
     labels = rng.choice(
         [["pos", "neg"], ["0", "1"], ["1", "2", "3", "4", "5"], ["ham", "spam"], ["Sport", "World", "Tech"]]
     )
-    count = rng.choice([30, 300, 3000])
+    count = rng.choice([30, 300, 1500])
     expected = [(a_text(rng, language, delimiter, dirt=True), rng.choice(labels)) for _ in range(count)]
     columns = rng.choice(
         [("text", "label"), ("label", "text"), ("id", "sentiment", "review"), ("review", "user", "rating")]
@@ -108,10 +108,10 @@ def number_text(rng, value, mark, thousands, sign):
     return f"{sign}{text}" if sign != "%" else f"{text}%"
 
 
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", range(80))
 def test_series_are_read_in_time_order_as_they_were_written(tmp_path, seed):
     rng = random.Random(seed)
-    count = rng.choice([40, 400, 2500])
+    count = rng.choice([40, 400, 1500])
     hourly = rng.random() < 0.3
     form = rng.choice(STAMP_FORMS if hourly else DATE_FORMS)
     start = datetime(rng.randint(1970, 2015), rng.randint(1, 12), rng.randint(1, 28))
@@ -147,7 +147,7 @@ def test_series_are_read_in_time_order_as_they_were_written(tmp_path, seed):
     assert found.dropped == ()
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(12))
 def test_json_lines_are_read_as_they_were_written(tmp_path, seed):
     rng = random.Random(seed)
     language = rng.choice(list(WORDS))
@@ -168,7 +168,7 @@ def test_json_lines_are_read_as_they_were_written(tmp_path, seed):
     assert list(records(path, found)) == expected
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_plain_texts_are_read_whole(tmp_path, seed, end):
     rng = random.Random(seed)
@@ -187,12 +187,45 @@ def test_plain_texts_are_read_whole(tmp_path, seed, end):
     assert found.words_by_spaces == (language != "japanese")
 
 
-def test_dates_of_every_year_sort_as_the_calendar_does(tmp_path):
+def test_two_digit_years_go_on_over_the_end_of_a_century(tmp_path):
     path = tmp_path / "mine.csv"
-    days = [date(1900, 1, 1) + timedelta(days=31 * place) for place in range(900)]
-    shuffled = random.Random(1).sample(range(900), 900)
-    path.write_text("month;sales\n" + "".join(f"{days[i]:%b-%y};{i}\n" for i in shuffled))
+    days = [date(1941, 1, 15) + timedelta(days=30.4 * place) for place in range(900)]  # to 2015
+    standing = random.Random(1).sample(range(900), 900)
+    path.write_text("month;sales\n" + "".join(f"{days[i]:%b-%y};{i}\n" for i in standing))
     found = inspect(path)
-    read = [row[0] for row in records(path, found)]
-    assert sorted(read) == sorted(map(float, range(900)))
-    assert (read == sorted(read)) == (days[-1].year - 1900 < 100)
+    assert found.order == "unsorted"
+    months = [(days[int(row[0])].year, days[int(row[0])].month) for row in records(path, found)]
+    assert months == sorted(months)
+
+
+CODE_PAGES = {
+    "cp1250": (
+        "książka była świetna więc polecam każdemu ten film gęślą jaźń żółw ćma",
+        "příběh byl špatný ale herci výborní",
+    ),
+    "cp1251": ("фільм був дуже цікавий але кінець нудний їжак", "сюжет скучный актёры хорошие музыка чудесная"),
+    "koi8_r": ("сюжет скучный актёры хорошие музыка чудесная никогда больше",),
+    "cp1252": ("der Film war schön aber das Ende überhaupt nicht große Straße", "la película no está mal año corazón"),
+    "cp1253": ("η ταινία ήταν πολύ καλή αλλά το τέλος δεν μου άρεσε καθόλου",),
+    "cp1254": ("film çok güzeldi ama sonu kötüydü oyuncular şahane ıssız ağır değil",),
+    "cp1255": ("הסרט היה טוב מאוד אבל הסוף היה משעמם לא אהבתי את השחקנים",),
+    "cp1256": ("كان الفيلم جيدا جدا لكن النهاية كانت مملة لم يعجبني الممثلون",),
+    "cp1257": ("filmas buvo labai įdomus tačiau pabaiga nuobodi šiek tiek ūmus žmogus",),
+    "cp874": ("หนังเรื่องนี้ดีมาก แต่ตอนจบน่าเบื่อ ไม่ชอบนักแสดง เรื่องราวยอดเยี่ยม",),
+    "cp932": ("映画は とても 面白かった しかし 音楽が 退屈 でした",),
+    "euc_jp": ("映画は とても 面白かった しかし 音楽が 退屈 でした",),
+    "euc_kr": ("영화가 정말 좋았어요 하지만 결말은 지루했다 배우들이 훌륭하다",),
+    "gb18030": ("这部电影非常好看 但是结局很无聊 我不喜欢演员 故事精彩 音乐很好",),
+    "big5": ("這部電影非常好看 但是結局很無聊 我不喜歡演員 故事精彩 音樂很好",),
+}
+
+
+@pytest.mark.parametrize(("encoding", "words"), [(name, words) for name, all_ in CODE_PAGES.items() for words in all_])
+def test_old_code_pages_are_told_apart(tmp_path, encoding, words):
+    rng = random.Random(words)
+    expected = [(" ".join(rng.choices(words.split(), k=rng.randint(4, 12))), str(place % 2)) for place in range(80)]
+    path = tmp_path / "mine.csv"
+    path.write_bytes(("text,label\n" + "".join(f"{text},{label}\n" for text, label in expected)).encode(encoding))
+    found = inspect(path)
+    assert list(records(path, found)) == expected
+    assert any("which is a guess" in warning for warning in found.warnings)

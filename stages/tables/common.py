@@ -1,0 +1,64 @@
+"""What is said of every kind of file, and the words to say it with."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from stages.support.process import InputError
+from stages.tables.findings import Findings
+from stages.tables.layout import Drops, Layout
+
+_MOST_BAD_ROWS = 0.2  # of a table; with more, what is dropped may be what matters
+_HARMLESS = ("empty row", "empty text", "no label")
+
+
+def finished(findings: Findings, drops: Drops, warnings: list[str], refusals: list[str]) -> Findings:
+    """The findings with what concerns every kind; raises InputError where too many rows are no rows of the table."""
+    layout = findings.layout
+    dropped = drops.listed()
+    for one in dropped:
+        if one.reason not in _HARMLESS and one.rows > _MOST_BAD_ROWS * (findings.rows + one.rows):
+            raise InputError(
+                f"{findings.path}: {one.rows:,} of {findings.rows + one.rows:,} rows can't be read: {one.reason}; "
+                f"the first is {'row ' * isinstance(one.first[0], int)}{one.first[0]}"
+            )
+    if layout is not None:
+        warnings = [*warnings, *_encoding_warnings(layout)]
+        if layout.repeated_names:
+            warnings.append(f"column names stand more than once: {listed(layout.repeated_names)}; copies are numbered")
+        if layout.quoting == "none":
+            warnings.append("quotes do not pair, so they are read as plain characters")
+    return replace(findings, dropped=dropped, warnings=tuple(warnings), refusals=tuple(refusals))
+
+
+def _encoding_warnings(layout: Layout) -> list[str]:
+    encoding = layout.encoding
+    warnings = []
+    if encoding.guessed:
+        where = f"{count(encoding.other_lines, 'line')}, the first is {encoding.first_other_line}"
+        warnings.append(f"not UTF-8 ({where}); read as {encoding.name.upper()}, which is a guess")
+    if encoding.nul:
+        warnings.append("NUL characters are left out")
+    if encoding.cut_off:
+        warnings.append("the file ends within a character; it seems cut off")
+    return warnings
+
+
+def shortened(text: str) -> str:
+    """A text in quotes, not longer than a line has room for."""
+    return repr(text if len(text) <= 40 else f"{text[:37]}...")
+
+
+def share(part: int, total: int) -> str:
+    """A number and its share of a total."""
+    return f"{part:,} ({part / total:.1%})"
+
+
+def count(number: int, what: str) -> str:
+    """A number of things."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names with commas and an "and"."""
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last
