@@ -10,8 +10,9 @@ from stages.support.process import run_stage
 
 
 def main(study: str) -> None:
-    """Write plots/STUDY (tables) and plots/figures/STUDY from the cells in params.yaml, and from no others."""
+    """Write plots/STUDY (tables), plots/figures/STUDY and plots/cells/STUDY.csv from params.yaml's cells alone."""
     from stages.results.compare import write_comparison  # pandas and matplotlib are slow
+    from stages.results.headline import validation_points, write_points
 
     cells = load_params().cells
     scored = [row for cell in cells for row in read_rows(Path("metrics", study, f"{cell}.json"))]
@@ -21,6 +22,7 @@ def main(study: str) -> None:
     tables, figures = Path("plots", study), Path("plots/figures", study)
     with whole(tables) as new_tables, whole(figures) as new_figures:
         write_comparison(study, scored, trained, baselines, tables=new_tables, figures=new_figures)
+    write_points(Path("plots/cells", f"{study}.csv"), validation_points(study, scored, trained))
     keep(study)
 
 
