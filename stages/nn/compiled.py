@@ -1,4 +1,4 @@
-"""What code compiled by Numba is made of here: the compiler's settings, its cache, and functions in plain arithmetic."""
+"""What code compiled by Numba is made of here: the compiler's settings, its cache, functions in plain arithmetic."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class _ContentCache(_Cache):  # type: ignore[misc]
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
         self._enabled = True
+        _digest(Path(inspect.getfile(function)))  # now, so that an edit while this process runs is not taken for it
 
     @property
     def cache_path(self) -> str:
@@ -68,7 +69,7 @@ class _ContentCache(_Cache):  # type: ignore[misc]
         if not self._enabled:
             return None
         try:
-            payload = pickle.loads(self._path(signature, target).read_bytes())  # noqa: S301 - the user's own cache
+            payload = pickle.loads(self._path(signature, target).read_bytes())
         except (OSError, EOFError, pickle.UnpicklingError):
             return None
         return CompileResult._rebuild(target, *payload)
@@ -101,9 +102,7 @@ def _content(function: Callable[..., Any]) -> tuple[object, ...]:
     enclosed = [cell.cell_contents for cell in function.__closure__ or ()]
     named = [function.__globals__.get(name) for name in function.__code__.co_names]
     callees = [value.py_func for value in (*enclosed, *named) if isinstance(value, Dispatcher)]
-    constants = [
-        getattr(value, "__qualname__", repr(value)) for value in enclosed if not isinstance(value, Dispatcher)
-    ]
+    constants = [getattr(value, "__qualname__", repr(value)) for value in enclosed if not isinstance(value, Dispatcher)]
     files = {_digest(Path(inspect.getfile(one))) for one in (function, *callees)} | {_digest(Path(__file__))}
     return (
         function.__module__,
@@ -128,7 +127,7 @@ class _DisjointArrays(Compiler):  # type: ignore[misc]
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function of arrays that share no element, on first use; the result is cached for all of a user's clones.
+    """Compile a function of arrays that share no element, on first use; all of a user's clones share the result.
 
     The cache keeps the text of the function's file and of its callees', but no constant that another file defines.
     """

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from stages.nn.initialise import initialise_as_keras
-from stages.nn.replicas import Replicas
+from stages.nn.replicas import Replicas, sum_of_losses, train_epoch
 from stages.studies import Arm
 from stages.support.files import read_json
 from stages.training.device import to_device
@@ -93,6 +93,16 @@ class Task:
         loss = (self.model(inputs) - targets).square().mean((0, 2, 3))
         items = inputs.shape[2]
         return Step(loss, {"loss": loss.detach() * items}, items)
+
+    def train_epoch(self, orders: Sequence[np.random.Generator]) -> Step | None:
+        """One epoch as `batches` and `step` have it, in compiled code where there is some."""
+        if not self.model.compiled:
+            return None
+        shuffled = np.stack([order.permutation(self.train_items) for order in orders])
+        inputs, targets = (part.unsqueeze(-1) for part in self.data.train)
+        losses, _ = train_epoch(self.model, self.optimizer, inputs, targets, shuffled, self._batch_size)
+        total = sum_of_losses(losses, self.train_items, self._batch_size)
+        return Step(torch.from_numpy(losses), {"loss": torch.from_numpy(total)}, self.train_items)
 
     def after_epoch(self, improved: bool) -> None:
         """Nothing changes between epochs."""

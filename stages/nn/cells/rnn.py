@@ -32,6 +32,4 @@ def backward(d_state: Any, state: Any, kept: Any) -> Any:  # noqa: ANN401
     return (d_h * tanh_slope(h),), (type(d_h)(0),)
 
 
-CELL = Cell(
-    "rnn", gates=1, states=1, step=step, layer=nn.RNN, scalars=Scalars(forward, backward), recurrent_bias=False
-)
+CELL = Cell("rnn", gates=1, states=1, step=step, layer=nn.RNN, scalars=Scalars(forward, backward), recurrent_bias=False)
