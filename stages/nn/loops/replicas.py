@@ -85,6 +85,15 @@ def _put(trace: Array, values: Array, t: int) -> None:
 
 
 @compiled
+def _fill(products: Array, weight: Array, column: int, last: int) -> None:
+    """`products` (rows, LANES) become the sum of the weights' columns from `column` to `last`."""
+    for k in range(products.shape[0]):
+        value = weight[k, column] if column == last else weight[k, column] + weight[k, last]
+        for lane in range(_lanes(products)):
+            products[k, lane] = value
+
+
+@compiled
 def _add_product(products: Array, weight: Array, values: Array, first: int, columns: int, row: int, t: int) -> None:
     """Add to `products` (rows, LANES) the weights' rows from `row` on times `values[:, t]`.
 
@@ -341,13 +350,16 @@ def _forward(scalars: Scalars, gates: int, states: int) -> Compiled:
         def products(
             w: Array, trace: Array, x: Array, u: Array, features: int, t: int, arrays: Blocks, kept: Blocks, made: Array
         ) -> None:
-            x[:] = 0
+            h = trace[features + 2 :]
             if product_apart:
-                u[:] = 0
-                _add_product(x, w, trace, 0, features + 1, 0, t)
-                _add_product(u, w, trace[features + 1 :], features + 1, trace.shape[0] - features - 1, 0, t)
+                _fill(x, w, features, features)
+                _fill(u, w, features + 1, features + 1)
+                _add_product(x, w, trace, 0, features, 0, t)
+                _add_product(u, w, h, features + 2, h.shape[0], 0, t)
             else:
-                _add_product(x, w, trace, 0, trace.shape[0], 0, t)
+                _fill(x, w, features, features + 1)
+                _add_product(x, w, trace, 0, features, 0, t)
+                _add_product(x, w, h, features + 2, h.shape[0], 0, t)
 
     else:
 
@@ -357,8 +369,8 @@ def _forward(scalars: Scalars, gates: int, states: int) -> Compiled:
         ) -> None:
             hidden = made.shape[0]
             split, h = reset_blocks * hidden, trace[features + 2 :]
-            x[:] = 0
-            _add_product(x, w, trace, 0, features + 1, 0, t)
+            _fill(x, w, features, features + 1)
+            _add_product(x, w, trace, 0, features, 0, t)
             _add_product(x[:split], w, h, features + 2, hidden, 0, t)
             x4, made4 = x.reshape(gates, hidden, 1, LANES), made.reshape(1, hidden, made.shape[1], LANES)
             for j in range(hidden):
