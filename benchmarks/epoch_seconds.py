@@ -26,7 +26,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks import fibonacci_speed, imdb_engines
-from benchmarks.measure import RESULTS, about, synthetic_data, train
+from benchmarks.measure import RESULTS, about, synthetic_data, train, train_epoch
 from stages.nn.cells import CELLS
 from stages.nn.engines import kernel_name
 from stages.studies import damped, fibonacci
@@ -79,8 +79,11 @@ def reviews_epoch(training: imdb_engines.Training, batches: list[imdb_engines.Ba
 
 def task_epoch(task: damped.Task | fibonacci.Task, now: Clock) -> float:
     """Seconds of an epoch of a synthetic study."""
-    start = now()
-    train(task, task.batches([np.random.default_rng(0)]))
+    start, orders = now(), [np.random.default_rng(0)]
+    if isinstance(task, damped.Task):
+        train_epoch(task, orders)
+    else:
+        train(task, task.batches(orders))
     return now() - start
 
 
@@ -102,8 +105,7 @@ def ways(device: torch.device) -> dict[Way, Callable[[], float]]:
             found[way] = partial(reviews_epoch, training, batches, now)
         settings = damped.Hyperparameters(name, hidden_size=40, batch_size=10, learning_rate=0.01, epochs=1)
         net = damped.Task(oscillation, settings, 0, [0], device)
-        compiled = cell.kernel is not None and device.type == "cpu"
-        kernel = "compiled loops, gradients by hand" if compiled else "step by step, autograd"
+        kernel = "compiled loops, gradients by hand" if net.model.compiled else "step by step, autograd"
         found[Way("damped", name, device.type, net.engine, kernel)] = partial(task_epoch, net, now)
     for engine in ("packed", "stepwise"):
         layer = fibonacci_speed.one_layer(numbers, "lstm", engine, device)

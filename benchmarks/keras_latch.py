@@ -10,7 +10,15 @@ Run: python -m benchmarks.keras_latch [--keras-python PYTHON]
 
 import numpy as np
 
-from benchmarks.measure import RESULTS, about, keras_options, processor_milliseconds, run_peer, synthetic_data, train
+from benchmarks.measure import (
+    RESULTS,
+    about,
+    keras_options,
+    processor_milliseconds,
+    run_peer,
+    synthetic_data,
+    train_epoch,
+)
 from stages.nn.cells import CELLS
 from stages.studies.latch import Data, Hyperparameters, Task
 from stages.support.files import write_json
@@ -30,7 +38,7 @@ def replicas_milliseconds(data: Data, cell: str, length: int, timings: int) -> t
     )
     task = Task(data, settings, 0, range(REPEATS), prepare("cpu"))
     orders = [np.random.default_rng(repeat) for repeat in range(REPEATS)]
-    return processor_milliseconds(lambda: train(task, task.batches(orders)), timings), task.engine
+    return processor_milliseconds(lambda: train_epoch(task, orders), timings), task.engine
 
 
 def main(*words: str) -> None:

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
@@ -85,6 +86,13 @@ def train(task: Any, batches: Iterable[Any]) -> int:  # noqa: ANN401
         update(task, batch)
         updates += 1
     return updates
+
+
+def train_epoch(task: Any, orders: Sequence[np.random.Generator]) -> int:  # noqa: ANN401
+    """Train an epoch of a study of replicas as the training loop does; returns how many updates it took."""
+    task.model.train()
+    at_once = task.train_epoch(orders)
+    return train(task, task.batches(orders)) if at_once is None else len(at_once.loss)
 
 
 def processor_milliseconds(updates: Callable[[], int], timings: int) -> list[float]:

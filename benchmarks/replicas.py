@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.func import functional_call
@@ -21,7 +22,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from benchmarks.measure import RESULTS, about, processor_milliseconds
 from stages.nn.cells import CELLS
 from stages.nn.initialise import initialise_as_keras
-from stages.nn.replicas import Replicas
+from stages.nn.replicas import Replicas, train_epoch
 from stages.support.files import write_json
 from stages.training.device import prepare
 
@@ -92,17 +93,25 @@ class Training:
         self.model = WAYS[way](cell, shape.replicas, 1, shape.hidden, 1 if shape.every_step else 2)
         initialise_as_keras(self.model, [generator] * shape.replicas)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.001, fused=True)
-        self.inputs = torch.randn(shape.time, shape.replicas, shape.batch, 1, generator=generator)
-        self.labels = torch.randint(2, (shape.replicas * shape.batch,), generator=generator)
+        self.at_once = way == "kernel"
+        self.items = torch.randn(shape.batch, shape.time, 1, generator=generator)
+        self.labels = torch.randint(2, (shape.batch,), generator=generator)
+        self.inputs = self.items.transpose(0, 1).unsqueeze(1).expand(-1, shape.replicas, -1, -1)
 
     def loss(self) -> Tensor:
-        """The mean of the replicas' losses."""
+        """The sum of the replicas' losses."""
         if self.shape.every_step:
-            return mse_loss(self.model(self.inputs), self.inputs.roll(-1, 0))
-        return cross_entropy(self.model.last(self.inputs).flatten(0, 1), self.labels)
+            return mse_loss(self.model(self.inputs), self.inputs.roll(-1, 0)) * self.shape.replicas
+        labels = self.labels.repeat(self.shape.replicas)
+        return cross_entropy(self.model.last(self.inputs).flatten(0, 1), labels) * self.shape.replicas
 
     def updates(self) -> int:
         """`UPDATES` updates; returns how many."""
+        if self.at_once:
+            targets = self.items.roll(-1, 1) if self.shape.every_step else self.labels
+            orders = np.tile(np.arange(self.shape.batch), (self.shape.replicas, UPDATES))
+            train_epoch(self.model, self.optimizer, self.items, targets, orders, self.shape.batch)
+            return UPDATES
         for _ in range(UPDATES):
             loss = self.loss()
             self.optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""What code compiled by Numba is made of here: the compiler's settings, its cache, and functions in plain arithmetic."""
+"""What code compiled by Numba is made of here: the compiler's settings, its cache, functions in plain arithmetic."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class _ContentCache(_Cache):  # type: ignore[misc]
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
         self._enabled = True
+        _digest(Path(inspect.getfile(function)))  # now, so that an edit while this process runs is not taken for it
 
     @property
     def cache_path(self) -> str:
@@ -126,7 +127,7 @@ class _DisjointArrays(Compiler):  # type: ignore[misc]
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function of arrays that share no element, on first use; the result is cached for all of a user's clones.
+    """Compile a function of arrays that share no element, on first use; all of a user's clones share the result.
 
     The cache keeps the text of the function's file and of its callees', but no constant that another file defines.
     """

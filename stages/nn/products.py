@@ -1,7 +1,7 @@
 """Matrix products on a CPU by OpenBLAS, which NumPy brings.
 
 torch's own library, MKL, keeps to AVX2 on processors other than Intel's, and is then half as fast; OpenBLAS uses all
-that a processor has, on any, and is the one that compiled code calls as well (benchmarks/replicas.md has figures).
+that a processor has, on any, and is the one that compiled code calls as well (docs/replicas.md has figures).
 """
 
 from collections.abc import Callable

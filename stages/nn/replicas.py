@@ -91,7 +91,7 @@ class Replicas(nn.Module):
             return results
         hidden = self._hidden(inputs, steps).flatten(2, 3)
         outputs = torch.baddbmm(self.output_bias.unsqueeze(1), hidden.mT, self.output_weight.mT)
-        return outputs.unflatten(1, (steps, -1)).transpose(0, 1)
+        return outputs.view(self.replicas, steps, -1, self.output_size).transpose(0, 1)
 
     def _hidden(self, inputs: Tensor, steps: int) -> Tensor:
         """The hidden states of the last `steps` steps, (replicas, hidden, steps, batch)."""
@@ -118,7 +118,7 @@ def _joined(parts: Sequence[Tensor]) -> Tensor:
 
 def _part(parts: Sequence[Tensor], joined: Tensor) -> None:
     """Put the numbers of `_joined` back."""
-    for part, values in zip(parts, joined.split([part[0, 0].numel() for part in parts], 2), strict=True):
+    for part, values in zip(parts, torch.split(joined, [part[0, 0].numel() for part in parts], 2), strict=True):
         part.detach().copy_(values.view(part.shape))
 
 
@@ -165,8 +165,12 @@ def train_epoch(
         states = [[state_of[parameter] for parameter in part] for part in parts]
         done = int(states[0][0]["step"])
         moments = [_joined([state[name] for state in part]) for part in states for name in names]
-    settings = np.array([group["lr"], *group.get("betas", (0, 0)), group.get("eps", 0)])
-    losses = np.empty((-(-orders.shape[1] // batch_size), model.replicas), weights[0].numpy().dtype)
+    updates, real = -(-orders.shape[1] // batch_size), weights[0].numpy().dtype
+    if adam:
+        factors = compiled_replicas.adam(updates, done, group["lr"], group["betas"], group["eps"], real)
+    else:
+        factors = compiled_replicas.descent(updates, group["lr"], real)
+    losses = np.empty((updates, model.replicas), real)
     correct = np.zeros(model.replicas, np.int64)
     assert model.cell.scalars is not None
     loops = compiled_replicas.loops(model.cell.scalars, model.cell.gates, model.cell.states)
@@ -178,8 +182,7 @@ def train_epoch(
         *(matrix.numpy() for matrix in weights),
         tuple(moment.numpy() for moment in moments),
         model.bias_hh.requires_grad,
-        done,
-        settings,
+        factors,
         losses,
         correct,
     )
@@ -187,12 +190,18 @@ def train_epoch(
         _part(part, matrix)
     if adam:
         for index, name in enumerate(names):
-            for part, matrix in zip(states, moments[index::2], strict=True):
-                _part([state[name] for state in part], matrix)
-        for part in states:
-            for state in part:
-                state["step"].fill_(done + len(losses))
+            for group_states, matrix in zip(states, moments[index::2], strict=True):
+                _part([state[name] for state in group_states], matrix)
+        for state in state_of.values():
+            state["step"].fill_(done + updates)
     return losses, correct
+
+
+def sum_of_losses(losses: NDArray[Any], items: int, batch_size: int) -> NDArray[np.float64]:
+    """Each replica's sum over an epoch's items, (replicas,), from the batches' means that `train_epoch` gives."""
+    counts = np.diff([*range(0, items, batch_size), items])
+    total: NDArray[np.float64] = (losses.astype(np.float64) * counts[:, None]).sum(0)
+    return total
 
 
 def _adam_state(optimizer: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Tensor]:

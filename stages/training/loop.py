@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -61,6 +61,14 @@ class Task(Protocol):
 
     def after_epoch(self, improved: bool) -> None:
         """Change what changes between epochs: a learning rate that falls, say."""
+
+
+@runtime_checkable
+class TrainsByItself(Protocol):
+    """A task that can do an epoch's updates itself, quicker than batch by batch from outside."""
+
+    def train_epoch(self, orders: Sequence[np.random.Generator]) -> Step | None:
+        """An epoch's updates: losses (updates, repeats), and sums over an epoch's items; None: go batch by batch."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +189,10 @@ def _train_epoch(task: Task, pack: Pack, epoch: int) -> list[dict[str, float]]:
     items = batch_number = unchecked = 0
     spoken = time.monotonic()
     orders = [order_generator(pack.seed, repeat, epoch) for repeat in pack.repeats]
+    at_once = task.train_epoch(orders) if isinstance(task, TrainsByItself) else None
+    if at_once is not None:
+        _check_finite(at_once.loss, pack, epoch, len(at_once.loss))
+        return _means(at_once.sums, at_once.items, len(pack.repeats))
     for batch_number, batch in enumerate(task.batches(orders), 1):
         step = task.step(batch)
         task.optimizer.zero_grad(set_to_none=True)
@@ -201,8 +213,12 @@ def _train_epoch(task: Task, pack: Pack, epoch: int) -> list[dict[str, float]]:
             spoken = time.monotonic()
             _say(pack, epoch, f"{items / task.train_items:.0%}, loss {step.loss.mean().item():.4g}")
     _check_finite(losses[:unchecked], pack, epoch, batch_number)
+    return _means(sums, items, len(pack.repeats))
+
+
+def _means(sums: Mapping[str, Tensor], items: int, repeats: int) -> list[dict[str, float]]:
     columns = {f"train_{name}": (total / items).tolist() for name, total in sums.items()}
-    return [{name: values[i] for name, values in columns.items()} for i in range(len(pack.repeats))]
+    return [{name: values[i] for name, values in columns.items()} for i in range(repeats)]
 
 
 def _check_finite(losses: Tensor, pack: Pack, epoch: int, last_batch: int) -> None:

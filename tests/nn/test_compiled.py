@@ -1,10 +1,15 @@
 """What compiled code is made of."""
 
+import os
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from numba import njit
 
-from stages.nn.compiled import sigmoid, tanh
+from stages.nn.compiled import hard_sigmoid, hard_sigmoid_slope, sigmoid, tanh
 
 
 @pytest.mark.parametrize(("dtype", "close"), [(np.float32, 3e-7), (np.float64, 3e-15)])
@@ -35,3 +40,92 @@ def test_the_tangent_is_numpys(dtype, close):
     actual = np.empty_like(values)
     tangents(values, actual)
     np.testing.assert_allclose(actual, np.tanh(values.astype(np.longdouble)), rtol=0, atol=close)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_hard_sigmoid_is_keras_2s_and_passes_nan_on(dtype):
+    @njit
+    def hard_sigmoids(values, into, slopes):
+        for index in range(len(values)):
+            into[index] = hard_sigmoid(values[index])
+            slopes[index] = hard_sigmoid_slope(into[index])
+
+    values = np.append(np.linspace(-4, 4, 1000), [-np.inf, np.inf, np.nan]).astype(dtype)
+    actual, slopes = np.empty_like(values), np.empty_like(values)
+    hard_sigmoids(values, actual, slopes)
+    np.testing.assert_allclose(actual, np.clip(0.2 * values + 0.5, 0, 1), rtol=0, atol=1e-7)
+    np.testing.assert_array_equal(slopes[:-1], np.where(np.abs(values[:-1]) < 2.5, dtype(0.2), 0))
+
+
+PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import torch
+from stages.nn.cells import CELLS
+from stages.nn.loops.padded import loops, run_padded
+cell = CELLS["rnn"]
+weights = [torch.ones(2, 1), torch.ones(2, 2), torch.ones(2), torch.ones(2)]
+outputs, _ = run_padded(cell, torch.ones(3, 2, 1), weights, (torch.zeros(2, 2),))
+forward, _ = loops(cell.scalars, 1, 1)
+hits = forward.stats
+print(sum(hits.cache_hits.values()), sum(hits.cache_misses.values()), outputs.sum().item())
+"""
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """Copies of the code in places of their own; each called with a name and a change to make in it."""
+
+    def make(name, file=None, old="", new=""):
+        folder = tmp_path / name
+        shutil.copytree("stages/nn", folder / "stages" / "nn", ignore=shutil.ignore_patterns("__pycache__"))
+        if file:
+            text = (folder / file).read_text()
+            assert old in text
+            (folder / file).write_text(text.replace(old, new))
+        return folder
+
+    return make
+
+
+def start(folder, cache):
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"} | {"XDG_CACHE_HOME": str(cache)}
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(folder)], stdout=subprocess.PIPE, text=True, env=environment, cwd=folder
+    )
+
+
+def answer(process):
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    hits, misses, total = output.split()
+    return int(hits), int(misses), float(total)
+
+
+def test_a_second_clone_compiles_nothing_and_a_changed_callee_is_never_served_stale(clone, tmp_path):
+    cache = tmp_path / "cache"
+    hits, misses, total = answer(start(clone("first"), cache))
+    assert (hits, misses) == (0, 1)
+    files = {path: path.read_bytes() for path in cache.rglob("*") if path.is_file()}
+    assert answer(start(clone("second"), cache)) == (1, 0, total)
+    assert {path: path.read_bytes() for path in cache.rglob("*") if path.is_file()} == files
+    changed = clone("third", "stages/nn/cells/rnn.py", "h = tanh(a[0])", "h = tanh(a[0] + a[0])")
+    hits, misses, other = answer(start(changed, cache))
+    assert (hits, misses) == (0, 1)
+    assert other > total
+    another = clone("fourth", "stages/nn/cells/gru.py", "r * u[2]", "u[2] * r")
+    assert answer(start(another, cache)) == (1, 0, total)
+    for path in files:
+        path.write_bytes(path.read_bytes()[:100])
+    assert answer(start(clone("fifth"), cache)) == (0, 1, total)  # a file cut short counts as none
+
+
+def test_two_processes_at_once_and_a_cache_that_cannot_be_written_do_no_harm(clone, tmp_path):
+    folder = clone("one")
+    first, second = (start(folder, tmp_path / "cache") for _ in range(2))
+    (*_, total), (*_, same) = answer(first), answer(second)
+    assert answer(start(folder, tmp_path / "cache")) == (1, 0, total)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.name.count(".")]
+    (tmp_path / "file").write_text("no folder can be made here")
+    assert answer(start(folder, tmp_path / "file")) == (0, 1, total)
+    assert same == total

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from stages.nn.cells import CELLS, Cell
 from stages.nn.engines import ENGINES, engine_for, kernel_name
+from stages.nn.loops.padded import run_padded
 from stages.nn.recurrent import Recurrent
-from stages.nn.scans import run_scan
 from stages.training.device import products_in
 
 
@@ -24,7 +24,7 @@ def minimal_gated_step(projection, state, weight_hh, bias_hh):
 
 
 ADDED = Cell("minimal", gates=2, states=1, step=minimal_gated_step)
-ALL_CELLS = [*CELLS.values(), ADDED]
+ALL_CELLS = [*CELLS.values(), CELLS["lstm.keras2"], CELLS["gru.keras2"], ADDED]
 TIME, BATCH, FEATURES, HIDDEN = 9, 5, 4, 3
 LENGTHS = torch.tensor([7, 1, 5, 9, 2])
 VALID = (torch.arange(TIME).unsqueeze(1) < LENGTHS).unsqueeze(-1)
@@ -88,13 +88,13 @@ def test_gradients_by_hand_agree_with_finite_differences(cell, reverse):
     arguments = [random(*shape, seed=i).requires_grad_() for i, shape in enumerate(shapes)]
 
     def run(inputs, *rest):
-        return run_scan(cell.scan, inputs, rest[:4], rest[4:], torch.tensor([4, 3]), reverse)
+        return run_padded(cell, inputs, rest[:4], rest[4:], torch.tensor([4, 3]), reverse)
 
     assert torch.autograd.gradcheck(run, arguments, atol=1e-8)
 
 
 @pytest.mark.parametrize("cell", CELLS.values(), ids=lambda cell: cell.name)
-def test_the_scan_in_float32_is_as_close_to_float64_as_the_definition_in_float32(cell):
+def test_the_compiled_loop_in_float32_is_as_close_to_float64_as_the_definition_in_float32(cell):
     inputs = random(50, BATCH, FEATURES)
     exact, _ = filled(cell)(inputs)
     errors = {

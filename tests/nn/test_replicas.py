@@ -9,13 +9,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from stages.nn import kernels
 from stages.nn.cells import CELLS, Cell
 from stages.nn.initialise import initialise_as_keras
-from stages.nn.kernels import LANES
-from stages.nn.replicas import ENGINES, Replicas
+from stages.nn.loops.replicas import LANES
+from stages.nn.replicas import ENGINES, Replicas, sum_of_losses, train_epoch
 
 ALL_CELLS = pytest.mark.parametrize("cell", CELLS)
+VARIANTS = ["lstm.keras2", "gru.keras2"]
 SHAPES = [  # replicas, input, hidden, output, batch, time
     (3, 1, 1, 2, LANES, 7),
     (2, 1, 1, 1, 5, 1),
@@ -83,7 +83,7 @@ def results(module, call, inputs, mix):
 @ALL_CELLS
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("call", ["forward", "last"])
-def test_both_engines_are_torchs_layer_in_outputs_and_all_gradients(cell, shape, call):
+def test_both_engines_are_torchs_layer_in_outputs_and_the_definition_in_all_gradients(cell, shape, call):
     replicas, features, hidden, outputs, batch, time = shape
     inputs = random(time, replicas, batch, features)
     mix = random(*([time] if call == "forward" else []), replicas, batch, outputs, seed=2)
@@ -91,28 +91,18 @@ def test_both_engines_are_torchs_layer_in_outputs_and_all_gradients(cell, shape,
     axis = 1 if call == "forward" else 0
     expected = [results(Alone(model, n), call, inputs[:, n], mix.select(axis, n)) for n in range(replicas)]
     axes = [axis, 1, *[0] * (len(expected[0]) - 2)]
-    for engine in ENGINES:
-        model.engine = engine
-        for index, actual in enumerate(results(model, call, inputs, mix)):
-            torch.testing.assert_close(
-                actual, torch.stack([one[index] for one in expected], axes[index]), rtol=0, atol=1e-10
-            )
+    for index, actual in enumerate(results(model, call, inputs, mix)):
+        torch.testing.assert_close(
+            actual, torch.stack([one[index] for one in expected], axes[index]), rtol=0, atol=1e-10
+        )
+    with torch.no_grad():
+        assert model.compiled
+        compiled = getattr(model, call)(inputs)
+    torch.testing.assert_close(compiled, torch.stack([one[0] for one in expected], axis), rtol=0, atol=1e-10)
 
 
 @ALL_CELLS
-def test_gradients_are_those_of_finite_differences(cell):
-    model = filled(cell, replicas=2, inputs=2, hidden=2, outputs=1)
-    kernel = model.cell.kernel
-    weights = [weight.detach().requires_grad_() for weight in list(model.parameters())[:4]]
-    inputs = random(3, 2, 2, 2).requires_grad_()
-
-    def run(inputs, *weights):
-        return kernels.run_kernel(kernel, inputs, weights, 2)
-
-    assert torch.autograd.gradcheck(run, (inputs, *weights), atol=1e-8)
-
-
-@ALL_CELLS
+@torch.no_grad()
 def test_the_kernel_in_float32_is_as_close_to_float64_as_the_definition_in_float32(cell):
     inputs = random(50, 4, LANES, 1)
     exact = filled(cell, 4, 1, 8, 2)(inputs)
@@ -120,14 +110,6 @@ def test_the_kernel_in_float32_is_as_close_to_float64_as_the_definition_in_float
         engine: (filled(cell, 4, 1, 8, 2, engine).float()(inputs.float()) - exact).abs().max() for engine in ENGINES
     }
     assert errors["kernel"] < 2 * errors["stepwise"] + 1e-6
-
-
-@ALL_CELLS
-def test_a_second_pass_through_the_same_graph_gives_the_same_gradients(cell):
-    model = filled(cell, 2, 1, 3, 1)
-    loss = model(random(5, 2, 4, 1)).square().sum()
-    once, twice = (torch.autograd.grad(loss, trained(model), retain_graph=True) for _ in range(2))
-    assert all(map(torch.equal, once, twice))
 
 
 REPLICAS, SEQUENCES, TIME, BATCH, EPOCHS = 4, 24, 10, 5, 6  # 24 = 4 batches of 5, and one of 4
@@ -144,21 +126,32 @@ def started(cell, seeds, hidden):
     return model
 
 
-def train(model, seeds, optimizer, pack=True):
-    """Epochs in each replica's own data order; a replica's loss is its batch's mean, as a study has it."""
-    optimizer = OPTIMIZERS[optimizer](trained(model))
+def train(model, seeds, optimizer, way="compiled"):
+    """Epochs in each replica's own data order; returns the batches' losses (updates, replicas) of the last."""
+    optimizer = OPTIMIZERS[optimizer](list(model.parameters()))
     orders = [np.random.default_rng(seed) for seed in seeds]
     for _ in range(EPOCHS):
-        order = np.stack([order.permutation(SEQUENCES) for order in orders], 1)
-        for start in range(0, SEQUENCES, BATCH):
-            chosen = torch.from_numpy(order[start : start + BATCH])  # (batch, replicas)
-            inputs, labels = DATA[chosen].permute(2, 1, 0, 3), LABELS[chosen].t()
-            if not pack:
-                inputs, labels = inputs[:, 0], labels[0]
-            losses = F.cross_entropy(model.last(inputs).flatten(0, -2), labels.flatten(), reduction="none")
-            optimizer.zero_grad()
-            losses.view(labels.shape).mean(-1).sum().backward()
-            optimizer.step()
+        order = np.stack([order.permutation(SEQUENCES) for order in orders])
+        if way == "compiled":
+            losses, _ = train_epoch(model, optimizer, DATA, LABELS, order, BATCH)
+        else:
+            losses = np.stack(list(updates(model, optimizer, order, way == "alone")))
+    return losses
+
+
+def updates(model, optimizer, order, alone):
+    """An epoch as torch trains it; a replica's loss is its batch's mean, as a study has it."""
+    for start in range(0, SEQUENCES, BATCH):
+        chosen = torch.from_numpy(order[:, start : start + BATCH])
+        inputs, labels = DATA[chosen].permute(2, 0, 1, 3), LABELS[chosen]
+        if alone:
+            inputs, labels = inputs[:, 0], labels[0]
+        losses = F.cross_entropy(model.last(inputs).flatten(0, -2), labels.flatten(), reduction="none")
+        losses = losses.view(labels.shape).mean(-1)
+        optimizer.zero_grad()
+        losses.sum().backward()
+        optimizer.step()
+        yield losses.detach().numpy()
 
 
 @ALL_CELLS
@@ -168,19 +161,94 @@ def test_a_repeat_trained_in_a_pack_ends_with_the_weights_that_it_gets_alone(cel
     seeds = list(range(REPLICAS))
     together = started(cell, seeds, hidden)
     train(together, seeds, optimizer)
-    apart = {"replicas": 0.0, "torch": 0.0}
+    apart = 0.0
     for n in seeds:
         alone = started(cell, [n], hidden)
         of_torch = Alone(alone, 0)
         before = alone.weight_hh.detach().clone()
         train(alone, [n], optimizer)
-        train(of_torch, [n], optimizer, pack=False)
+        train(of_torch, [n], optimizer, way="alone")
         assert (alone.weight_hh - before).abs().max() > 1e-3  # it did train
         for ours, mine, its in zip(together.parameters(), alone.parameters(), of_torch.parameters(), strict=True):
-            apart["replicas"] = max(apart["replicas"], (ours[n] - mine[0]).abs().max().item())
-            apart["torch"] = max(apart["torch"], (ours[n] - its).abs().max().item())
+            assert torch.equal(ours[n], mine[0])
+            apart = max(apart, (ours[n] - its).abs().max().item())
     record_property("weights_apart", apart)
-    assert max(apart.values()) < 1e-10
+    assert apart < 1e-10
+
+
+@pytest.mark.parametrize("cell", [*CELLS, *VARIANTS])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_compiled_epochs_are_the_definitions_and_either_can_go_on_from_the_other(cell, optimizer):
+    """Four ways through two epochs: weights, optimizer's state and losses are the same to rounding."""
+    order = [np.stack([np.random.default_rng([e, n]).permutation(SEQUENCES) for n in range(2)]) for e in range(2)]
+    ends = []
+    for ways in (("torch", "torch"), ("compiled", "compiled"), ("torch", "compiled"), ("compiled", "torch")):
+        model = started(cell, [0, 1], hidden=3)
+        steps = OPTIMIZERS[optimizer](list(model.parameters()))
+        for way, shuffled in zip(ways, order, strict=True):
+            if way == "torch":
+                losses = np.stack(list(updates(model, steps, shuffled, alone=False)))
+            else:
+                losses, _ = train_epoch(model, steps, DATA, LABELS, shuffled, BATCH)
+        state = steps.state_dict()["state"]
+        moments = [part.double() for of_one in state.values() for _, part in sorted(of_one.items())]
+        ends.append([*model.parameters(), torch.from_numpy(losses), *moments])
+    for other in ends[1:]:
+        for ours, expected in zip(other, ends[0], strict=True):
+            torch.testing.assert_close(ours, expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("cell", [*CELLS, *VARIANTS])
+@pytest.mark.parametrize("hidden", [2, 6])
+@pytest.mark.parametrize("batch", [7, LANES + 4])
+def test_numbers_at_every_step_are_learnt_as_the_definition_learns_them(cell, hidden, batch):
+    inputs, targets = random(25, 6, 2), random(25, 6, 3, seed=3)
+    order = np.stack([np.random.default_rng(n).permutation(25) for n in range(2)])
+    models = []
+    for engine in ENGINES:
+        model = filled(cell, 2, 2, hidden, 3, engine)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        if model.compiled:
+            losses, _ = train_epoch(model, optimizer, inputs, targets, order, batch)
+        else:
+            expected = []
+            for start in range(0, 25, batch):
+                chosen = torch.from_numpy(order[:, start : start + batch])
+                error = model(inputs[chosen].permute(2, 0, 1, 3)) - targets[chosen].permute(2, 0, 1, 3)
+                loss = error.square().mean((0, 2, 3))
+                optimizer.zero_grad()
+                loss.sum().backward()
+                optimizer.step()
+                expected.append(loss.detach().numpy())
+        models.append(model)
+    np.testing.assert_allclose(losses, expected, rtol=0, atol=1e-11)
+    for ours, definition in zip(*(model.parameters() for model in models), strict=True):
+        torch.testing.assert_close(ours, definition, rtol=0, atol=1e-11)
+
+
+def test_what_is_classified_right_is_counted_and_losses_are_summed_over_items():
+    model = filled("gru", 3, 1, 2, 2)
+    order = np.stack([np.random.default_rng(n).permutation(SEQUENCES) for n in range(3)])
+    with torch.no_grad():  # a rate of nothing: every batch meets the same weights
+        outputs = model.last(DATA.transpose(0, 1).unsqueeze(1).expand(-1, 3, -1, -1))
+    losses, correct = train_epoch(model, torch.optim.SGD(model.parameters(), lr=0.0), DATA, LABELS, order, BATCH)
+    assert correct.tolist() == (outputs.argmax(2) == LABELS).sum(1).tolist()
+    expected = F.cross_entropy(outputs.flatten(0, 1), LABELS.repeat(3), reduction="none").view(3, -1).sum(1)
+    np.testing.assert_allclose(sum_of_losses(losses, SEQUENCES, BATCH), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
+        lambda parameters: torch.optim.Adam(parameters, lr=0.1, weight_decay=0.1),
+        lambda parameters: torch.optim.RMSprop(parameters, lr=0.1),
+    ],
+)
+def test_an_optimizer_that_the_loops_do_not_have_is_refused(optimizer):
+    model = started("rnn", [0], hidden=1)
+    with pytest.raises(ValueError, match="allowed are plain SGD and Adam"):
+        train_epoch(model, optimizer(model.parameters()), DATA, LABELS, np.arange(SEQUENCES)[None], BATCH)
 
 
 @ALL_CELLS
@@ -244,12 +312,12 @@ def test_a_second_bias_that_only_adds_to_the_first_stays_zero(cell, optimizer):
     assert model.bias_hh.any() == CELLS[cell].recurrent_bias
 
 
-def test_a_cell_without_a_kernel_goes_step_by_step(monkeypatch):
+@torch.no_grad()
+def test_a_cell_without_scalars_goes_step_by_step():
     inputs = random(4, 2, 3, 1)
     expected = filled("gru", 2, 1, 3, 1, "stepwise")(inputs)
-    plain: Cell = dataclasses.replace(CELLS["gru"], kernel=None)
-    monkeypatch.setattr("stages.nn.replicas.CELLS", {"gru": plain})
-    assert torch.equal(filled("gru", 2, 1, 3, 1)(inputs), expected)
+    plain: Cell = dataclasses.replace(CELLS["gru"], scalars=None)
+    assert torch.equal(filled(plain, 2, 1, 3, 1)(inputs), expected)
 
 
 def test_an_unknown_engine_is_refused():

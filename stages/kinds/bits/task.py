@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from stages.kinds.bits import Hyperparameters, Split
 from stages.nn.keras import start_as_keras
-from stages.nn.replicas import Replicas
+from stages.nn.replicas import Replicas, sum_of_losses, train_epoch
 from stages.support.files import verify
 from stages.training.device import to_device
 from stages.training.loop import Step
@@ -88,6 +88,16 @@ class Task:
         correct = (outputs[..., 1] > outputs[..., 0]) == (labels == 1)
         loss = losses.mean(1)
         return Step(loss, {"loss": loss.detach() * items, "accuracy": correct.sum(1)}, items)
+
+    def train_epoch(self, orders: Sequence[np.random.Generator]) -> Step | None:
+        """One epoch as `batches` and `step` have it, in compiled code where there is some."""
+        if not self.model.compiled:
+            return None
+        shuffled = np.stack([order.permutation(self._train) for order in orders])
+        inputs, labels = self._sequences.unsqueeze(-1), self.data.train.labels
+        losses, correct = train_epoch(self.model, self.optimizer, inputs, labels, shuffled, self._settings.batch_size)
+        sums = {"loss": sum_of_losses(losses, shuffled.shape[1], self._settings.batch_size), "accuracy": correct}
+        return Step(torch.from_numpy(losses), {k: torch.from_numpy(v) for k, v in sums.items()}, shuffled.shape[1])
 
     def after_epoch(self, improved: bool) -> None:
         """Nothing changes between epochs."""

@@ -14,7 +14,7 @@ from stages.kinds.sequence.model import SequencePredictor
 from stages.nn.cells import CELLS, State
 from stages.nn.engines import engine_for
 from stages.nn.keras import start_as_keras
-from stages.nn.replicas import Replicas
+from stages.nn.replicas import Replicas, sum_of_losses, train_epoch
 from stages.support.files import verify
 from stages.support.process import InputError
 from stages.training.device import to_device
@@ -110,6 +110,17 @@ class Task:
         loss = (predictions - values[1:]).square().mean((0, 2, 3))
         items = values.shape[2] * counted
         return Step(loss, {"loss": loss.detach() * items}, items)
+
+    def train_epoch(self, orders: Sequence[np.random.Generator]) -> Step | None:
+        """One epoch as `batches` and `step` have it, in compiled code where there is some."""
+        if not (isinstance(self.model, Replicas) and self.model.compiled):
+            return None
+        shuffled = np.stack([order.permutation(self.train_items) for order in orders])
+        values = torch.from_numpy(self.data.train).unsqueeze(-1)
+        batch_size = self._settings.batch_size
+        losses, _ = train_epoch(self.model, self.optimizer, values[:, :-1], values[:, 1:], shuffled, batch_size)
+        total = sum_of_losses(losses, self.train_items, batch_size)
+        return Step(torch.from_numpy(losses), {"loss": torch.from_numpy(total)}, self.train_items)
 
     def after_epoch(self, improved: bool) -> None:
         """Nothing changes between epochs."""

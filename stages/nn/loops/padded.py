@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from stages.nn.cells import Cell, Scalars
 from stages.nn.compiled import Array, compiled
-from stages.nn.loops.rows import Compiled, reader, repeated, writer
+from stages.nn.loops.rows import Blocks, Compiled, reader, repeated, unsigned, writer
 from stages.nn.products import keep_precision, mm, precision_kept
 
 
@@ -49,7 +49,7 @@ class _Run(torch.autograd.Function):
         for trace, state in zip(traces, initial, strict=True):
             trace[first] = state
         kept = gates.new_empty(time * batch, cell.scalars.kept_more * hidden)
-        forward, _ = loops(cell.name, cell.scalars, cell.gates, cell.states)
+        forward, _ = loops(cell.scalars, cell.gates, cell.states)
         forward(
             *_rows(cell.gates, gates),
             weight_hh.detach().t().contiguous().numpy(),
@@ -80,7 +80,7 @@ class _Run(torch.autograd.Function):
         ]
         d_gates = torch.empty_like(gates)
         d_products = torch.empty_like(gates) if cell.scalars.product_apart else gates.new_empty(0, gates.shape[1])
-        _, backward = loops(cell.name, cell.scalars, cell.gates, cell.states)
+        _, backward = loops(cell.scalars, cell.gates, cell.states)
         backward(
             *_rows(cell.gates, gates),
             weight_hh.detach().contiguous().numpy(),
@@ -178,7 +178,7 @@ def _add_output_gradient(d_h: Array, d_outputs: Array, t: int) -> None:
 
 
 @cache
-def loops(name: str, scalars: Scalars, gates: int, states: int) -> tuple[Compiled, Compiled]:
+def loops(scalars: Scalars, gates: int, states: int) -> tuple[Compiled, Compiled]:
     """A cell's loop over time and its gradient, which fill the arrays that they are given.
 
     Forward: (gates, weight_hh transposed, bias_ih, bias, lengths, reverse, states, kept). `bias` is bias_hh or, where
@@ -203,7 +203,7 @@ def loops(name: str, scalars: Scalars, gates: int, states: int) -> tuple[Compile
         bias_hh: Array,
         lengths: Array,
         reverse: bool,
-        states: tuple[Array, ...],
+        states: Blocks,
         kept: Array,
     ) -> None:
         batch, hidden = len(lengths), gates.shape[3]
@@ -229,10 +229,10 @@ def loops(name: str, scalars: Scalars, gates: int, states: int) -> tuple[Compile
         weight_hh: Array,
         lengths: Array,
         reverse: bool,
-        states: tuple[Array, ...],
+        states: Blocks,
         kept: Array,
         d_outputs: Array,
-        d_states: tuple[Array, ...],
+        d_states: Blocks,
         d_gates: Array,
         d_products: Array,
     ) -> None:
@@ -256,8 +256,6 @@ def loops(name: str, scalars: Scalars, gates: int, states: int) -> tuple[Compile
             np.dot(rows, weight_hh, flat_products)
             _add_rows(d_states[0], products)
 
-    for function in (forward, backward):
-        function.__name__ = f"{name}_{function.__name__}"
     return forward, backward
 
 
@@ -281,19 +279,19 @@ def _row_forward(scalars: Scalars, gates: int, states: int) -> Compiled:
 
     @compiled
     def row(
-        x: tuple[Array, ...],
-        u: tuple[Array, ...],
-        b_x: tuple[Array, ...],
-        b_u: tuple[Array, ...],
-        states: tuple[Array, ...],
-        next_states: tuple[Array, ...],
-        more: tuple[Array, ...],
+        x: Blocks,
+        u: Blocks,
+        b_x: Blocks,
+        b_u: Blocks,
+        states: Blocks,
+        next_states: Blocks,
+        more: Blocks,
         i: int,
         i_u: int,
         before: int,
         after: int,
     ) -> None:
-        i, i_u, before, after = np.uintp(i), np.uintp(i_u), np.uintp(before), np.uintp(after)
+        i, i_u, before, after = unsigned(i), unsigned(i_u), unsigned(before), unsigned(after)
         for k in range(states[0].shape[3]):
             state = read_states(states, before, 0, k)
             numbers = read(x, i, 0, k), read(u, i_u, 0, k), read(b_x, 0, 0, k), read(b_u, 0, 0, k)
@@ -314,7 +312,7 @@ def _sums(count: int) -> Compiled:
 
     @compiled
     def sums(left: Any, right: Any) -> Any:  # noqa: ANN401
-        return rest(left, right) + (left[last] + right[last],)
+        return rest(left, right) + (left[last] + right[last],)  # noqa: RUF005
 
     return sums
 
@@ -333,17 +331,17 @@ def _row_backward(scalars: Scalars, gates: int, states: int) -> Compiled:
 
     @compiled
     def row(
-        gates: tuple[Array, ...],
-        states: tuple[Array, ...],
-        more: tuple[Array, ...],
-        d_states: tuple[Array, ...],
-        d_x: tuple[Array, ...],
-        d_u: tuple[Array, ...],
+        gates: Blocks,
+        states: Blocks,
+        more: Blocks,
+        d_states: Blocks,
+        d_x: Blocks,
+        d_u: Blocks,
         i: int,
         before: int,
         b: int,
     ) -> None:
-        i, before, b = np.uintp(i), np.uintp(before), np.uintp(b)
+        i, before, b = unsigned(i), unsigned(before), unsigned(b)
         for k in range(states[0].shape[3]):
             state, d_next = read_states(states, before, 0, k), read_states(d_states, b, 0, k)
             gradients = cell_backward(d_next, state, read(gates, i, 0, k) + read_more(more, i, 0, k))

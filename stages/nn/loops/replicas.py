@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from stages.nn.cells import Scalars
 from stages.nn.compiled import Array, compiled
-from stages.nn.loops.rows import Compiled, reader, repeated, writer
+from stages.nn.loops.rows import Blocks, Compiled, reader, repeated, unsigned, writer
 
 LANES = 16
 """Sequences of one replica computed side by side: in float32, one register of AVX-512."""
@@ -40,16 +40,31 @@ class Loops:
     classify: Callable[..., None]
     """One epoch of learning classes at the last step by cross-entropy: (inputs (items, time, input), classes (items,)
     int64, orders (replicas, items of an epoch) int64, batch size, weights and output weights as above, moments,
-    settings, losses, correct).
+    whether bias_hh is trained, factors, losses, correct).
 
-    Moments: (steps done (1,) int64, then of each of both matrices a first and a second moment shaped as it), the
-    second pair unused, and of no size, but for Adam. Settings: `settings()`. Fills losses (updates, replicas), each
-    batch's mean in nats, and correct (replicas,) int64, how many sequences were classified right as they came.
+    Moments: of each of both matrices Adam's first and second, shaped as it, or of no columns for plain descent.
+    Factors: `descent` or `adam`. Fills losses (updates, replicas), each batch's mean in nats, and correct (replicas,)
+    int64, how many sequences were classified right as they came.
     """
 
     regress: Callable[..., None]
     """One epoch of learning numbers at every step by squared error: as `classify`, with targets (items, time, output);
     a loss is the mean over steps, sequences and outputs."""
+
+
+def descent(updates: int, rate: float, real: Any) -> Array:  # noqa: ANN401
+    """What plain descent multiplies with in each update, (6, updates), of the type `real`."""
+    return adam(updates, 0, rate, (0, 0), 0, real)
+
+
+def adam(updates: int, done: int, rate: float, betas: tuple[float, float], epsilon: float, real: Any) -> Array:  # noqa: ANN401
+    """What Adam multiplies with in each update after `done` earlier ones, (6, updates), of the type `real`."""
+    step = done + 1.0 + np.arange(updates)
+    beta1, beta2 = betas
+    factors = np.empty((6, updates), real)
+    factors[0], factors[1] = rate / (1 - beta1**step), 1 / np.sqrt(1 - beta2**step)
+    factors[2:].T[:] = epsilon, 1 - beta1, beta2, 1 - beta2
+    return factors
 
 
 @compiled
@@ -59,6 +74,23 @@ def _lanes(array: Array) -> int:
     It knows that there are at most LANES and makes one vector of them; a loop of known length it would unroll first.
     """
     return int(array.shape[-1]) & LANES
+
+
+@compiled
+def _put(trace: Array, values: Array, t: int) -> None:
+    """`trace[:, t] = values`, without the error message that takes Numba five seconds to compile."""
+    for k in range(values.shape[0]):
+        for lane in range(_lanes(values)):
+            trace[k, t, lane] = values[k, lane]
+
+
+@compiled
+def _fill(products: Array, weight: Array, column: int, last: int) -> None:
+    """`products` (rows, LANES) become the sum of the weights' columns from `column` to `last`."""
+    for k in range(products.shape[0]):
+        value = weight[k, column] if column == last else weight[k, column] + weight[k, last]
+        for lane in range(_lanes(products)):
+            products[k, lane] = value
 
 
 @compiled
@@ -124,24 +156,21 @@ def _draw(trace: Array, inputs: Array, order: Array, start: int, count: int) -> 
 
 
 @compiled
-def _descend(weights: Array, gradient: Array, first: Array, second: Array, step: int, settings: Array) -> None:
+def _descend(weights: Array, gradient: Array, first: Array, second: Array, factors: Array) -> None:
     """One step of plain descent or, where there are second moments, of Adam, as torch has them."""
-    rate, beta1, beta2, epsilon = settings[0], settings[1], settings[2], settings[3]
-    size = weights.size
-    w, g, m, v = weights.reshape(size), gradient.reshape(size), first.reshape(first.size), second.reshape(second.size)
-    if v.size == 0:
-        plain_rate = w.dtype.type(rate)
-        for k in range(size):
-            w[k] -= plain_rate * g[k]
+    rate, scale, tiny, of_first = factors[0], factors[1], factors[2], factors[3]
+    of_second, of_square = factors[4], factors[5]
+    if second.size == 0:
+        for row in range(weights.shape[0]):
+            for k in range(weights.shape[1]):
+                weights[row, k] -= rate * gradient[row, k]
         return
-    real = w.dtype.type
-    step_size = real(rate / (1 - beta1**step))
-    scale, tiny = real(1 / np.sqrt(1 - beta2**step)), real(epsilon)
-    of_m, of_v, of_square = real(1 - beta1), real(beta2), real(1 - beta2)
-    for k in range(size):
-        m[k] += of_m * (g[k] - m[k])
-        v[k] = of_v * v[k] + of_square * g[k] * g[k]
-        w[k] -= step_size * m[k] / (np.sqrt(v[k]) * scale + tiny)
+    for row in range(weights.shape[0]):
+        for k in range(weights.shape[1]):
+            g = gradient[row, k]
+            first[row, k] += of_first * (g - first[row, k])
+            second[row, k] = of_second * second[row, k] + of_square * g * g
+            weights[row, k] -= rate * first[row, k] / (np.sqrt(second[row, k]) * scale + tiny)
 
 
 @compiled
@@ -230,10 +259,9 @@ def loops(scalars: Scalars, gates: int, states: int) -> Loops:
             batch_size: int,
             weights: Array,
             output_weights: Array,
-            moments: tuple[Array, ...],
+            moments: Blocks,
             train_second_bias: bool,
-            step_done: int,
-            settings: Array,
+            factors: Array,
             losses: Array,
             correct: Array,
         ) -> None:
@@ -268,15 +296,15 @@ def loops(scalars: Scalars, gates: int, states: int) -> Loops:
                             part, right = loss_and_gradient(at_step, targets, order, start, count, step, steps, share)
                             loss += part
                             correct[n] += right
-                            d_outputs[:, step] = at_step
+                            _put(d_outputs, at_step, step)
                         _add_weight_gradient(output_gradient, d_outputs, of_outputs, 0, width, 0, 1 + time - steps)
                         backward(w, w_out, trace, memory, kept, more, made, d_outputs, d_x, d_u, gradient, features)
                     losses[update, n] = loss * share
                     if not train_second_bias:
                         gradient[:, features + 1] = 0
-                    step_number = step_done + update + 1
-                    _descend(w, gradient, moments[0][n], moments[1][n], step_number, settings)
-                    _descend(w_out, output_gradient, moments[2][n], moments[3][n], step_number, settings)
+                    now = factors[:, update]
+                    _descend(w, gradient, moments[0][n], moments[1][n], now)
+                    _descend(w_out, output_gradient, moments[2][n], moments[3][n], now)
 
         return train
 
@@ -296,13 +324,13 @@ def _states(count: int) -> Compiled:
     if count == 1:
 
         @compiled
-        def one(h: Array, memory: Array) -> tuple[Array, ...]:
+        def one(h: Array, memory: Array) -> Blocks:
             return (h,)
 
         return one
 
     @compiled
-    def two(h: Array, memory: Array) -> tuple[Array, ...]:
+    def two(h: Array, memory: Array) -> Blocks:
         return (h, memory)
 
     return two
@@ -316,32 +344,37 @@ def _forward(scalars: Scalars, gates: int, states: int) -> Compiled:
     reset_row = _reset_row(scalars, states) if scalars.reset is not None else None
     times_reset = repeated(max(reset_blocks, 1))
 
-    @compiled
-    def products(
-        w: Array, trace: Array, x: Array, u: Array, features: int, t: int, arrays: Any, more: Any, made: Array
-    ) -> None:
-        x[:] = 0
-        if product_apart:
-            u[:] = 0
-            _add_product(x, w, trace, 0, features + 1, 0, t)
-            _add_product(u, w, trace[features + 1 :], features + 1, trace.shape[0] - features - 1, 0, t)
-        else:
-            _add_product(x, w, trace, 0, trace.shape[0], 0, t)
-
-    if reset_row is not None:
+    if reset_row is None:
 
         @compiled
         def products(
-            w: Array, trace: Array, x: Array, u: Array, features: int, t: int, arrays: Any, kept: Any, made: Array
+            w: Array, trace: Array, x: Array, u: Array, features: int, t: int, arrays: Blocks, kept: Blocks, made: Array
+        ) -> None:
+            h = trace[features + 2 :]
+            if product_apart:
+                _fill(x, w, features, features)
+                _fill(u, w, features + 1, features + 1)
+                _add_product(x, w, trace, 0, features, 0, t)
+                _add_product(u, w, h, features + 2, h.shape[0], 0, t)
+            else:
+                _fill(x, w, features, features + 1)
+                _add_product(x, w, trace, 0, features, 0, t)
+                _add_product(x, w, h, features + 2, h.shape[0], 0, t)
+
+    else:
+
+        @compiled
+        def products(
+            w: Array, trace: Array, x: Array, u: Array, features: int, t: int, arrays: Blocks, kept: Blocks, made: Array
         ) -> None:
             hidden = made.shape[0]
             split, h = reset_blocks * hidden, trace[features + 2 :]
-            x[:] = 0
-            _add_product(x, w, trace, 0, features + 1, 0, t)
+            _fill(x, w, features, features + 1)
+            _add_product(x, w, trace, 0, features, 0, t)
             _add_product(x[:split], w, h, features + 2, hidden, 0, t)
             x4, made4 = x.reshape(gates, hidden, 1, LANES), made.reshape(1, hidden, made.shape[1], LANES)
             for j in range(hidden):
-                reset_row(times_reset(x4), arrays, times_reset(kept), made4, t, j)
+                reset_row(times_reset(x4), arrays, kept, made4, t, j)
             _add_product(x[split:], w, made, features + 2, hidden, split, t)
 
     @compiled
@@ -354,7 +387,7 @@ def _forward(scalars: Scalars, gates: int, states: int) -> Compiled:
         arrays = all_states(trace[features + 2 :].reshape(1, hidden, 1 + time, LANES), memory)
         ks, ms = times(kept), several(more)
         for t in range(time):
-            products(w, trace, x, u, features, t, arrays, kept, made)
+            products(w, trace, x, u, features, t, arrays, ks, made)
             for j in range(hidden):
                 row(xs, us, arrays, arrays, ks, ms, t, j)
 
@@ -390,16 +423,16 @@ def _row_forward(scalars: Scalars, gates: int, states: int) -> Compiled:
 
     @compiled
     def row(
-        x: tuple[Array, ...],
-        u: tuple[Array, ...],
-        states: tuple[Array, ...],
-        next_states: tuple[Array, ...],
-        kept: tuple[Array, ...],
-        more: tuple[Array, ...],
+        x: Blocks,
+        u: Blocks,
+        states: Blocks,
+        next_states: Blocks,
+        kept: Blocks,
+        more: Blocks,
         t: int,
         j: int,
     ) -> None:
-        t, j, after = np.uintp(t), np.uintp(j), np.uintp(t + 1)
+        t, j, after = unsigned(t), unsigned(j), unsigned(t + 1)
         for lane in range(_lanes(states[0])):
             next_state, numbers = step(read_states(states, t, j, lane), x, u, kept, t, j, lane)
             write_states(next_states, next_state, after, j, lane)
@@ -411,14 +444,12 @@ def _row_forward(scalars: Scalars, gates: int, states: int) -> Compiled:
 
 def _reset_row(scalars: Scalars, states: int) -> Compiled:
     """The first blocks of one step of one unit in all lanes, and what the others' product takes."""
-    blocks, cell_reset = scalars.reset_blocks, scalars.reset
+    blocks, cell_reset = scalars.reset_blocks, cast(Compiled, scalars.reset)
     read, read_states, write = reader(blocks, True), reader(states, True, apart=True), writer(blocks, True)
 
     @compiled
-    def row(
-        x: tuple[Array, ...], states: tuple[Array, ...], kept: tuple[Array, ...], made: Array, t: int, j: int
-    ) -> None:
-        t, j = np.uintp(t), np.uintp(j)
+    def row(x: Blocks, states: Blocks, kept: Blocks, made: Array, t: int, j: int) -> None:
+        t, j = unsigned(t), unsigned(j)
         for lane in range(_lanes(made)):
             numbers, value = cell_reset(read_states(states, t, j, lane), read(x, 0, j, lane))
             write(kept, numbers, t, j, lane)
@@ -434,26 +465,28 @@ def _backward(scalars: Scalars, gates: int, states: int) -> Compiled:
     product_apart, reset_blocks = scalars.product_apart, scalars.reset_blocks
     reset_row = _reset_row_backward(scalars, gates, states) if scalars.reset is not None else None
 
-    @compiled
-    def through_products(
-        d_h: Array, w: Array, d_x: Array, d_u: Array, features: int, t: int, arrays: Any, kept: Any
-    ) -> None:
-        _add_product_back(d_h, w, d_u if product_apart else d_x, features + 2, 0, d_x.shape[0], t)
-
-    @compiled
-    def weight_gradients(gradient: Array, d_x: Array, d_u: Array, trace: Array, made: Array, features: int) -> None:
-        rows = d_x.shape[0]
-        if product_apart:
-            _add_weight_gradient(gradient, d_x, trace[: features + 1], 0, rows, 0, 0)
-            _add_weight_gradient(gradient, d_u, trace[features + 1 :], 0, rows, features + 1, 0)
-        else:
-            _add_weight_gradient(gradient, d_x, trace, 0, rows, 0, 0)
-
-    if reset_row is not None:
+    if reset_row is None:
 
         @compiled
         def through_products(
-            d_h: Array, w: Array, d_x: Array, d_u: Array, features: int, t: int, arrays: Any, kept: Any
+            d_h: Array, w: Array, d_x: Array, d_u: Array, features: int, t: int, arrays: Blocks, kept: Blocks
+        ) -> None:
+            _add_product_back(d_h, w, d_u if product_apart else d_x, features + 2, 0, d_x.shape[0], t)
+
+        @compiled
+        def weight_gradients(gradient: Array, d_x: Array, d_u: Array, trace: Array, made: Array, features: int) -> None:
+            rows = d_x.shape[0]
+            if product_apart:
+                _add_weight_gradient(gradient, d_x, trace[: features + 1], 0, rows, 0, 0)
+                _add_weight_gradient(gradient, d_u, trace[features + 1 :], 0, rows, features + 1, 0)
+            else:
+                _add_weight_gradient(gradient, d_x, trace, 0, rows, 0, 0)
+
+    else:
+
+        @compiled
+        def through_products(
+            d_h: Array, w: Array, d_x: Array, d_u: Array, features: int, t: int, arrays: Blocks, kept: Blocks
         ) -> None:
             hidden = d_h.shape[0]
             split = reset_blocks * hidden
@@ -516,16 +549,16 @@ def _row_backward(scalars: Scalars, gates: int, states: int) -> Compiled:
 
     @compiled
     def row(
-        kept: tuple[Array, ...],
-        more: tuple[Array, ...],
-        states: tuple[Array, ...],
-        d_states: tuple[Array, ...],
-        d_x: tuple[Array, ...],
-        d_u: tuple[Array, ...],
+        kept: Blocks,
+        more: Blocks,
+        states: Blocks,
+        d_states: Blocks,
+        d_x: Blocks,
+        d_u: Blocks,
         t: int,
         j: int,
     ) -> None:
-        t, j = np.uintp(t), np.uintp(j)
+        t, j = unsigned(t), unsigned(j)
         for lane in range(_lanes(states[0])):
             state, d_next = read_states(states, t, j, lane), read_states(d_states, 0, j, lane)
             numbers = read(kept, t, j, lane) + read_more(more, t, j, lane)
@@ -540,21 +573,21 @@ def _row_backward(scalars: Scalars, gates: int, states: int) -> Compiled:
 
 def _reset_row_backward(scalars: Scalars, gates: int, states: int) -> Compiled:
     """The gradient of `_reset_row`: finishes that of the first blocks, and adds to the state's."""
-    blocks, cell_backward = scalars.reset_blocks, scalars.reset_backward
+    blocks, cell_backward = scalars.reset_blocks, cast(Compiled, scalars.reset_backward)
     read_kept, read_states = reader(gates, True), reader(states, True, apart=True)
     read, write = reader(blocks, True), writer(blocks, True)
 
     @compiled
     def row(
-        kept: tuple[Array, ...],
-        states: tuple[Array, ...],
+        kept: Blocks,
+        states: Blocks,
         d_made: Array,
         d_h: Array,
-        d_x: tuple[Array, ...],
+        d_x: Blocks,
         t: int,
         j: int,
     ) -> None:
-        t, j = np.uintp(t), np.uintp(j)
+        t, j = unsigned(t), unsigned(j)
         for lane in range(_lanes(d_h)):
             state, numbers = read_states(states, t, j, lane), read_kept(kept, t, j, lane)
             d_first, d_state = cell_backward(d_made[j, lane], state, numbers, read(d_x, t, j, lane))

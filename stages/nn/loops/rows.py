@@ -10,9 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from stages.nn.compiled import Array, compiled
 
 Compiled = Callable[..., Any]
+Blocks = tuple[Array, ...]
+
+
+@compiled
+def unsigned(index: int) -> Any:  # noqa: ANN401
+    """An index as a type that cannot count from the end: Numba would ask at every access."""
+    return np.uintp(index)
 
 
 def reader(count: int, blocks_first: bool, apart: bool = False) -> Compiled:
@@ -26,13 +35,13 @@ def reader(count: int, blocks_first: bool, apart: bool = False) -> Compiled:
     if blocks_first:
 
         @compiled
-        def read(arrays: tuple[Array, ...], i: int, j: int, lane: int) -> Any:  # noqa: ANN401
-            return rest(arrays, i, j, lane) + (arrays[last][block, j, i, lane],)
+        def read(arrays: Blocks, i: int, j: int, lane: int) -> Any:  # noqa: ANN401
+            return rest(arrays, i, j, lane) + (arrays[last][block, j, i, lane],)  # noqa: RUF005 - Numba joins no tuples by *
     else:
 
         @compiled
-        def read(arrays: tuple[Array, ...], i: int, j: int, lane: int) -> Any:  # noqa: ANN401
-            return rest(arrays, i, j, lane) + (arrays[last][i, block, j, lane],)
+        def read(arrays: Blocks, i: int, j: int, lane: int) -> Any:  # noqa: ANN401
+            return rest(arrays, i, j, lane) + (arrays[last][i, block, j, lane],)  # noqa: RUF005
 
     return read
 
@@ -48,13 +57,13 @@ def writer(count: int, blocks_first: bool, apart: bool = False, first: int = 0) 
     if blocks_first:
 
         @compiled
-        def write(arrays: tuple[Array, ...], numbers: Any, i: int, j: int, lane: int) -> None:  # noqa: ANN401
+        def write(arrays: Blocks, numbers: Any, i: int, j: int, lane: int) -> None:  # noqa: ANN401
             rest(arrays, numbers, i, j, lane)
             arrays[last][block, j, i, lane] = numbers[number]
     else:
 
         @compiled
-        def write(arrays: tuple[Array, ...], numbers: Any, i: int, j: int, lane: int) -> None:  # noqa: ANN401
+        def write(arrays: Blocks, numbers: Any, i: int, j: int, lane: int) -> None:  # noqa: ANN401
             rest(arrays, numbers, i, j, lane)
             arrays[last][i, block, j, lane] = numbers[number]
 
@@ -62,12 +71,12 @@ def writer(count: int, blocks_first: bool, apart: bool = False, first: int = 0) 
 
 
 @compiled
-def _nothing(arrays: tuple[Array, ...], i: int, j: int, lane: int) -> Any:  # noqa: ANN401
+def _nothing(arrays: Blocks, i: int, j: int, lane: int) -> Any:  # noqa: ANN401
     return ()
 
 
 @compiled
-def _no_write(arrays: tuple[Array, ...], numbers: Any, i: int, j: int, lane: int) -> None:  # noqa: ANN401
+def _no_write(arrays: Blocks, numbers: Any, i: int, j: int, lane: int) -> None:  # noqa: ANN401
     return
 
 
@@ -76,14 +85,14 @@ def repeated(count: int) -> Compiled:
     if count == 1:
 
         @compiled
-        def once(array: Array) -> tuple[Array, ...]:
+        def once(array: Array) -> Blocks:
             return (array,)
 
         return once
     rest = repeated(count - 1)
 
     @compiled
-    def several(array: Array) -> tuple[Array, ...]:
-        return rest(array) + (array,)
+    def several(array: Array) -> Any:  # noqa: ANN401
+        return rest(array) + (array,)  # noqa: RUF005
 
     return several
