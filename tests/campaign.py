@@ -72,7 +72,7 @@ def trial(clone, chance: random.Random, seconds: float) -> Counter[str]:
     seen["mended"] += bool(mended)
     again = clone.run("dvc", "repro", TARGET, check=False, LSTM_VS_GRU_TRACKING="off")
     seen["failed again"] += bool(again.returncode)
-    print(f"{sent.name:8}{'group' if group else 'dvc':6} mended {len(mended)}: {'; '.join(mended)}", flush=True)
+    print(f"{sent.name:8}{'group' if group else 'dvc':6} stages left {len(left)}; {'; '.join(mended)}", flush=True)
     return seen
 
 

@@ -65,7 +65,13 @@ class ServedModel:
 def _refusal(message: str) -> Exception:
     """The exception that MLflow's server answers with status 400 and the message; with any other goes a stack trace."""
     mlflow = sys.modules.get("mlflow.exceptions")
-    return ValueError(message) if mlflow is None else mlflow.MlflowException.invalid_parameter_value(message)
+    if mlflow is None:
+        return ValueError(message)
+    # The server would put all that was asked, which may be megabytes, before the message of an exception of MLflow's.
+    fixed = {"message": property(lambda _: message, lambda *_: None)}
+    kind: Any = type("Refusal", (mlflow.MlflowException,), fixed)
+    refusal: Exception = kind.invalid_parameter_value(message)
+    return refusal
 
 
 def _load_pyfunc(path: str) -> ServedModel:
