@@ -18,10 +18,8 @@ import numpy as np
 from benchmarks.fibonacci_speed import kernel, one_layer, train_epoch
 from benchmarks.measure import RESULTS, about, processor_milliseconds, run_peer, synthetic_data
 from stages.nn.engines import ENGINES
-from stages.studies.fibonacci import Data
 from stages.support.files import write_json
 from stages.support.process import run_stage
-from stages.synthetic.fibonacci import write_data
 from stages.training.device import prepare
 
 CELL = "lstm"  # the document's
@@ -39,7 +37,7 @@ def main(*words: str) -> None:
     )
     parser.add_argument("--timings", type=int, default=3, help="timed epochs of each way (default: 3)")
     options = parser.parse_args(words)
-    data = synthetic_data(Data, write_data)
+    data = synthetic_data("fibonacci")
     device = prepare("cpu")
     with TemporaryDirectory() as folder:
         windows = Path(folder, "windows.npy")

@@ -36,9 +36,9 @@ from benchmarks.imdb_engines import LONGEST_TOKENS, MEAN_LENGTH_TOKENS, MEDIAN_L
 from benchmarks.keras_imdb import TOKENS_A_REVIEW
 from benchmarks.measure import RESULTS, about, train
 from benchmarks.texts import review_settings, write_reviews
+from stages.kinds.classification.task import Data, Task
 from stages.nn.cells import CELLS
 from stages.nn.engines import kernel_name
-from stages.studies.imdb import Data, Task
 from stages.support.files import write_json
 from stages.support.process import InputError, StageError, die_with_parent, run_stage
 from stages.training.device import prepare
@@ -148,7 +148,7 @@ def _initialise(barrier: Barrier) -> None:
 
 def epoch(folder: Path, setting: Setting) -> dict[str, float]:
     """Train one epoch on the data in `folder`, beginning when all jobs do: its seconds, tokens and peak megabytes."""
-    settings = review_settings(CELL, setting.hidden_size, setting.batch_size)
+    settings = review_settings(CELL, hidden_size=setting.hidden_size, batch_size=setting.batch_size)
     task: Any = Task(Data(folder), settings, 0, [0], prepare("cpu"))  # Any: it narrows the attributes of loop.Task
     train(task, [task.data.train.batch(np.arange(2))])  # loads what is compiled
     with TemporaryDirectory() as checkpoints:

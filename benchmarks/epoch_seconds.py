@@ -26,14 +26,12 @@ import torch
 from tqdm import tqdm
 
 from benchmarks import fibonacci_speed, imdb_engines
-from benchmarks.measure import RESULTS, about, synthetic_data, train, train_epoch
+from benchmarks.measure import RESULTS, about, protocol, synthetic_data, train_epoch
+from stages.kinds.sequence.task import Task
 from stages.nn.cells import CELLS
 from stages.nn.engines import kernel_name
-from stages.studies import damped, fibonacci
 from stages.support.files import read_json, write_json
 from stages.support.process import InputError, run_stage
-from stages.synthetic.damped import write_data as write_damped
-from stages.synthetic.fibonacci import write_data as write_fibonacci
 from stages.training.device import prepare
 
 TRAIN_REVIEWS = 17_500
@@ -77,13 +75,10 @@ def reviews_epoch(training: imdb_engines.Training, batches: list[imdb_engines.Ba
     return seconds
 
 
-def task_epoch(task: damped.Task | fibonacci.Task, now: Clock) -> float:
-    """Seconds of an epoch of a synthetic study."""
+def task_epoch(task: Task, now: Clock) -> float:
+    """Seconds of an epoch of a sequence study."""
     start, orders = now(), [np.random.default_rng(0)]
-    if isinstance(task, damped.Task):
-        train_epoch(task, orders)
-    else:
-        train(task, task.batches(orders))
+    train_epoch(task, orders)
     return now() - start
 
 
@@ -94,8 +89,7 @@ def ways(device: torch.device) -> dict[Way, Callable[[], float]]:
         (tokens.to(device), lengths.to(device), labels.to(device))
         for tokens, lengths, labels in imdb_engines.timed_batches()
     ]
-    oscillation = synthetic_data(damped.Data, write_damped, points=200, window=20, validation_fraction=0.1)
-    numbers = synthetic_data(fibonacci.Data, write_fibonacci)
+    oscillation, numbers = synthetic_data("damped"), synthetic_data("fibonacci")
     found: dict[Way, Callable[[], float]] = {}
     for name, cell in CELLS.items():
         for engine in ("packed", "padded") if device.type == "cpu" else ("packed",):
@@ -103,9 +97,9 @@ def ways(device: torch.device) -> dict[Way, Callable[[], float]]:
             training.model.to(device)
             way = Way("imdb", name, device.type, engine, kernel_name(cell, engine, device.type))
             found[way] = partial(reviews_epoch, training, batches, now)
-        settings = damped.Hyperparameters(name, hidden_size=40, batch_size=10, learning_rate=0.01, epochs=1)
-        net = damped.Task(oscillation, settings, 0, [0], device)
-        kernel = "compiled loops, gradients by hand" if net.model.compiled else "step by step, autograd"
+        net = Task(oscillation, protocol("damped", name), 0, [0], device)
+        compiled = getattr(net.model, "compiled", False)
+        kernel = "compiled loops, gradients by hand" if compiled else "step by step, autograd"
         found[Way("damped", name, device.type, net.engine, kernel)] = partial(task_epoch, net, now)
     for engine in ("packed", "stepwise"):
         layer = fibonacci_speed.one_layer(numbers, "lstm", engine, device)

@@ -10,19 +10,21 @@ Run: python -m benchmarks.fibonacci_speed
 
 import argparse
 import time
+from dataclasses import replace
 from statistics import mean
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.measure import RESULTS, about, synthetic_data, train
+from benchmarks.measure import RESULTS, about, protocol, synthetic_data, train
+from stages.kinds.sequence.model import SequencePredictor
+from stages.kinds.sequence.task import Data, Task
 from stages.nn.cells import CELLS
 from stages.nn.engines import ENGINES, kernel_name
-from stages.studies.fibonacci import Data, Hyperparameters, Task
+from stages.nn.recurrent import Recurrent
 from stages.support.files import write_json
 from stages.support.process import run_stage
-from stages.synthetic.fibonacci import write_data
 from stages.training.device import prepare
 
 LAYER_KERNELS = {"CudnnRnnBackward0": "cuDNN", "MkldnnRnnLayerBackward0": "oneDNN"}
@@ -31,21 +33,15 @@ LAYER_KERNELS = {"CudnnRnnBackward0": "cuDNN", "MkldnnRnnLayerBackward0": "oneDN
 
 def one_layer(data: Data, cell: str, engine: str, device: torch.device) -> Task:
     """The task of one layer whose every window starts from zeros; windows that fill no batch are left out."""
-    settings = Hyperparameters(
-        cell,
-        layers=1,
-        dropout=0.0,
-        state_carried=False,
-        dropout_in_validation=False,
-        full_batches_only=True,
-        hidden_size=200,
-        batch_size=100,
-        learning_rate=0.001,
-        epochs=1,
-    )
-    task = Task(data, settings, 0, [0], device)
-    task.model.recurrent.engine = engine
+    task = Task(data, replace(protocol("fibonacci", cell, "1 layer"), full_batches_only=True), 0, [0], device)
+    recurrent_of(task).engine = engine
     return task
+
+
+def recurrent_of(task: Task) -> Recurrent:
+    """The recurrent layers of a task that does not train replicas."""
+    assert isinstance(task.model, SequencePredictor)
+    return task.model.recurrent
 
 
 def train_epoch(task: Task) -> int:
@@ -55,7 +51,7 @@ def train_epoch(task: Task) -> int:
 
 def kernel(task: Task) -> str:
     """What runs the recurrence. For torch's own layer on windows of one length it is read off the autograd graph."""
-    recurrent = task.model.recurrent
+    recurrent = recurrent_of(task)
     if recurrent.engine != "packed" or recurrent.cell.layer is None:
         return kernel_name(recurrent.cell, recurrent.engine, task.device.type)
     todo: list[Any] = [task.step(next(task.batches([np.random.default_rng(0)]))).loss.grad_fn]
@@ -83,7 +79,7 @@ def main(*words: str) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--timings", type=int, default=3, help="timed epochs of each way (default: 3)")
     timings = parser.parse_args(words).timings
-    data = synthetic_data(Data, write_data)
+    data = synthetic_data("fibonacci")
     heads, rows = [], []
     for device in [prepare("cpu"), *([prepare("cuda")] if torch.cuda.is_available() else [])]:
         heads.append(about(device))

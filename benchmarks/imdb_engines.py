@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from stages.kinds.classification.model import PADDING, ReviewClassifier
 from stages.nn.cells import CELLS
 from stages.nn.engines import kernel_name
-from stages.nn.initialise import initialise_review_classifier
-from stages.nn.models import PADDING, ReviewClassifier
 from stages.support.files import write_json
 from stages.training.device import machine, prepare
 
@@ -62,7 +61,7 @@ class Training:
     def __init__(self, cell: str, engine: str, dropout: float) -> None:
         torch.manual_seed(0)
         self.model = ReviewClassifier(cell, VOCABULARY, 100, 32, 2, dropout, dropout, engine=engine)
-        initialise_review_classifier(self.model, torch.Generator().manual_seed(0))
+        self.model.start(torch.Generator().manual_seed(0))
         documents_way = engine == "packed"
         if documents_way:
             self.model.dropout = nn.Dropout(dropout)  # type: ignore[assignment]

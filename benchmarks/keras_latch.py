@@ -15,28 +15,24 @@ from benchmarks.measure import (
     about,
     keras_options,
     processor_milliseconds,
+    protocol,
     run_peer,
     synthetic_data,
     train_epoch,
 )
+from stages.kinds.bits.task import Data, Task
 from stages.nn.cells import CELLS
-from stages.studies.latch import Data, Hyperparameters, Task
 from stages.support.files import write_json
 from stages.support.process import run_stage
-from stages.synthetic.latch import write_data
 from stages.training.device import prepare
 
 LENGTHS, REPEATS = (50, 200), 30
-SEQUENCES, VALIDATION_FRACTION, NOISE = 10_000, 0.2, 0.1
-UPDATES = 500
+UPDATES = 500  # of an epoch
 
 
 def replicas_milliseconds(data: Data, cell: str, length: int, timings: int) -> tuple[list[float], str]:
     """Processor milliseconds of one update of all repeats, in each timed epoch; and the engine."""
-    settings = Hyperparameters(
-        cell, length, split="corrected", hidden_size=1, batch_size=16, learning_rate=0.001, epochs=1
-    )
-    task = Task(data, settings, 0, range(REPEATS), prepare("cpu"))
+    task = Task(data, protocol("latch", cell, str(length)), 0, range(REPEATS), prepare("cpu"))
     orders = [np.random.default_rng(repeat) for repeat in range(REPEATS)]
     return processor_milliseconds(lambda: train_epoch(task, orders), timings), task.engine
 
@@ -44,14 +40,7 @@ def replicas_milliseconds(data: Data, cell: str, length: int, timings: int) -> t
 def main(*words: str) -> None:
     """Measure, print the table, write benchmarks/results/keras_latch.json."""
     options = keras_options(__doc__).parse_args(words)
-    data = synthetic_data(
-        Data,
-        write_data,
-        sequences=SEQUENCES,
-        longest=max(LENGTHS),
-        noise=NOISE,
-        validation_fraction=VALIDATION_FRACTION,
-    )
+    data = synthetic_data("latch")
     head = about(prepare("cpu"))
     print("  ".join(f"{name}: {value}" for name, value in head.items()))
     print(f"Milliseconds of processor time an update: one repeat in Keras, {REPEATS} here. `ratio` is a repeat's.")

@@ -10,23 +10,25 @@ import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from stages.support.files import write_json
+from stages import kinds
+from stages.studies import arms
+from stages.support.params import Project, load_project
 from stages.support.process import StageError
+from stages.text.corpora.download import Mirror
 from stages.training.device import machine
 
 RESULTS = Path(__file__).parent / "results"
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-
-Data = TypeVar("Data")
 
 
 def positive(word: str) -> int:
@@ -57,13 +59,29 @@ def about(device: torch.device) -> dict[str, Any]:
     return {**machine(device), "torch": torch.__version__, "threads": torch.get_num_threads()}
 
 
-def synthetic_data(data: Callable[[Path], Data], write_data: Callable[..., None], **settings: float) -> Data:
-    """A synthetic study's data, made by its `write_data` for seed 0 in a folder that is gone when this returns."""
+@cache
+def project() -> Project:
+    """params.yaml of this project, wherever a benchmark is started."""
+    return load_project(Path(__file__).parent.parent / "params.yaml")
+
+
+def protocol(study: str, cell: str, setting: str = "") -> Any:  # noqa: ANN401 - of the study's kind
+    """The hyperparameters of a study's setting in the full profile, as corrected."""
+    settings = project().studies[study]["full"]
+    found = arms(study, kinds.kind(settings.kind), cell, settings.training)
+    (arm,) = [arm for arm in found if arm.setting == setting and "corrected" in arm.protocols]
+    return arm.hyperparameters
+
+
+def synthetic_data(study: str) -> Any:  # noqa: ANN401 - of the study's kind
+    """The data that a study of the full profile makes, in a folder that is gone when this returns."""
+    settings = project().studies[study]["full"]
+    kind = kinds.kind(settings.kind)
     with TemporaryDirectory() as name:
-        folder = Path(name)
-        write_data(folder, seed=0, **settings)
-        write_json(folder / "manifest.json", {"corpus": "synthetic", "digest": ""})
-        return data(folder)
+        raw, ready = Path(name, "raw"), Path(name, "ready")
+        kind.fetch(settings.corpus, raw, Mirror(), Path(name))
+        kind.tokenize(settings.tokens, raw, ready)
+        return kinds.task_module(settings.kind).Data(ready)
 
 
 def update(task: Any, batch: Any) -> Tensor:  # noqa: ANN401 - studies narrow the attributes of loop.Task

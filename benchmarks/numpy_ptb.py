@@ -27,10 +27,10 @@ from benchmarks.measure import RESULTS, about, positive, processor_milliseconds,
 from benchmarks.numpy_language_model import Array, LanguageModel
 from benchmarks.texts import news_settings, write_news
 from benchmarks.where_time_goes import output_products, scan_products
-from stages.nn import models
+from stages.kinds.language_model import model as trained_by_torch
+from stages.kinds.language_model.task import Data, Task
 from stages.nn.cells import CELLS
 from stages.nn.engines import kernel_name
-from stages.studies.ptb import Data, Task
 from stages.support.files import write_json
 from stages.support.process import StageError, run_stage
 from stages.training.device import prepare
@@ -50,7 +50,7 @@ COMPARED_UPDATES = 2
 ROUNDING = 1e-10  # nats: what float64 may leave between the sides after those updates
 
 
-def in_numpy(model: models.LanguageModel, dropout: float, embedding_at_once: bool = False) -> LanguageModel:
+def in_numpy(model: trained_by_torch.LanguageModel, dropout: float, embedding_at_once: bool = False) -> LanguageModel:
     """The same model in NumPy, its weights copied; of two biases that only add, the sum."""
 
     def array(tensor: Tensor) -> Array:

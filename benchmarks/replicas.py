@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from benchmarks.measure import RESULTS, about, processor_milliseconds
 from stages.nn.cells import CELLS
-from stages.nn.initialise import initialise_as_keras
+from stages.nn.keras import start_as_keras
 from stages.nn.replicas import Replicas, train_epoch
 from stages.support.files import write_json
 from stages.training.device import prepare
@@ -91,7 +91,7 @@ class Training:
         generator = torch.Generator().manual_seed(0)
         self.shape = shape
         self.model = WAYS[way](cell, shape.replicas, 1, shape.hidden, 1 if shape.every_step else 2)
-        initialise_as_keras(self.model, [generator] * shape.replicas)
+        start_as_keras(self.model, [generator] * shape.replicas)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.001, fused=True)
         self.at_once = way == "kernel"
         self.items = torch.randn(shape.batch, shape.time, 1, generator=generator)

@@ -1,16 +1,20 @@
-"""Random text for the studies of text, in the arrays that they read, and their published settings: no corpus needed.
+"""Random text for the studies of text, in the arrays that they read, and their protocols: no corpus needed.
 
 A word's share falls with its rank by the Zipf-Mandelbrot law, as in both corpora, because what an embedding costs
 depends on how often words recur.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.nn.models import PADDING, UNKNOWN
-from stages.studies import imdb, ptb
+from benchmarks.measure import protocol
+from stages.kinds import classification, language_model
+from stages.kinds.classification.model import PADDING, UNKNOWN
+from stages.kinds.classification.task import Data as Reviews
+from stages.kinds.language_model.task import Data as News
 from stages.support.files import write_json
 
 REVIEW_VOCABULARY, NEWS_VOCABULARY = 25_002, 10_000
@@ -23,7 +27,7 @@ def words(count: int, vocabulary: int, random: np.random.Generator, first: int =
     return first + random.choice(len(shares), count, p=shares / shares.sum())
 
 
-def write_reviews(folder: Path, lengths: NDArray[np.int64], copies: int = 1) -> imdb.Data:
+def write_reviews(folder: Path, lengths: NDArray[np.int64], copies: int = 1) -> Reviews:
     """Data of imdb in `folder`: training reviews of `lengths` tokens, `copies` times over; elsewhere one short one."""
     random = np.random.default_rng(0)
     tokens = words(int(lengths.sum()), REVIEW_VOCABULARY, random, 1 + max(UNKNOWN, PADDING)).astype(np.uint16)
@@ -38,49 +42,25 @@ def write_reviews(folder: Path, lengths: NDArray[np.int64], copies: int = 1) -> 
         np.save(folder / f"{part}.labels.npy", part_labels)
     (folder / "sentences.txt").write_text("short\n", encoding="utf-8")
     write_json(folder / "manifest.json", {"corpus": "random", "digest": "", "vocabulary_size": REVIEW_VOCABULARY})
-    return imdb.Data(folder)
+    return Reviews(folder)
 
 
-def write_news(folder: Path, tokens: int, vocabulary: int = NEWS_VOCABULARY) -> ptb.Data:
+def write_news(folder: Path, tokens: int, vocabulary: int = NEWS_VOCABULARY) -> News:
     """Data of ptb in `folder`: `tokens` of training text; elsewhere two."""
     text = words(tokens, vocabulary, np.random.default_rng(0)).astype(np.uint16)
     for part, part_text in {"train": text, "validation": text[:2], "test": text[:2]}.items():
         np.save(folder / f"{part}.tokens.npy", part_text)
     write_json(folder / "manifest.json", {"corpus": "random", "digest": "", "vocabulary_size": vocabulary})
-    return ptb.Data(folder)
+    return News(folder)
 
 
-def review_settings(cell: str, hidden_size: int = 32, batch_size: int = 64) -> imdb.Hyperparameters:
-    """The protocol of imdb, as corrected, for one epoch."""
-    return imdb.Hyperparameters(
-        cell,
-        layers=2,
-        dropout=0.5,
-        dropout_between_layers=0.5,
-        embedding_size=100,
-        hidden_size=hidden_size,
-        batch_size=batch_size,
-        learning_rate=0.001,
-        epochs=1,
-        precision="float32",
-    )
+def review_settings(cell: str, **changes: float) -> classification.Hyperparameters:
+    """The protocol of imdb, as corrected, but for `changes`."""
+    found: classification.Hyperparameters = protocol("imdb", cell)
+    return replace(found, **changes)  # type: ignore[arg-type]
 
 
-def news_settings(cell: str, better: bool, dropout: float = 0.5, precision: str = "float32") -> ptb.Hyperparameters:
-    """The protocol of ptb's basic model, or of its better one but for `dropout`, for one epoch."""
-    size = 650 if better else 100
-    return ptb.Hyperparameters(
-        cell,
-        layers=2 if better else 1,
-        dropout=dropout if better else 0.0,
-        tied=better,
-        embedding_size=size,
-        hidden_size=size,
-        streams=20,
-        window=35,
-        learning_rate=20.0,
-        rate_divisor=1.0,
-        gradient_norm_limit=0.25,
-        epochs=1,
-        precision=precision,
-    )
+def news_settings(cell: str, better: bool, **changes: float | str) -> language_model.Hyperparameters:
+    """The protocol of ptb's basic model, or of its better one, but for `changes`; the basic one has no dropout."""
+    found: language_model.Hyperparameters = protocol("ptb", cell, "better" if better else "basic")
+    return replace(found, **changes)  # type: ignore[arg-type]

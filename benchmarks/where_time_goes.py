@@ -29,13 +29,14 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from benchmarks.keras_imdb import TOKENS_A_REVIEW
 from benchmarks.measure import RESULTS, about, positive, train
 from benchmarks.texts import news_settings, review_settings, write_news, write_reviews
+from stages.kinds.classification.task import Task as ReviewTask
+from stages.kinds.language_model.model import LanguageModel
+from stages.kinds.language_model.task import Task as NewsTask
 from stages.nn.cells import CELLS
 from stages.nn.compiled import Array, compiled
 from stages.nn.engines import kernel_name
-from stages.nn.models import LanguageModel
 from stages.nn.products import mm
 from stages.nn.recurrent import Recurrent
-from stages.studies import imdb, ptb
 from stages.support.files import write_json, write_text
 from stages.support.process import StageError, run_stage
 from stages.training.device import prepare
@@ -140,7 +141,7 @@ def quickest(call: Callable[[], object], timings: int) -> float:
     return 1000 * min(seconds)
 
 
-def profiled_updates(task: imdb.Task | ptb.Task, batches: Iterator[Any], count: int) -> list[dict[str, float]]:
+def profiled_updates(task: ReviewTask | NewsTask, batches: Iterator[Any], count: int) -> list[dict[str, float]]:
     """Milliseconds of each of `count` updates and of each part of it that EVENTS names, products included."""
     task.model.train()
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
@@ -157,7 +158,7 @@ def profiled_updates(task: imdb.Task | ptb.Task, batches: Iterator[Any], count: 
     return list(updates.values())
 
 
-def _update(task: imdb.Task | ptb.Task, batches: Iterator[Any]) -> None:
+def _update(task: ReviewTask | NewsTask, batches: Iterator[Any]) -> None:
     """One update as the training loop does it, in regions that the profiler names."""
     with record_function(DATA):
         batch = next(batches)
@@ -178,13 +179,13 @@ def _around(event: Any) -> Iterator[Any]:  # noqa: ANN401 - torch's event
         yield event
 
 
-def endless(task: imdb.Task | ptb.Task) -> Iterator[Any]:
+def endless(task: ReviewTask | NewsTask) -> Iterator[Any]:
     """Batches of epoch after epoch."""
     while True:
         yield from task.batches([np.random.default_rng(0)])
 
 
-def breakdown(task: imdb.Task | ptb.Task, products: list[Products], timings: int) -> dict[str, Any]:
+def breakdown(task: ReviewTask | NewsTask, products: list[Products], timings: int) -> dict[str, Any]:
     """Where the time of the quickest of some updates goes, and the rates of its products apart.
 
     Raises:
@@ -215,17 +216,17 @@ def breakdown(task: imdb.Task | ptb.Task, products: list[Products], timings: int
     }
 
 
-def tasks(folder: Path, cell: str) -> Iterator[tuple[str, imdb.Task | ptb.Task, list[Products]]]:
+def tasks(folder: Path, cell: str) -> Iterator[tuple[str, ReviewTask | NewsTask, list[Products]]]:
     """Each model with a cell: its name, its task on random text, and the products of an update."""
     device = torch.device("cpu")
     settings = review_settings(cell)
     reviews = write_reviews(folder, np.full(_UPDATES * settings.batch_size, TOKENS_A_REVIEW))
-    review_task = imdb.Task(reviews, settings, 0, [0], device)
+    review_task = ReviewTask(reviews, settings, 0, [0], device)
     yield "imdb", review_task, scan_products(review_task.model.recurrent, TOKENS_A_REVIEW, settings.batch_size)
     for better in (False, True):
         news = news_settings(cell, better)
         rows = news.window * news.streams
-        news_task = ptb.Task(write_news(folder, _UPDATES * rows + 1), news, 0, [0], device)
+        news_task = NewsTask(write_news(folder, _UPDATES * rows + 1), news, 0, [0], device)
         products = scan_products(news_task.model.recurrent, news.window, news.streams)
         products += output_products(news_task.model, rows)
         yield f"ptb {'better' if better else 'basic'}", news_task, products

@@ -1,6 +1,5 @@
-"""The one temporary clone that the end-to-end tests share, with a tiny profile of the shipped pipeline."""
+"""The one temporary clone that the end-to-end tests share: the shipped pipeline on small studies."""
 
-import json
 import os
 import re
 import shutil
@@ -13,38 +12,11 @@ import pytest
 import torch
 import yaml
 
-ROOT = Path(__file__).parent.parent
+from tests.copies import ROOT, SMALL_STUDIES, small_study
 
 torch.set_num_threads(1)  # as a training process has; with more, small products wait for each other
 
-TINY = {
-    "jobs": 2,
-    "imdb": {
-        "corpus": {"source": "sample", "train_reviews": 120, "test_reviews": 60},
-        "training": {"repeats": "0-1", "epochs": 2, "batch_size": 16, "embedding_size": 8, "hidden_size": 4},
-    },
-    "ptb": {
-        "corpus": {"source": "sample", "train_tokens": 4000, "validation_tokens": 800, "test_tokens": 800},
-        "training": {
-            "repeats": "0-1",
-            "basic": {"embedding_size": 8, "hidden_size": 8, "epochs": 2},
-            "better": {"size": 8, "epochs": 2, "rate_divisor": 4.0},
-        },
-    },
-    "damped": {"training": {"repeats": "0-3", "repeats_at_once": 2, "epochs": 3, "hidden_size": 4}},
-    "latch": {
-        "data": {"sequences": 80, "longest": 8},
-        "training": {"repeats": "0-3", "repeats_at_once": 2, "epochs": 2, "lengths": [2, 8]},
-    },
-    "relay": {
-        "data": {"sequences": 80, "longest": 8},
-        "training": {"repeats": "0-1", "repeats_at_once": 2, "epochs": 2, "lengths": [2, 8]},
-    },
-    "fibonacci": {
-        "data": {"values": 400},
-        "training": {"repeats": "0-1", "epochs": 2, "batch_size": 20, "hidden_size": 4, "layer_counts": [1, 2]},
-    },
-}
+JOBS = 2
 
 
 @dataclass(frozen=True)
@@ -94,17 +66,9 @@ class Clone:
         self.run("dvc", "checkout", "--quiet", "--force")
 
 
-def merged(values, changes):
-    """`values` with `changes` put over them, section by section; a corpus is replaced whole."""
-    return values | {
-        key: merged(values[key], change) if isinstance(change, dict) and key != "corpus" else change
-        for key, change in changes.items()
-    }
-
-
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory):
-    """A clone of the working tree with both profiles made tiny, `dvc repro` done and committed."""
+    """A clone of the working tree with fewer and smaller studies in both profiles, `dvc repro` done and committed."""
     made = make_clone(tmp_path_factory.mktemp("clone") / "lstm-vs-gru")
     done = made.run("dvc", "repro")
     (made.folder / ".git/repro.out").write_text(done.stdout)
@@ -114,7 +78,7 @@ def clone(tmp_path_factory):
 
 
 def make_clone(folder):
-    """A clone of the working tree with both profiles made tiny, committed."""
+    """A clone of the working tree with fewer and smaller studies in both profiles, committed."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -124,16 +88,14 @@ def make_clone(folder):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     params = yaml.safe_load((folder / "params.yaml").read_text())
-    for study in params["studies"]:
-        tiny = merged(params[study]["sample"], TINY[study])
-        params[study] = {"sample": tiny, "full": tiny}  # so that the record runs without the real corpora
-    params["jobs"] = TINY["jobs"]
-    # By way of JSON, since YAML would write the second of two equal sections as an alias of the first.
-    (folder / "params.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(params)), sort_keys=False))
+    for study in SMALL_STUDIES:
+        params[study] = small_study(params[study])  # `full` as well, so that the record needs no real corpus
+    params |= {"studies": list(SMALL_STUDIES), "jobs": JOBS}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     made = Clone(folder)
     made.run("git", "init", "--quiet", "--initial-branch=main")
     made.run("git", "config", "user.name", "A tester")
     made.run("git", "config", "user.email", "tester@example.org")
     made.run("git", "add", "--all")
-    made.run("git", "commit", "--quiet", "--message=Tiny")
+    made.run("git", "commit", "--quiet", "--message=Small")
     return made

@@ -11,9 +11,7 @@ import yaml
 from benchmarks import epoch_seconds, measure
 from benchmarks.fibonacci_speed import kernel, one_layer
 from stages.nn.cells import CELLS
-from stages.studies.fibonacci import Data
 from stages.support.process import StageError
-from stages.synthetic.fibonacci import write_data
 
 FOLDER = Path(measure.__file__).parent
 BENCHMARKS = {path.stem for path in FOLDER.glob("*.py") if f"python -m benchmarks.{path.stem}" in path.read_text()}
@@ -48,7 +46,7 @@ def test_a_peer_runs_on_one_thread_and_its_failure_is_one_line(tmp_path):
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
 def test_the_kernel_named_is_the_one_that_ran():
-    data = measure.synthetic_data(Data, write_data)
+    data = measure.synthetic_data("fibonacci")
     cpu = torch.device("cpu")
     found = {cell: kernel(one_layer(data, cell, "packed", cpu)) for cell in CELLS}
     assert found["lstm"] == "oneDNN"

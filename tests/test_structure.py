@@ -11,8 +11,13 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
-EXEMPT = ("stages/support/", "stages/__init__.py")  # never affect a result
+SUPPORT = ("stages/support/", "stages/__init__.py")  # never affect a result
+# What of these matters to a stage stands in data/settings: values, and for a training a digest of each module.
+SETTINGS = {
+    **dict.fromkeys(("fetch", "tokenize", "baseline"), ("stages/kinds/", "stages/studies/")),
+    **dict.fromkeys(("train", "evaluate"), ("stages/kinds/", "stages/studies/", "stages/nn/", "stages/training/")),
+}
+OF_A_KIND = {"fetch": "fetch", "tokenize": "tokenize", "baseline": "baselines"}  # the function that a stage calls
 
 
 def module_files(name: str) -> list[Path]:
@@ -22,10 +27,10 @@ def module_files(name: str) -> list[Path]:
     return [path for path in [*files, ROOT.joinpath(*parts).with_suffix(".py")] if path.exists()]
 
 
-def imports(path: Path) -> set[Path]:
-    """The project's files that a file imports, at its top or inside its functions."""
+def imports(tree: ast.AST) -> set[Path]:
+    """The project's files that some code imports, at its top or inside its functions."""
     found: set[Path] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -38,14 +43,25 @@ def imports(path: Path) -> set[Path]:
     return found
 
 
-def all_imports(start: set[Path]) -> set[Path]:
+def all_imports(start: set[Path], exempt: tuple[str, ...]) -> set[Path]:
+    """Some files and what they import, but for what lies in an exempt folder."""
     seen: set[Path] = set()
     todo = set(start)
     while todo:
         path = todo.pop()
-        seen.add(path)
-        todo |= imports(path) - seen
+        if not str(path.relative_to(ROOT)).startswith(exempt):
+            seen.add(path)
+            todo |= imports(ast.parse(path.read_text())) - seen
     return seen
+
+
+def called_in_kinds(function: str) -> set[Path]:
+    """What the function of this name imports in every kind."""
+    found: set[Path] = set()
+    for path in (ROOT / "stages/kinds").glob("*/__init__.py"):
+        (node,) = (n for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef) and n.name == function)
+        found |= imports(node)
+    return found
 
 
 def has_code(path: Path) -> bool:
@@ -58,41 +74,32 @@ def declares(deps: list[str], path: Path) -> bool:
     return any(relative == Path(dep) or Path(dep) in relative.parents for dep in deps)
 
 
-def studies(stage: str) -> list[str]:
-    """The studies that a stage is for: its matrix names the list; a stage without one stands for all alike."""
-    matrix = STAGES[stage].get("matrix", {})
-    return PARAMS[matrix["study"].strip("${}")] if matrix else [""]
-
-
-def code_and_imports(stage: str, study: str) -> tuple[list[str], set[Path]]:
-    """What code a stage declares for a study, and the files that it imports, some of them by the study's name."""
-    code = [dep.replace("${item.study}", study) for dep in STAGES[stage]["deps"] if dep.startswith("stages/")]
+def code_and_imports(stage: str) -> tuple[list[str], set[Path]]:
+    """What code a stage declares, and the files that it imports."""
+    code = [dep for dep in STAGES[stage]["deps"] if dep == "stages" or dep.startswith("stages/")]
     start = {ROOT / (STAGES[stage]["cmd"].split()[3].replace(".", "/") + ".py")}
-    by_name = [ROOT / f"stages/{folder}/{study}.py" for folder in ("studies", "synthetic")]
-    return code, all_imports(start | {path for path in by_name if path.exists() and declares(code, path)})
+    if stage in OF_A_KIND:
+        start |= called_in_kinds(OF_A_KIND[stage])
+    return code, all_imports(start, (*SUPPORT, *SETTINGS.get(stage, ())))
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_declares_all_that_it_imports(stage):
-    for study in studies(stage):
-        code, imported = code_and_imports(stage, study)
-        undeclared = sorted(
-            str(path.relative_to(ROOT))
-            for path in imported
-            if not declares(code, path) and not str(path.relative_to(ROOT)).startswith(EXEMPT) and has_code(path)
-        )
-        assert undeclared == []
+    code, imported = code_and_imports(stage)
+    if stage == "train":  # decides no number by itself: of what does, its settings have digests
+        code = [*code, "stages/train.py"]
+    assert sorted(str(p.relative_to(ROOT)) for p in imported if not declares(code, p) and has_code(p)) == []
+
+
+@pytest.mark.parametrize("stage", SETTINGS)
+def test_a_stage_that_may_leave_code_to_its_settings_depends_on_them(stage):
+    assert [dep for dep in STAGES[stage]["deps"] if dep.startswith("data/settings/${item.study}/")] != []
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_declares_no_code_that_none_of_its_studies_imports(stage):
-    unused: set[str] = set.intersection(
-        *(
-            {dep for dep in code if not any(declares([dep], path) for path in imported)}
-            for code, imported in (code_and_imports(stage, study) for study in studies(stage))
-        )
-    )
-    assert unused == set()
+def test_a_stage_declares_no_code_that_it_does_not_import(stage):
+    code, imported = code_and_imports(stage)
+    assert [dep for dep in code if not any(declares([dep], path) for path in imported)] == []
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -101,7 +108,7 @@ def test_every_stage_says_what_it_does_and_ends_with_dvc(stage):
     assert STAGES[stage]["cmd"].startswith("exec python -m stages.")
 
 
-def test_nn_knows_no_study_and_only_tracking_imports_mlflow():
+def test_nn_knows_no_study_a_kind_no_other_and_only_tracking_imports_mlflow():
     for path in (ROOT / "stages").rglob("*.py"):
         names = {
             alias.name if isinstance(node, ast.Import) else node.module
@@ -115,7 +122,13 @@ def test_nn_knows_no_study_and_only_tracking_imports_mlflow():
         if any(str(name).split(".")[0] == "dvc" for name in names):
             assert str(relative) == "record.py"
         if relative.parts[0] == "nn":
-            assert not [name for name in names if str(name).startswith("stages.studies")]
+            assert not [name for name in names if str(name).startswith(("stages.studies", "stages.kinds"))]
+        if relative.parts[0] == "kinds" and len(relative.parts) > 2:
+            assert not [
+                name
+                for name in names
+                if str(name).startswith("stages.kinds.") and str(name).split(".")[2] != relative.parts[1]
+            ]
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ from benchmarks.cost_model import Setting, fitted, points
 from benchmarks.measure import positive
 from benchmarks.numpy_language_model import LstmLayer
 from benchmarks.texts import news_settings, review_settings, words, write_news, write_reviews
+from stages.kinds.classification.task import Task as ReviewTask
+from stages.kinds.language_model.model import LanguageModel
+from stages.kinds.language_model.task import Task as NewsTask
 from stages.nn.cells import CELLS
-from stages.nn.initialise import initialise_language_model
-from stages.nn.models import LanguageModel
 from stages.nn.recurrent import Recurrent
-from stages.studies import imdb, ptb
 from stages.support.process import StageError
 
 CPU = torch.device("cpu")
@@ -28,7 +28,7 @@ VOCABULARY = 11
 
 def small_model(cell, tied, layers=2):
     model = LanguageModel(cell, VOCABULARY, 4, 4 if tied else 3, layers, 0.0, tied, engine="stepwise").double()
-    initialise_language_model(model, torch.Generator().manual_seed(0))
+    model.start(torch.Generator().manual_seed(0))
     with torch.no_grad():
         for parameter in model.parameters():  # no zero biases, so that a wrong one shows
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)).double() / 2)
@@ -139,7 +139,7 @@ def test_random_words_follow_their_law_and_reviews_are_read_as_written(tmp_path)
     ("cell", "gates", "biases"), [("rnn", 1, 1), ("lstm", 4, 1), ("gru", 3, 2)]
 )  # as Keras's layers have them
 def test_the_parameters_compared_with_keras_are_those_of_its_layers(cell, gates, biases, tmp_path):
-    task = imdb.Task(write_reviews(tmp_path, np.array([2])), review_settings(cell), 0, [0], CPU)
+    task = ReviewTask(write_reviews(tmp_path, np.array([2])), review_settings(cell), 0, [0], CPU)
     layers = [2 * gates * 32 * (features + 32 + biases) for features in (100, 64)]
     assert keras_imdb.parameters(task) == 25_002 * 100 + sum(layers) + 64 + 1
 
@@ -165,8 +165,8 @@ def test_the_products_counted_are_those_that_autograd_makes(cell, bidirectional)
 def small_tasks(folder):
     reviews = write_reviews(folder, np.full(8, 5))
     settings = review_settings("lstm", hidden_size=4, batch_size=4)
-    yield imdb.Task(reviews, settings, 0, [0], CPU), []
-    news = ptb.Task(write_news(folder, 1401, vocabulary=50), news_settings("gru", better=False), 0, [0], CPU)
+    yield ReviewTask(reviews, settings, 0, [0], CPU), []
+    news = NewsTask(write_news(folder, 1401, vocabulary=50), news_settings("gru", better=False), 0, [0], CPU)
     yield news, where_time_goes.output_products(news.model, 700)
 
 

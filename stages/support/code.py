@@ -29,6 +29,11 @@ def code_digest(kind: str, cell: str) -> str:
     return digest(training_code(kind, cell))
 
 
+def kind_code(kind: str) -> str:
+    """A digest of what a kind's package does itself: its settings, and how it fetches and tokenizes."""
+    return _meaning(_TOP / "stages" / "kinds" / kind / "__init__.py")
+
+
 def _has_code(path: Path) -> bool:
     return path.name != "__init__.py" or path.parent.name == "cells"
 

@@ -1,17 +1,17 @@
 """params.yaml: what it may hold, one clear line for what it may not, and each study's settings resolved from it."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from stages import kinds
 from stages.studies import Arm, arms
-from stages.support.code import training_code
+from stages.support.code import kind_code, training_code
 from stages.support.files import read_json, without_defaults
 from stages.support.process import InputError
 from stages.support.sections import (
@@ -27,7 +27,8 @@ from stages.support.sections import (
 )
 
 _MOST_CHARACTERS = 60  # of a value in a message
-_OF_A_STUDY = ("kind", "corpus", "tokens", "training", "full")
+_OF_A_PROFILE = ("corpus", "tokens", "training")
+_OF_A_STUDY = ("kind", *_OF_A_PROFILE, "full")
 
 
 class Params(Section):
@@ -95,6 +96,8 @@ def _mapping_once(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node)
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(None, None, f"{key} cannot be a key", key_node.start_mark)
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"'{key}' stands twice", key_node.start_mark)
         seen.add(key)
@@ -113,13 +116,11 @@ def load_project(path: Path = Path("params.yaml")) -> Project:
     """
     values = _read(path)
     try:
+        sections = {name for name, value in values.items() if isinstance(value, dict)} - set(Params.model_fields)
         names = values.get("studies")
-        sections = {name for name, value in values.items() if isinstance(value, dict)}
-        if isinstance(names, list):
-            sections -= set(Params.model_fields)
-            for name in names:
-                if isinstance(name, str) and name not in values:
-                    raise InputError(f"studies: '{name}' has no section '{name}:' of its own")
+        for name in names if isinstance(names, list) else ():
+            if isinstance(name, str) and name not in sections:
+                raise InputError(f"studies: '{name}' has no section '{name}:' of its own")
         params = _validated(Params, {k: v for k, v in values.items() if k not in sections}, "")
         _check_combinations(params)
         return Project(params, {name: _of_study(name, values[name], params) for name in sorted(sections)})
@@ -138,7 +139,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 def read_training(study: str, cell: str) -> Training:
     """What `check` resolved of the training of a cell in a study."""
-    stored = read_json(Path("data/settings", study, "train", f"{cell}.json"))
+    stored = _stored(study, f"train/{cell}")
     hyperparameters = kinds.kind(stored["kind"]).Hyperparameters
     found: dict[str, Any] = {
         name: [
@@ -154,7 +155,7 @@ def read_training(study: str, cell: str) -> Training:
 
 def read_section(study: str, name: str) -> tuple[kinds.Kind, Any]:
     """A study's kind and its section `corpus` or `tokens`, as `check` resolved it."""
-    stored = read_json(Path("data/settings", study, f"{name}.json"))
+    stored = _stored(study, name)
     kind = kinds.kind(stored["kind"])
     section = {"corpus": kind.Corpus, "tokens": kind.Tokens}[name]
     return kind, TypeAdapter(section).validate_python(stored[name])
@@ -168,21 +169,22 @@ def resolved(project: Project, study: str) -> dict[str, dict[str, Any]]:
     """
     settings, params = project.settings(study), project.params
     kind = {"kind": settings.kind}
+    code = {"code": kind_code(settings.kind)}
     run = params.model_dump(include={"seed", "device", "threads"})
     run |= settings.training.model_dump(mode="json", include=NO_HYPERPARAMETERS)
     return {
-        "corpus": kind | {"corpus": settings.corpus.model_dump(mode="json")},
-        "tokens": kind | {"tokens": settings.tokens.model_dump(mode="json")},
+        "corpus": kind | code | {"corpus": settings.corpus.model_dump(mode="json")},
+        "tokens": kind | code | {"tokens": settings.tokens.model_dump(mode="json")},
     } | {
         f"train/{cell}": kind
         | run
-        | {name: [_stored(arm) for arm in found] for name, found in study_arms(project, study, cell).items()}
+        | {name: [_written(arm) for arm in found] for name, found in study_arms(project, study, cell).items()}
         | {"code": training_code(settings.kind, cell)}
         for cell in params.cells
     }
 
 
-def _stored(arm: Arm) -> dict[str, Any]:
+def _written(arm: Arm) -> dict[str, Any]:
     return {
         "setting": arm.setting,
         "protocols": arm.protocols,
@@ -207,23 +209,31 @@ def study_arms(project: Project, study: str, cell: str) -> dict[str, list[Arm]]:
     }
 
 
+def _stored(study: str, name: str) -> Any:  # noqa: ANN401
+    path = Path("data/settings", study, f"{name}.json")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; `check` writes it for the studies and cells of params.yaml")
+    return read_json(path)
+
+
 def _of_study(study: str, section: Mapping[str, Any], params: Params) -> dict[str, Settings]:
-    unknown = [key for key in section if key not in _OF_A_STUDY]
-    if unknown:
-        raise InputError(f"{study}.{unknown[0]}: unknown key; {_near(str(unknown[0]), _OF_A_STUDY)}")
+    changes = _mapping(section.get("full"), f"{study}.full")
+    for place, keys, known in ((study, section, _OF_A_STUDY), (f"{study}.full", changes, _OF_A_PROFILE)):
+        unknown = [key for key in keys if key not in known]
+        if unknown:
+            raise InputError(f"{place}.{unknown[0]}: unknown key; {_near(str(unknown[0]), known)}")
     try:
         kind = kinds.kind(str(section.get("kind")))
     except InputError as error:
         raise InputError(f"{study}.{error}") from None
     governed = {name: getattr(params, name) for name in kind.GOVERNED}
-    changes = section.get("full") or {}
     found = {}
     for profile, merged in {"sample": section, "full": _merged(section, changes)}.items():
         place = f"{study}.full" if profile == "full" else study
         parts = {
             "corpus": (kind.Corpus, merged.get("corpus")),
-            "tokens": (kind.Tokens, merged.get("tokens") or {}),
-            "training": (kind.Training, governed | (merged.get("training") or {})),
+            "tokens": (kind.Tokens, _mapping(merged.get("tokens"), f"{place}.tokens")),
+            "training": (kind.Training, governed | _mapping(merged.get("training"), f"{place}.training")),
         }
         checked = {
             name: _validated(section_type, value, f"{place}.{name}") for name, (section_type, value) in parts.items()
@@ -234,6 +244,12 @@ def _of_study(study: str, section: Mapping[str, Any], params: Params) -> dict[st
             raise InputError(f"{place}.{error}") from None
         found[profile] = Settings(str(section["kind"]), **checked)
     return found
+
+
+def _mapping(value: object, place: str) -> dict[Any, Any]:
+    if not isinstance(value, dict | None):
+        raise InputError(f"{place}: {_short(repr(value))} is not allowed: a mapping is needed")
+    return value or {}
 
 
 def _merged(base: Any, changes: Any) -> Any:  # noqa: ANN401
@@ -271,10 +287,10 @@ def _validated(section: Any, values: Any, place: str) -> Any:  # noqa: ANN401 - 
     try:
         return TypeAdapter(section).validate_python(values)
     except ValidationError as error:
-        raise InputError(_first_line(error, place, values)) from None
+        raise InputError(_first_line(error, section, place, values)) from None
 
 
-def _first_line(error: ValidationError, place: str, values: Any) -> str:  # noqa: ANN401
+def _first_line(error: ValidationError, section: Any, place: str, values: Any) -> str:  # noqa: ANN401
     """The first of pydantic's complaints in one line, with the nearest known key for an unknown one."""
     # A misspelt key is also a missing one: the unknown key says more.
     first, *others = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
@@ -285,8 +301,7 @@ def _first_line(error: ValidationError, place: str, values: Any) -> str:  # noqa
         location = location[1:]
     name = ".".join(filter(None, [place, *location]))
     if first["type"] == "extra_forbidden":
-        siblings = [e["loc"][-1] for e in error.errors(include_url=False) if e["type"] == "missing"]
-        return f"{name}: unknown key; {_near(location[-1], [str(key) for key in siblings])}{more}"
+        return f"{name}: unknown key; {_near(location[-1], _known_keys(section, location[:-1]))}{more}"
     if first["type"] == "missing":
         return f"{name}: missing{more}"
     reason = str(first["msg"]).removeprefix("Value error, ")
@@ -295,12 +310,27 @@ def _first_line(error: ValidationError, place: str, values: Any) -> str:  # noqa
     return f"{name}: {_short(repr(first['input']))} is not allowed: {_short(reason, 200)}{more}"
 
 
+def _known_keys(section: Any, location: Sequence[str]) -> list[str]:  # noqa: ANN401
+    """The keys that a section may have at a place in it."""
+    models = _models(section)
+    for part in location:
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        models = [model for field in fields for model in _models(field.annotation)]
+    return list(dict.fromkeys(key for model in models for key in model.model_fields))
+
+
+def _models(annotation: Any) -> list[type[Section]]:  # noqa: ANN401 - a type, or a union of some
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
+
+
 def _near(key: str, known: Iterable[str]) -> str:
     names = list(known)
     close = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"known are {', '.join(names)}" if names else "it has no meaning here"
+    return f"known are {', '.join(names)}" if names else "none is known here"
 
 
 def _short(text: str, most: int = _MOST_CHARACTERS) -> str:

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from stages.nn.cells import CELLS, Cell
-from stages.nn.initialise import initialise_as_keras
+from stages.nn.keras import start_as_keras
 from stages.nn.loops.replicas import LANES
 from stages.nn.replicas import ENGINES, Replicas, sum_of_losses, train_epoch
 
@@ -122,7 +122,7 @@ OPTIMIZERS = {
 
 def started(cell, seeds, hidden):
     model = Replicas(cell, len(seeds), 1, hidden, 2).double()
-    initialise_as_keras(model, generators(*seeds))
+    start_as_keras(model, generators(*seeds))
     return model
 
 
@@ -256,7 +256,7 @@ def test_an_optimizer_that_the_loops_do_not_have_is_refused(optimizer):
 def test_keras_initialisation_has_kerass_distributions(cell, hidden):
     replicas, features, outputs = 2000, 3, 2
     model = Replicas(cell, replicas, features, hidden, outputs).double()
-    initialise_as_keras(model, generators(*range(replicas)))
+    start_as_keras(model, generators(*range(replicas)))
     gates = model.cell.gates
     for weight, fans in ((model.weight_ih, features + gates * hidden), (model.output_weight, hidden + outputs)):
         bound = math.sqrt(6 / fans)
@@ -292,7 +292,7 @@ def test_a_replicas_start_is_the_same_in_every_pack(cell):
     for ours, mine in zip(pack.parameters(), alone.parameters(), strict=True):
         assert torch.equal(ours[2], mine[0])
     with pytest.raises(ValueError, match="zip"):
-        initialise_as_keras(pack, generators(0))
+        start_as_keras(pack, generators(0))
 
 
 @pytest.mark.parametrize(

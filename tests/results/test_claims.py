@@ -493,7 +493,7 @@ def test_counts_are_held_to_the_published_ones(gru, changes, expected):
 
 
 def test_tying_is_counted_against_the_same_model_made_untied():
-    from stages.nn.models import LanguageModel
+    from stages.kinds.language_model.model import LanguageModel
 
     def counted(cell, size, layers, tied):
         model = LanguageModel(

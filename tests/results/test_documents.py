@@ -1,32 +1,33 @@
-"""The published figures agree with themselves, with params.yaml's full profile and with the tokenizer's sentences."""
+"""The published figures agree with themselves and with the tokenizer's sentences; what leaves a protocol is named."""
 
 from dataclasses import asdict
 
 import pytest
 
-from stages.results.documents import SEQUENCES, documents
+from stages.kinds import kind
+from stages.results.documents import SEQUENCES
 from stages.results.measures import departures
-from stages.studies import damped, fibonacci, imdb, latch, ptb, relay
-from stages.support.params import load_params
+from stages.studies import arms, document
+from stages.support.params import load_project
 from stages.text.tokens.imdb import SENTENCES
+from tests.copies import ROOT
 
-MODULES = {"imdb": imdb, "ptb": ptb, "damped": damped, "latch": latch, "relay": relay, "fibonacci": fibonacci}
+STUDIES = load_project(ROOT / "params.yaml").studies
 
 
 def described_arms(study, cell, profile):
-    params = load_params()
-    training = getattr(getattr(params, study), profile).training
-    for arm in MODULES[study].arms(cell, training, params.layers, params.dropout):
+    settings = STUDIES[study][profile]
+    for arm in arms(study, kind(settings.kind), cell, settings.training):
         yield arm.setting, asdict(arm.hyperparameters)
 
 
 def test_every_sentence_put_to_the_models_has_its_published_probabilities():
-    published = documents()["imdb"]["sentences"]
+    published = document("imdb")["sentences"]
     assert tuple(published) == SENTENCES
     assert all(0 <= value <= 1 for pair in published.values() for value in pair)
 
 
-@pytest.mark.parametrize("study", MODULES)
+@pytest.mark.parametrize("study", STUDIES)
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_the_shipped_full_profile_is_the_protocol(study, cell):
     arms = list(described_arms(study, cell, "full"))
@@ -43,7 +44,7 @@ def test_the_shipped_sample_of_text_is_scaled_but_not_custom(study):
 
 @pytest.mark.parametrize("study", ["damped", "latch", "relay", "fibonacci"])
 def test_of_made_sequences_every_setting_that_a_sample_scales_is_named(study):
-    protocol = documents()[study]["protocol"]
+    protocol = document(study)["protocol"]
     for setting, hyperparameters in described_arms(study, "gru", "sample"):
         label = departures(study, setting, hyperparameters, SEQUENCES)
         fixed = protocol[""] | protocol.get(setting, {})
@@ -52,19 +53,19 @@ def test_of_made_sequences_every_setting_that_a_sample_scales_is_named(study):
 
 
 def test_a_setting_adds_to_what_all_settings_share():
-    hyperparameters = documents()["fibonacci"]["protocol"][""] | {"layers": 3}
+    hyperparameters = document("fibonacci")["protocol"][""] | {"cell": "lstm", "layers": 3}
     assert departures("fibonacci", "2 layers", hyperparameters, SEQUENCES) == "layers 3 (2)"
 
 
 def test_the_published_parameters_are_those_of_the_equations():
-    units, published = 40, {row["cell"]: row["parameters"] for row in documents()["damped"]["published"]}
+    units, published = 40, {row["cell"]: row["parameters"] for row in document("damped")["published"]}
     output = units + 1
     # Four gates with one bias, and three with two, each gate with one input and all units.
     assert published == {"lstm": 4 * units * (1 + units + 1) + output, "gru": 3 * units * (1 + units + 2) + output}
 
 
 def test_the_published_epochs_are_ten_of_four_and_the_last_has_the_quoted_accuracy():
-    epochs = documents()["imdb"]["epochs"]
+    epochs = document("imdb")["epochs"]
     assert [len(runs) for runs in epochs.values()] == [1, 2]
     for runs in epochs.values():
         for run in runs:

@@ -11,8 +11,7 @@ from rows import make_row
 
 from stages.results.record import RECORD
 from stages.results.row import check_recorded, parse_rows, protocol_digest, read_rows, write_rows
-from stages.support.files import without_defaults
-from stages.support.files import read_json
+from stages.support.files import read_json, without_defaults
 from stages.support.process import InputError
 from stages.training.repeats import study_module
 

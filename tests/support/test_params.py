@@ -1,91 +1,221 @@
-"""Every refusal in one line that names the thing, its value and what is allowed."""
+"""params.yaml: every refusal in one line that names the thing, its value and what is allowed; and what is resolved."""
 
 import copy
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import yaml
 
-from stages.support.params import Params, load_params, parse_repeats
+from stages.support.files import read_json, write_json
+from stages.support.params import load_params, load_project, read_section, read_training, resolved
 from stages.support.process import InputError
+from stages.support.sections import parse_repeats
 
 SHIPPED = yaml.safe_load(Path("params.yaml").read_text())
 
 
-def load_with(tmp_path, changes):
+def changed(changes):
+    """What ships with some values changed; None takes the key out."""
     values = copy.deepcopy(SHIPPED)
     for dotted, value in changes.items():
         *path, last = dotted.split(".")
         place = values
         for key in path:
-            place = place[key]
+            place = place.setdefault(key, {})
         place[last] = value
+        if value is None and dotted != "mirror":
+            del place[last]
+    return values
+
+
+def load_with(tmp_path, changes):
     file = tmp_path / "params.yaml"
-    file.write_text(yaml.safe_dump(values))
-    return load_params(file)
+    file.write_text(yaml.safe_dump(changed(changes)))
+    return load_project(file)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"dropot": 0.2}, ["dropot", "did you mean 'dropout'"]),
-        ({"imdb.sample.training.epoch": 3}, ["imdb.sample.training.epoch", "did you mean 'epochs'"]),
-        ({"imdb.sample.corpus.train_review": 3}, ["imdb.sample.corpus.train_review", "did you mean 'train_reviews'"]),
+        ({"dropot": 0.2, "dropout": None}, ["dropot", "did you mean 'dropout'"]),
+        ({"imdb.training.epoch": 3}, ["imdb.training.epoch", "did you mean 'epochs'"]),
+        ({"imdb.full.training.epoch": 3}, ["imdb.full.training.epoch", "did you mean 'epochs'"]),
+        ({"imdb.corpus.train_review": 3}, ["imdb.corpus.train_review", "did you mean 'train_reviews'"]),
+        ({"ptb.training.better.sizes": 3}, ["ptb.training.better.sizes", "did you mean 'size'"]),
+        ({"ptb.tokens": {"window": 3}}, ["ptb.tokens.window", "unknown key", "none is known here"]),
+        ({"imdb.trainig": {}}, ["imdb.trainig", "unknown key", "did you mean 'training'"]),
         ({"zzz": 1}, ["zzz", "known are cell, cells"]),
         ({"dropout": 1}, ["dropout", "1", "less than 1"]),
         ({"dropout": -0.1}, ["dropout", "-0.1", "greater than or equal to 0"]),
         ({"dropout": ".nan"}, ["dropout", "nan"]),
+        ({"dropout": float("nan")}, ["dropout", "nan"]),
         ({"layers": 0}, ["layers", "0", "greater than or equal to 1"]),
         ({"layers": True}, ["layers", "True", "number"]),
         ({"layers": 1.5}, ["layers", "1.5"]),
         ({"device": "gpu"}, ["device", "'gpu'", "'auto', 'cpu' or 'cuda'"]),
+        ({"profile": "tiny"}, ["profile", "'tiny'", "'sample' or 'full'"]),
         ({"cell": "foo"}, ["cell", "'foo'", "rnn, lstm, gru"]),
         ({"cell": "gru", "cells": ["lstm"]}, ["cell", "'gru'", "lstm"]),
         ({"cells": []}, ["cells", "at least 1"]),
-        ({"cells": ["gru", "lstm", "gru"]}, ["cells", "twice"]),
-        ({"studies": ["imbd"]}, ["studies", "'imbd'", "'imdb', 'ptb', 'damped'"]),
-        ({"imdb.full.corpus.source": "web"}, ["imdb.full.corpus", "web", "'real'"]),
-        ({"imdb.full.training.learning_rate": "quick"}, ["learning_rate", "'quick'", "number"]),
+        ({"cells": ["gru", "lstm", "gru"]}, ["cells", "'gru'", "twice"]),
+        ({"studies": ["imdb", "imdb"]}, ["studies", "'imdb'", "twice"]),
+        ({"studies": ["imbd"]}, ["studies", "'imbd'", "section"]),
+        ({"studies": ["cell"]}, ["studies", "'cell'", "section"]),
+        ({"imdb": 3}, ["imdb"]),
+        ({"imdb.kind": "poem"}, ["imdb.kind", "'poem'", "bits, classification, language_model, sequence"]),
+        ({"imdb.kind": None}, ["imdb.kind"]),
+        ({"imdb.corpus": None}, ["imdb.corpus"]),
+        ({"imdb.full": 3}, ["imdb.full", "3", "mapping"]),
+        ({"imdb.full": [1]}, ["imdb.full", "[1]", "mapping"]),
+        ({"imdb.full.training": 3}, ["imdb.full.training", "3", "mapping"]),
+        ({"imdb.full.trainig": {}}, ["imdb.full.trainig", "did you mean 'training'"]),
+        ({"imdb.full.kind": "bits"}, ["imdb.full.kind", "unknown key", "corpus, tokens, training"]),
+        ({"imdb.training": [3]}, ["imdb.training", "[3]", "mapping"]),
+        ({"imdb.tokens": "x"}, ["imdb.tokens", "'x'", "mapping"]),
+        ({"imdb.corpus": "x"}, ["imdb.corpus"]),
+        ({"imdb.training.precision": {"a": 1}}, ["imdb.training.precision", "{'a': 1}"]),
+        ({"cells": {"gru": 1}}, ["cells", "{'gru': 1}"]),
+        ({"studies": "imdb"}, ["studies", "'imdb'", "list"]),
+        ({"studies": [["imdb"]]}, ["studies", "['imdb']"]),
+        ({"imdb.full.corpus.source": "web"}, ["imdb.full.corpus", "web", "'imdb'", "'sample'"]),
+        ({"imdb.full.training.learning_rate": "quick"}, ["imdb.full.training.learning_rate", "'quick'", "number"]),
         ({"imdb.full.training.learning_rate": 0}, ["learning_rate", "0", "greater than 0"]),
-        ({"ptb.full.training.repeats": "3-1"}, ["repeats", "3-1", "0-9"]),
+        ({"ptb.full.training.repeats": "3-1"}, ["ptb.full.training.repeats", "3-1", "0-9"]),
         ({"ptb.full.training.precision": "float16"}, ["precision", "'float16'", "'float32' or 'bfloat16'"]),
+        ({"damped.tokens.validation_fraction": 1}, ["damped.tokens.validation_fraction", "1", "less than 1"]),
+        ({"damped.training.layer_counts": [1, 2]}, ["damped.training", "library", "keras", "layer_counts"]),
+        ({"fibonacci.training.repeats_at_once": 2}, ["fibonacci.training", "repeats_at_once", "2", "keras"]),
+        ({"latch.training.lengths": [5, 5]}, ["latch.training", "lengths", "[5, 5]", "twice"]),
+        ({"latch.full.training.lengths": [5, 300]}, ["latch.full.training.lengths", "300", "corpus.longest", "200"]),
+        ({"latch.corpus.sequences": 22}, ["latch.corpus.sequences", "22", "multiple of 4"]),
         ({"mirror": None}, ["mirror", "None", "string"]),
+        ({"device": "x" * 300}, ["device", "xxx…"]),
     ],
 )
-def test_what_is_not_allowed_is_named_in_one_line(tmp_path, changes, words):
+def test_what_is_not_allowed_is_named_in_one_short_line(tmp_path, changes, words):
     with pytest.raises(InputError) as raised:
         load_with(tmp_path, changes)
     message = str(raised.value)
+    assert message.startswith(str(tmp_path / "params.yaml"))
+    message = message.removeprefix(str(tmp_path))
     assert "\n" not in message
+    assert len(message) < 400
     for word in words:
         assert word in message
 
 
 def test_a_missing_key_is_named(tmp_path):
-    values = copy.deepcopy(SHIPPED)
-    del values["ptb"]["full"]["training"]["window"]
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
-    with pytest.raises(InputError, match=r"ptb\.full\.training\.window: missing"):
-        load_params(tmp_path / "params.yaml")
+    with pytest.raises(InputError, match=r"ptb\.training\.window: missing"):
+        load_with(tmp_path, {"ptb.training.window": None})
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1", "", "\x00"])
+def test_a_key_that_stands_twice_is_refused_wherever_it_stands(tmp_path):
+    file = tmp_path / "params.yaml"
+    text = Path("params.yaml").read_text()
+    nested = text.replace("    epochs: 7\n", "    epochs: 7\n    epochs: 8\n")
+    for name, twice in (("layers", text + "layers: 3\n"), ("epochs", nested)):
+        assert twice != text
+        file.write_text(twice)
+        with pytest.raises(InputError, match=f"'{name}' stands twice"):
+            load_project(file)
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", "", "\x00", "? [a]\n: 1", "a: &a [*a]", "1: 2", "null: {}"])
 def test_what_is_not_a_mapping_is_refused(tmp_path, text):
     (tmp_path / "params.yaml").write_text(text)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as raised:
+        load_params(tmp_path / "params.yaml")
+    assert "\n" not in str(raised.value)
+
+
+def test_without_the_file_the_folder_is_said_to_be_the_wrong_one(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
         load_params(tmp_path / "params.yaml")
 
 
 def test_numbers_that_dvc_writes_as_text_are_numbers(tmp_path):
-    params = load_with(tmp_path, {"imdb.full.training.learning_rate": "1e-06", "layers": "3", "dropout": 0})
-    assert params.section("imdb") == params.imdb.sample
-    assert params.imdb.full.training.learning_rate == 1e-6
-    assert (params.layers, params.dropout) == (3, 0.0)
+    project = load_with(tmp_path, {"imdb.full.training.learning_rate": "1e-06", "layers": "3", "dropout": 0})
+    assert project.studies["imdb"]["full"].training.learning_rate == 1e-6
+    assert (project.params.layers, project.params.dropout) == (3, 0.0)
+
+
+def test_layers_and_dropout_govern_the_kinds_of_text_alone(tmp_path):
+    project = load_with(tmp_path, {"layers": 3, "dropout": 0.25})
+    for study in ("imdb", "ptb"):
+        for settings in project.studies[study].values():
+            assert (settings.training.layers, settings.training.dropout) == (3, 0.25)
+    assert project.studies["fibonacci"]["full"].training.dropout == 0.3
+
+
+def test_the_full_profile_changes_what_it_names_and_another_source_replaces_the_corpus_whole(tmp_path):
+    project = load_with(tmp_path, {"profile": "full", "damped.full.tokens.window": 25, "latch.full.corpus.noise": 0.2})
+    sample, full = (project.studies["imdb"][profile] for profile in ("sample", "full"))
+    assert full.corpus.model_dump() == {"source": "imdb"}
+    assert sample.corpus.train_reviews == 4000
+    changes = {"epochs": 10, "learning_rate": 0.001, "hidden_size": 32}
+    assert full.training == sample.training.model_copy(update=changes)
+    assert full.tokens == sample.tokens
+    assert project.settings("damped").tokens.model_dump() == {"window": 25, "validation_fraction": 0.1}
+    assert project.settings("latch").corpus.model_dump() == SHIPPED["latch"]["corpus"] | {"noise": 0.2}
+    assert project.studies["latch"]["sample"].corpus.noise == 0.1
+    assert project.studies["relay"]["full"].training.lengths[-1] == 200  # a list is replaced, not joined
+    better = project.settings("ptb").training.better
+    assert (better.size, better.epochs, better.rate_divisor) == (650, 40, 4.0)
+
+
+def test_a_study_that_is_not_run_is_checked_too(tmp_path):
+    with pytest.raises(InputError, match=r"imdb\.training\.epochs: 0"):
+        load_with(tmp_path, {"studies": ["damped"], "imdb.training.epochs": 0})
+    assert set(load_with(tmp_path, {"studies": ["damped"]}).studies) == set(SHIPPED["studies"])
+
+
+def test_a_study_of_ones_own_is_a_section_alone(tmp_path):
+    mine = copy.deepcopy(SHIPPED["fibonacci"]) | {"corpus": SHIPPED["fibonacci"]["corpus"] | {"modulus": 7}}
+    project = load_with(tmp_path, {"mine": mine, "studies": [*SHIPPED["studies"], "mine"]})
+    arms = resolved(project, "mine")["train/lstm"]["arms"]
+    assert [(arm["setting"], arm["protocols"]) for arm in arms] == [
+        ("1 layer", ("corrected",)),
+        ("2 layers", ("corrected",)),
+    ]
+
+
+@pytest.mark.parametrize("profile", ["sample", "full"])
+def test_what_is_resolved_is_read_again_as_it_was(tmp_path, monkeypatch, profile):
+    project = load_with(tmp_path, {"profile": profile, "seed": 9, "threads": 2, "device": "cpu"})
+    monkeypatch.chdir(tmp_path)
+    for study in SHIPPED["studies"]:
+        settings = project.settings(study)
+        for name, content in resolved(project, study).items():
+            write_json(Path("data/settings", study, f"{name}.json"), content)
+        for name in ("corpus", "tokens"):
+            assert read_section(study, name)[1] == getattr(settings, name)
+        for cell in SHIPPED["cells"]:
+            training = read_training(study, cell)
+            assert list(training.repeats) == list(parse_repeats(settings.training.repeats))
+            assert (training.seed, training.threads, training.device) == (9, 2, "cpu")
+            assert training.repeats_at_once == getattr(settings.training, "repeats_at_once", 1)
+            stored = read_json(Path("data/settings", study, f"train/{cell}.json"))
+            assert [asdict(arm)["hyperparameters"] for arm in training.arms] == [
+                arm["hyperparameters"] for arm in stored["arms"]
+            ]
+            assert {arm.hyperparameters.cell for arm in training.arms} == {cell}
+            assert all(isinstance(arm.protocols, tuple) for arm in training.arms)
+
+
+def test_what_decides_no_training_is_not_among_its_settings(tmp_path):
+    before = load_with(tmp_path, {})
+    after = load_with(tmp_path, {"mirror": "elsewhere", "jobs": 7, "cell": "gru", "imdb.tokens.vocabulary_size": 100})
+    for study in SHIPPED["studies"]:
+        old, new = resolved(before, study), resolved(after, study)
+        assert {name for name in old if old[name] != new[name]} == ({"tokens"} if study == "imdb" else set())
 
 
 def test_the_shipped_file_is_in_order_and_in_block_style():
-    params = Params.model_validate(SHIPPED)
-    assert params.profile == "sample"
+    project = load_project(Path("params.yaml"))
+    assert project.params.profile == "sample"
+    assert list(project.studies) == sorted(project.params.studies)
     assert "[" not in Path("params.yaml").read_text()
 
 

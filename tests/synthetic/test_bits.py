@@ -1,25 +1,24 @@
-"""latch and relay: which sequences are positive, how the two splits differ, and what noise they have."""
+"""Sequences of latch and relay: which are positive, how the two splits differ, and what noise they have."""
 
 import numpy as np
 import pytest
 
-from stages.studies.common.bits import Data
-from stages.support.files import write_json
-from stages.synthetic import latch, relay
+from stages.kinds.bits.task import Data
+from stages.synthetic.bits import write_sequences, write_splits
 
 SEQUENCES = 400
 
 
-def made(tmp_path, module, seed=1, noise=0.1):
-    tmp_path.mkdir(exist_ok=True)
-    module.write_data(tmp_path, seed, SEQUENCES, longest=40, noise=noise, validation_fraction=0.2)
-    write_json(tmp_path / "manifest.json", {"corpus": "sequences", "digest": "d"})
-    return Data(tmp_path)
+def made(folder, source, seed=1, noise=0.1):
+    folder.mkdir(exist_ok=True)
+    write_sequences(folder, source, seed, SEQUENCES, longest=40, noise=noise)
+    write_splits(folder, folder / "ready", validation_fraction=0.2)
+    return Data(folder / "ready")
 
 
 @pytest.mark.parametrize("length", [2, 5, 40])
 def test_latch_is_decided_by_the_first_value(tmp_path, length):
-    data = made(tmp_path, latch)
+    data = made(tmp_path, "latch")
     for part in (data.train, data.test):
         sequences = part.of_length(length)
         assert sequences.shape == (SEQUENCES, length)
@@ -29,7 +28,7 @@ def test_latch_is_decided_by_the_first_value(tmp_path, length):
 
 @pytest.mark.parametrize("length", [2, 3, 10, 40])
 def test_relay_is_decided_by_the_signs_of_the_first_and_the_middle_value(tmp_path, length):
-    data = made(tmp_path, relay)
+    data = made(tmp_path, "relay")
     for part in (data.train, data.test):
         sequences = part.of_length(length)
         first, middle = sequences[:, 0] > 0, sequences[:, length // 2] > 0
@@ -38,9 +37,9 @@ def test_relay_is_decided_by_the_signs_of_the_first_and_the_middle_value(tmp_pat
         assert combinations.tolist() == [SEQUENCES // 4] * 4
 
 
-@pytest.mark.parametrize("module", [latch, relay])
-def test_published_validation_has_no_positive_sequence_and_corrected_as_many_as_chance_gives(tmp_path, module):
-    data = made(tmp_path, module)
+@pytest.mark.parametrize("source", ["latch", "relay"])
+def test_published_validation_has_no_positive_sequence_and_corrected_as_many_as_chance_gives(tmp_path, source):
+    data = made(tmp_path, source)
     labels = data.train.labels.numpy()
     train, validation = data.split["published"]
     assert labels[validation].sum() == 0
@@ -51,7 +50,7 @@ def test_published_validation_has_no_positive_sequence_and_corrected_as_many_as_
 
 
 def test_noise_has_its_deviation_and_test_and_training_share_none_of_it(tmp_path):
-    data = made(tmp_path, latch)
+    data = made(tmp_path, "latch")
     train, test = (part.of_length(40)[:, 1:].numpy() for part in (data.train, data.test))
     assert train.std() == pytest.approx(0.1, rel=0.03)
     assert train.mean() == pytest.approx(0, abs=0.005)
@@ -59,8 +58,9 @@ def test_noise_has_its_deviation_and_test_and_training_share_none_of_it(tmp_path
 
 
 def test_the_seed_decides_all_of_it(tmp_path):
-    first, same, other = (made(tmp_path / name, relay, seed) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
+    first, same, other = (made(tmp_path / name, "relay", seed) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
     assert (first.train.of_length(9) == same.train.of_length(9)).all()
     assert (first.split["corrected"][0] == same.split["corrected"][0]).all()
     assert not (first.train.of_length(9) == other.train.of_length(9)).all()
     assert not (first.split["corrected"][0] == other.split["corrected"][0]).all()
+    assert first.digest == same.digest != other.digest

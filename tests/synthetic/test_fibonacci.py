@@ -1,10 +1,9 @@
-"""fibonacci's data: against Fibonacci numbers that no modulus has touched."""
+"""fibonacci's series and windows: against Fibonacci numbers that no modulus has touched."""
 
 import numpy as np
-import pytest
 
-from stages.support.process import InputError
-from stages.synthetic.fibonacci import CLOSED_LOOP_STEPS, write_data
+from stages.synthetic.fibonacci import CLOSED_LOOP_STEPS, write_series
+from stages.synthetic.windows import write_windows
 
 
 def fibonacci(count):
@@ -15,38 +14,36 @@ def fibonacci(count):
     return numbers
 
 
+def made(folder, window=30, validation_fraction=0.1, **sizes):
+    folder.mkdir(exist_ok=True)
+    write_series(folder, **({"values": 2000, "test_values": 200, "modulus": 5} | sizes))
+    write_windows(folder, folder / "ready", window, validation_fraction)
+    return folder / "ready"
+
+
 def load(folder, name):
     return np.load(folder / f"{name}.npy")
 
 
 def test_every_window_is_a_stretch_of_the_fibonacci_numbers_modulo_5(tmp_path):
-    write_data(tmp_path, seed=1)
+    ready = made(tmp_path)
     expected = [number % 5 for number in fibonacci(2200)]
     assert expected[20:] == expected[:-20]  # Pisano's period of 5
     for part, first, windows in (("train", 0, 1769), ("validation", 1800, 169), ("test", 2000, 169)):
-        written = load(tmp_path, f"{part}.windows")
+        written = load(ready, f"{part}.windows")
         assert (written.dtype, written.shape) == (np.float32, (windows, 31))
         assert written.tolist() == [expected[first + i : first + i + 31] for i in range(windows)]
-    assert load(tmp_path, "closed_loop").tolist() == expected[1800 : 1800 + 30 + CLOSED_LOOP_STEPS]
+    assert load(ready, "closed_loop").tolist() == expected[1800 : 1800 + 30 + CLOSED_LOOP_STEPS]
 
 
 def test_other_sizes_and_a_closed_loop_that_outruns_the_validation_part(tmp_path):
-    write_data(tmp_path, seed=1, values=100, modulus=7, validation_fraction=0.2, window=5)
+    ready = made(tmp_path, window=5, validation_fraction=0.2, values=100, modulus=7)
     expected = [number % 7 for number in fibonacci(300)]
-    assert load(tmp_path, "train.windows")[-1].tolist() == expected[73:79]  # the window that ends at 80 is left out
-    assert load(tmp_path, "test.windows")[0].tolist() == expected[100:106]
-    assert load(tmp_path, "closed_loop").tolist() == expected[80 : 85 + CLOSED_LOOP_STEPS]
+    assert load(ready, "train.windows")[-1].tolist() == expected[73:79]  # the window that ends at 80 is left out
+    assert load(ready, "test.windows")[0].tolist() == expected[100:106]
+    assert load(ready, "closed_loop").tolist() == expected[80 : 85 + CLOSED_LOOP_STEPS]
 
 
-def test_the_seed_decides_nothing(tmp_path):
-    for seed in (1, 2):
-        (tmp_path / str(seed)).mkdir()
-        write_data(tmp_path / str(seed), seed)
-    for path in (tmp_path / "1").iterdir():
-        assert path.read_bytes() == (tmp_path / "2" / path.name).read_bytes()
-
-
-def test_a_part_too_short_for_a_window_is_said_in_one_line(tmp_path):
-    write_data(tmp_path, seed=1, values=320)
-    with pytest.raises(InputError, match=r"^fibonacci: validation has 31 values; a window of 30 needs at least 32$"):
-        write_data(tmp_path, seed=1, values=310)
+def test_the_numbers_that_a_modulus_of_two_gives_repeat_after_three(tmp_path):
+    made(tmp_path, modulus=2)
+    assert load(tmp_path, "series")[:9].tolist() == [1, 1, 0] * 3

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from stages.support.files import write_json
+from stages.support.params import load_project, resolved
 from stages.support.process import InputError
 from stages.text.baselines import bag_of_words_row, source_row, unigram_row
 from stages.text.corpora import sample_imdb, sample_ptb
@@ -81,6 +83,8 @@ def test_stage_writes_both_studies_rows(prepared):
         ("imdb", ["TF-IDF + logistic regression"]),
         ("ptb", ["unigram", "source (lowest possible)"]),
     ):
+        settings = resolved(load_project(ROOT / "params.yaml"), study)["corpus"]
+        write_json(prepared / "data/settings" / study / "corpus.json", settings)
         done = subprocess.run(
             [sys.executable, "-m", "stages.baseline", study],
             cwd=prepared,

@@ -4,8 +4,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from stages.nn.initialise import initialise_language_model
-from stages.nn.models import LanguageModel
+from stages.kinds.language_model.model import LanguageModel
 from stages.support.process import InputError
 from stages.support.tensors import write_tensors
 from stages.trained.language import WordModel, draw
@@ -16,7 +15,7 @@ SIZES = {"layers": 2, "dropout": 0.5, "embedding_size": 6, "hidden_size": 6}
 
 def word_model(folder, cell="lstm", tied=True, words=WORDS):
     net = LanguageModel(cell, vocabulary_size=len(words), tied=tied, **SIZES)
-    initialise_language_model(net, torch.Generator().manual_seed(5))
+    net.start(torch.Generator().manual_seed(5))
     with torch.no_grad():  # as far from uniform as a trained net
         net.embedding.weight.mul_(150)
         net.output_bias.normal_(generator=torch.Generator().manual_seed(6))

@@ -8,9 +8,9 @@ import sys
 import pandas as pd
 import pytest
 import torch
-
 from stages.nn.initialise import initialise_review_classifier
 from stages.nn.models import ReviewClassifier
+
 from stages.support.files import file_digest, write_json
 from stages.support.process import InputError
 from stages.support.tensors import write_tensors

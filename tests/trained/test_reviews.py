@@ -3,8 +3,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from stages.nn.initialise import initialise_review_classifier
-from stages.nn.models import ReviewClassifier
+from stages.kinds.classification.model import ReviewClassifier
 from stages.support.process import InputError
 from stages.support.tensors import write_tensors
 from stages.text.tokens.basic_english import basic_english
@@ -19,7 +18,7 @@ TORCH = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 def model_files(folder, cell, words=WORDS):
     """A net of random weights and its vocabulary, as training leaves them."""
     net = ReviewClassifier(cell, vocabulary_size=len(words), **SIZES)
-    initialise_review_classifier(net, torch.Generator().manual_seed(3))
+    net.start(torch.Generator().manual_seed(3))
     net.embedding.weight.data[:2] = torch.tensor([[0.3], [9.0]])  # <unk> as trained; <pad> must never count
     with torch.no_grad():  # half of the texts on each side
         net.output.weight *= 20

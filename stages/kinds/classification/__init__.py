@@ -133,14 +133,14 @@ def fetch(corpus: Imdb | Sample | Own, target: Path, mirror: Mirror, downloads: 
 
         write_labelled(corpus, corpus.text, corpus.label, target)
         return
-    from stages.text.corpora import SAMPLE_SEED, imdb, sample_imdb
+    from stages.text.corpora import imdb, sample_imdb
 
     if isinstance(corpus, Imdb):
         imdb.fetch_imdb(target, mirror=mirror, downloads=downloads)
         return
     with whole(target) as folder:
         folder.mkdir()
-        sample_imdb.write_sample(folder, seed=SAMPLE_SEED, **corpus.model_dump(exclude={"source"}))
+        sample_imdb.write_sample(folder, seed=sample_imdb.SEED, **corpus.model_dump(exclude={"source"}))
 
 
 def tokenize(tokens: Tokens, raw: Path, ready: Path) -> None:

@@ -166,14 +166,14 @@ def fetch(corpus: Ptb | Sample | Own, target: Path, mirror: Mirror, downloads: P
 
         write_text(corpus, corpus.text, target)
         return
-    from stages.text.corpora import SAMPLE_SEED, ptb, sample_ptb
+    from stages.text.corpora import ptb, sample_ptb
 
     if isinstance(corpus, Ptb):
         ptb.fetch_ptb(target, mirror=mirror, downloads=downloads)
         return
     with whole(target) as folder:
         folder.mkdir()
-        sample_ptb.write_sample(folder, seed=SAMPLE_SEED, **corpus.model_dump(exclude={"source"}))
+        sample_ptb.write_sample(folder, seed=sample_ptb.SEED, **corpus.model_dump(exclude={"source"}))
 
 
 def tokenize(tokens: Tokens, raw: Path, ready: Path) -> None:

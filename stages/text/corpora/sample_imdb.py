@@ -13,6 +13,7 @@ from pathlib import Path
 from stages.support.files import write_json, write_text
 from stages.text.corpora.reviews_tar import write_reviews
 
+SEED = 0  # of the text that ships; no setting, so that a sample is the same for everyone
 LICENCE = """\
 These reviews are made up by a program of this project and are free of any rights: nobody wrote them and no
 film is meant. They have the layout of the Large Movie Review Dataset.

@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeAlias
 
 from stages.support.files import write_json, write_text
 
+SEED = 0  # of the text that ships; no setting, so that a sample is the same for everyone
 LICENCE = """\
 These sentences are made up by a program of this project and are free of any rights: nothing in them is news.
 The files have the form of the Penn Treebank files as prepared for language models by Tomas Mikolov.

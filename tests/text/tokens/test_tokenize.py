@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stages.support.files import write_json
+from stages.support.params import load_project, resolved
 from stages.support.process import InputError
+from stages.synthetic.damped import write_series
 from stages.text.corpora.reviews_tar import read_reviews, write_reviews
 from stages.text.tokens.basic_english import basic_english
 from stages.text.tokens.imdb import SENTENCES, hold_out, tokenize_imdb
@@ -217,9 +220,12 @@ def test_bad_ptb_text_is_refused(tmp_path, texts, message):
     assert not (tmp_path / "ready").exists()
 
 
-def run_stage(folder, *words):
+def run_stage(folder, study):
+    settings = load_project(ROOT / "params.yaml")
+    if study in settings.studies:
+        write_json(folder / "data/settings" / study / "tokens.json", resolved(settings, study)["tokens"])
     return subprocess.run(
-        [sys.executable, "-m", "stages.tokenize", *words],
+        [sys.executable, "-m", "stages.tokenize", study],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -240,10 +246,23 @@ def test_stage_writes_the_folder_or_leaves_the_old_one(tmp_path):
     assert [path.name for path in (tmp_path / "data/ready").iterdir()] == ["ptb"]
 
 
-def test_stage_refuses_another_study(tmp_path):
-    failed = run_stage(tmp_path, "latch")
+@pytest.mark.parametrize("study", ["poems", "ptb"])
+def test_stage_refuses_a_study_that_is_not_there_or_not_fetched(tmp_path, study):
+    failed = run_stage(tmp_path, study)
     assert (failed.returncode, failed.stderr.count("\n")) == (2, 1)
-    assert "'latch'" in failed.stderr
+    assert study in failed.stderr
+    assert not list((tmp_path / "data").glob("ready/*"))
+
+
+def test_a_part_too_short_for_a_window_is_said_with_the_study_and_writes_nothing(tmp_path):
+    raw = tmp_path / "data/raw/damped"
+    raw.mkdir(parents=True)
+    write_series(raw, points=25)
+    failed = run_stage(tmp_path, "damped")
+    assert (failed.returncode, failed.stderr.count("\n")) == (2, 1)
+    assert "damped: " in failed.stderr
+    assert "window 20" in failed.stderr
+    assert not list((tmp_path / "data").glob("ready/*"))
 
 
 def test_real_ptb(tmp_path):

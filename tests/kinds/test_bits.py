@@ -1,45 +1,43 @@
-"""latch and relay: their arms, their batches, and scores recomputed with torch's own layers, a repeat at a time."""
-
-from types import SimpleNamespace
+"""bits, as latch and relay: arms, batches, and scores recomputed with torch's own layers, a repeat at a time."""
 
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from stages.kinds import bits
+from stages.kinds.bits.task import Data, Task
 from stages.nn.cells import CELLS
-from stages.studies import latch, relay
-from stages.support.files import write_json
-from stages.synthetic import latch as latch_data
-from stages.synthetic import relay as relay_data
+from stages.studies import arms
+from stages.synthetic.bits import write_sequences, write_splits
 from stages.training.seeds import order_generator
 
-TRAINING = SimpleNamespace(hidden_size=3, batch_size=16, learning_rate=0.01, epochs=2, lengths=[2, 7])
+TRAINING = bits.Training(
+    repeats="4-6", repeats_at_once=3, hidden_size=3, batch_size=16, learning_rate=0.01, epochs=2, lengths=[2, 7]
+)
 REPEATS = [4, 5, 6]
 
 
-@pytest.fixture(params=[(latch, latch_data), (relay, relay_data)], ids=["latch", "relay"])
+@pytest.fixture(params=["latch", "relay"])
 def made(request, tmp_path):
-    module, data = request.param
-    data.write_data(tmp_path, 1, 200, longest=10, noise=0.1, validation_fraction=0.2)
-    write_json(tmp_path / "manifest.json", {"corpus": "sequences", "digest": "d"})
-    return module, module.Data(tmp_path)
+    write_sequences(tmp_path, request.param, seed=1, sequences=200, longest=10, noise=0.1)
+    write_splits(tmp_path, tmp_path / "ready", 0.2)
+    return request.param, Data(tmp_path / "ready")
 
 
 def task(made, cell, protocol="published", length=7, repeats=REPEATS):
-    module, data = made
+    study, data = made
     wanted = (str(length), (protocol,))
-    (arm,) = [arm for arm in module.arms(cell, TRAINING, 2, 0.5) if (arm.setting, arm.protocols) == wanted]
-    return module.Task(data, arm.hyperparameters, 1, repeats, torch.device("cpu"))
+    (arm,) = [arm for arm in arms(study, bits, cell, TRAINING) if (arm.setting, arm.protocols) == wanted]
+    return Task(data, arm.hyperparameters, 1, repeats, torch.device("cpu"))
 
 
 def test_every_length_has_an_arm_under_each_protocol(made):
-    arms = made[0].arms("gru", TRAINING, 2, 0.5)
-    assert [(arm.setting, arm.slug) for arm in arms] == [
-        ("2", "2-published"),
-        ("7", "7-published"),
-        ("2", "2-corrected"),
-        ("7", "7-corrected"),
+    assert [(arm.setting, arm.slug, arm.sweep) for arm in arms(made[0], bits, "gru", TRAINING)] == [
+        ("2", "2-published", "length"),
+        ("2", "2-corrected", "length"),
+        ("7", "7-published", "length"),
+        ("7", "7-corrected", "length"),
     ]
 
 
@@ -92,7 +90,7 @@ def test_a_repeat_starts_and_is_ordered_as_it_is_alone(made):
     assert all((many[0][:, 1] == one[0][:, 0]).all() for many, one in pairs)
 
 
-@pytest.mark.parametrize("made", [(latch, latch_data)], indirect=True)
+@pytest.mark.parametrize("made", ["latch"], indirect=True)
 def test_a_latch_of_length_two_is_learnt(made):
     mine = task(made, "gru", "corrected", length=2)
     for epoch in range(1, 31):

@@ -1,24 +1,26 @@
-"""imdb: arms as the document has them, batches that lose nothing, scores recomputed one review at a time."""
-
-from types import SimpleNamespace
+"""classification, as imdb: the arms, batches that lose nothing, scores recomputed one review at a time."""
 
 import numpy as np
 import pytest
 import torch
 
-from stages.nn.models import PADDING
-from stages.studies import imdb
+from stages.kinds import classification
+from stages.kinds.classification.model import PADDING
+from stages.kinds.classification.task import Data, Task
+from stages.studies import arms
 from stages.support.files import write_json
 from stages.training.seeds import order_generator
 
 VOCABULARY = 30
-TRAINING = SimpleNamespace(
-    embedding_size=6,
-    hidden_size=4,
+TRAINING = classification.Training(
+    layers=2,
+    dropout=0.5,
+    repeats="0",
+    epochs=2,
     batch_size=8,
     learning_rate=0.001,
-    epochs=2,
-    published_gru_dropout_between_layers=0.8,
+    embedding_size=6,
+    hidden_size=4,
     precision="float32",
 )
 
@@ -38,16 +40,20 @@ def folder(tmp_path):
     return tmp_path
 
 
+def arms_of(cell):
+    return arms("imdb", classification, cell, TRAINING)
+
+
 def task(folder, cell="gru", protocol="corrected"):
-    arm = next(arm for arm in imdb.arms(cell, TRAINING, 2, 0.5) if protocol in arm.protocols)
-    return imdb.Task(imdb.Data(folder), arm.hyperparameters, seed=1, repeats=[0], device=torch.device("cpu"))
+    arm = next(arm for arm in arms_of(cell) if protocol in arm.protocols)
+    return Task(Data(folder), arm.hyperparameters, seed=1, repeats=[0], device=torch.device("cpu"))
 
 
 def test_only_the_published_gru_drops_more_between_its_layers():
     between = {
         (cell, protocol): arm.hyperparameters.dropout_between_layers
         for cell in ("rnn", "lstm", "gru")
-        for arm in imdb.arms(cell, TRAINING, 2, 0.5)
+        for arm in arms_of(cell)
         for protocol in arm.protocols
     }
     assert between == {
@@ -57,7 +63,7 @@ def test_only_the_published_gru_drops_more_between_its_layers():
         ("gru", "published"): 0.8,
         ("gru", "corrected"): 0.5,
     }
-    assert [arm.slug for arm in imdb.arms("lstm", TRAINING, 2, 0.5)] == ["published"]
+    assert [arm.slug for arm in arms_of("lstm")] == ["published"]
 
 
 def test_an_epoch_has_every_review_once_as_it_is_padded_at_its_end(folder):

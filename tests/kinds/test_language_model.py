@@ -1,27 +1,31 @@
-"""ptb: streams and windows that go on where they should, perplexity recomputed, the rate's schedule."""
+"""language_model, as ptb: streams and windows that go on where they should, perplexity, the rate's schedule."""
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from stages.studies import ptb
+from stages.kinds import language_model
+from stages.kinds.language_model.task import Data, Task
+from stages.studies import arms
 from stages.support.files import write_json
 from stages.training.seeds import order_generator
 
 VOCABULARY = 12
-TRAINING = SimpleNamespace(
+TRAINING = language_model.Training(
+    layers=2,
+    dropout=0.5,
+    repeats="0",
     models=["basic", "better"],
     streams=3,
     window=5,
     learning_rate=20.0,
     gradient_norm_limit=0.25,
     precision="float32",
-    basic=SimpleNamespace(embedding_size=6, hidden_size=4, epochs=2),
-    better=SimpleNamespace(size=6, epochs=3, rate_divisor=4.0),
+    basic=language_model.Basic(embedding_size=6, hidden_size=4, epochs=2),
+    better=language_model.Better(size=6, epochs=3, rate_divisor=4.0),
 )
 
 
@@ -34,9 +38,13 @@ def folder(tmp_path):
     return tmp_path
 
 
+def arms_of(cell, training=TRAINING):
+    return arms("ptb", language_model, cell, training)
+
+
 def task(folder, setting="basic", cell="lstm"):
-    arm = next(arm for arm in ptb.arms(cell, TRAINING, 2, 0.5) if arm.setting == setting)
-    return ptb.Task(ptb.Data(folder), arm.hyperparameters, seed=1, repeats=[0], device=torch.device("cpu"))
+    arm = next(arm for arm in arms_of(cell) if arm.setting == setting)
+    return Task(Data(folder), arm.hyperparameters, seed=1, repeats=[0], device=torch.device("cpu"))
 
 
 def test_the_windows_of_a_stream_follow_each_other_and_targets_are_one_step_on(folder):
@@ -101,11 +109,11 @@ def test_only_better_divides_its_rate_and_only_after_an_epoch_that_is_no_better(
 
 
 def test_better_is_tied_and_basic_is_not():
-    basic, better = (arm.hyperparameters for arm in ptb.arms("gru", TRAINING, 2, 0.5))
+    basic, better = (arm.hyperparameters for arm in arms_of("gru"))
     assert (basic.layers, basic.dropout, basic.tied, basic.rate_divisor) == (1, 0.0, False, 1.0)
     assert (better.layers, better.dropout, better.tied, better.rate_divisor) == (2, 0.5, True, 4.0)
 
 
 def test_only_the_models_that_are_asked_for_are_arms():
-    training = SimpleNamespace(**vars(TRAINING) | {"models": ["basic"]})
-    assert [arm.setting for arm in ptb.arms("rnn", training, 2, 0.5)] == ["basic"]
+    training = TRAINING.model_copy(update={"models": ["basic"]})
+    assert [arm.setting for arm in arms_of("rnn", training)] == ["basic"]

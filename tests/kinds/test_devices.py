@@ -4,19 +4,17 @@ What needs CUDA is skipped where there is none; the CPU goes through the same te
 """
 
 from dataclasses import replace
-from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.measure import synthetic_data, update
+from benchmarks.measure import protocol, synthetic_data, update
 from benchmarks.texts import news_settings, review_settings, write_news, write_reviews
+from stages.kinds import task_module
 from stages.nn.cells import CELLS
-from stages.support.params import load_params
 from stages.training.device import prepare, to_device
 from stages.training.seeds import order_generator
-from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
 UPDATES = 4
@@ -34,30 +32,24 @@ def device(request):
 
 
 def a_study(study, cell, folder):
-    """Its module, small data, and hyperparameters without dropout, whose masks are a device's own."""
-    module = import_module(f"stages.studies.{study}")
+    """Its kind, small data, and hyperparameters without dropout, whose masks are a device's own."""
     if study == "imdb":
         lengths = np.random.default_rng(1).integers(3, 30, 8 * UPDATES)
         small = {"dropout": 0.0, "dropout_between_layers": 0.0, "embedding_size": 20}
-        return module, write_reviews(folder, lengths), replace(review_settings(cell, batch_size=8), **small)
+        return "classification", write_reviews(folder, lengths), replace(review_settings(cell, batch_size=8), **small)
     if study == "ptb":
         small = {"dropout": 0.0, "embedding_size": 24, "hidden_size": 24, "streams": 4, "learning_rate": 5.0}
         data = write_news(folder, UPDATES * 4 * 35 + 1, vocabulary=50)
-        return module, data, replace(news_settings(cell, better=True), **small)
-    section = load_params(ROOT / "params.yaml").section(study)
-    write_data = import_module(f"stages.synthetic.{study}").write_data
-    arm = module.arms(cell, section.training, 1, 0.0)[-1]
-    changes = {"dropout": 0.0} if study == "fibonacci" else {}
-    return (
-        module,
-        synthetic_data(module.Data, write_data, **section.data.model_dump()),
-        replace(arm.hyperparameters, **changes),
-    )
+        return "language_model", data, replace(news_settings(cell, better=True), **small)
+    setting = {"damped": "", "latch": "100", "relay": "50", "fibonacci": "2 layers"}[study]
+    kind = "bits" if study in ("latch", "relay") else "sequence"
+    small = {"dropout": 0.0, "hidden_size": 32} if study == "fibonacci" else {}
+    return kind, synthetic_data(study), replace(protocol(study, cell, setting), **small)
 
 
 def a_task(study, cell, folder, device, **changes):
-    module, data, settings = a_study(study, cell, folder)
-    return module.Task(data, replace(settings, **changes), 1, [0], device)
+    kind, data, settings = a_study(study, cell, folder)
+    return task_module(kind).Task(data, replace(settings, **changes), 1, [0], device)
 
 
 def trained(task):

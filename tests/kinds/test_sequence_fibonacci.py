@@ -1,6 +1,4 @@
-"""fibonacci: both protocols recomputed with torch's own LSTM, and what each leaves out."""
-
-from types import SimpleNamespace
+"""sequence, as fibonacci: both protocols recomputed with torch's own LSTM, and what each leaves out."""
 
 import numpy as np
 import pytest
@@ -8,18 +6,28 @@ import torch
 from torch import nn
 from torch.nn.functional import mse_loss
 
+from stages.kinds import sequence
+from stages.kinds.sequence.model import SequencePredictor
+from stages.kinds.sequence.task import Data, Task
 from stages.nn.cells import CELLS
-from stages.nn.initialise import initialise_sequence_predictor
-from stages.nn.models import SequencePredictor, parameter_count
-from stages.studies import fibonacci
-from stages.support.files import write_json
+from stages.nn.parameters import parameter_count
+from stages.studies import arms
 from stages.support.process import InputError
-from stages.synthetic.fibonacci import write_data
+from stages.synthetic.fibonacci import write_series
+from stages.synthetic.windows import write_windows
 from stages.training.loop import Pack, fit
 from stages.training.seeds import order_generator
 
-TRAINING = SimpleNamespace(
-    epochs=2, batch_size=100, learning_rate=0.001, hidden_size=8, dropout=0.3, layer_counts=[1, 2, 3, 4]
+TRAINING = sequence.Training(
+    repeats="0",
+    epochs=2,
+    batch_size=100,
+    learning_rate=0.001,
+    hidden_size=8,
+    dropout=0.3,
+    layer_counts=(1, 2, 3, 4),
+    optimizer="adam",
+    library="chainer",
 )
 
 
@@ -36,15 +44,19 @@ def one_thread():
 def folder(tmp_path_factory):
     """data/ready/fibonacci as published."""
     made = tmp_path_factory.mktemp("fibonacci")
-    write_data(made, seed=1)
-    write_json(made / "manifest.json", {"corpus": "sequences", "digest": "d"})
-    return made
+    write_series(made, values=2000, test_values=200, modulus=5)
+    write_windows(made, made / "ready", 30, 0.1)
+    return made / "ready"
+
+
+def arms_of(cell, training=TRAINING):
+    return arms("fibonacci", sequence, cell, training)
 
 
 def task(folder, protocol, cell="lstm", layers=1, seed=1, **changes):
-    training = SimpleNamespace(**{**vars(TRAINING), "layer_counts": [layers], **changes})
-    (arm,) = (arm for arm in fibonacci.arms(cell, training, 2, 0.5) if protocol in arm.protocols)
-    made = fibonacci.Task(fibonacci.Data(folder), arm.hyperparameters, seed, [0], torch.device("cpu"))
+    training = TRAINING.model_copy(update={"layer_counts": (layers,), **changes})
+    (arm,) = (arm for arm in arms_of(cell, training) if protocol in arm.protocols)
+    made = Task(Data(folder), arm.hyperparameters, seed, [0], torch.device("cpu"))
     with torch.no_grad():
         made.model.output.weight *= 30  # so that a prediction says something of the state
     return made
@@ -70,13 +82,13 @@ def in_time(windows):
 
 def test_every_cell_is_corrected_at_every_depth_and_only_the_lstm_is_published():
     for cell in ("rnn", "lstm", "gru"):
-        arms = fibonacci.arms(cell, TRAINING, 7, 0.9)
+        found = arms_of(cell)
         protocols = ["published", "corrected"] if cell == "lstm" else ["corrected"]
-        assert [(arm.setting, *arm.protocols) for arm in arms] == [
+        assert [(arm.setting, *arm.protocols) for arm in found] == [
             (setting, protocol) for setting in ("1 layer", "2 layers", "3 layers", "4 layers") for protocol in protocols
         ]
-        assert {arm.hyperparameters.dropout for arm in arms} == {0.3}  # not the text studies'
-    assert len({arm.slug for arm in fibonacci.arms("lstm", TRAINING, 7, 0.9)}) == 8
+        assert {arm.hyperparameters.dropout for arm in found} == {0.3}
+    assert len({arm.slug for arm in arms_of("lstm")}) == 8
 
 
 @pytest.mark.parametrize(("protocol", "sizes"), [("published", [100] * 17), ("corrected", [100] * 17 + [69])])
@@ -84,12 +96,12 @@ def test_published_drops_the_windows_that_fill_no_batch(folder, protocol, sizes)
     mine = task(folder, protocol)
     mine.data.train = np.arange(1769, dtype=np.float32)[:, None] + np.arange(31, dtype=np.float32) / 100
     batches = [values for values, _ in mine.batches([order_generator(1, 0, 1)])]
-    assert [tuple(values.shape) for values in batches] == [(31, size, 1) for size in sizes]
-    seen = torch.cat(batches, 1).squeeze(-1)
+    assert [tuple(values.shape) for values in batches] == [(31, 1, size, 1) for size in sizes]
+    seen = torch.cat(batches, 2)[:, 0].squeeze(-1)
     assert len(set(seen[0].tolist())) == sum(sizes) == mine.train_items  # no window twice
     torch.testing.assert_close(seen - seen[0], (torch.arange(31) / 100)[:, None].expand_as(seen), atol=1e-4, rtol=0)
-    other = torch.cat([values for values, _ in mine.batches([order_generator(1, 0, 2)])], 1)
-    assert not torch.equal(other[0].squeeze(-1), seen[0])
+    other = torch.cat([values for values, _ in mine.batches([order_generator(1, 0, 2)])], 2)
+    assert not torch.equal(other[0, 0].squeeze(-1), seen[0])
 
 
 @pytest.mark.parametrize("protocol", ["published", "corrected"])
@@ -99,13 +111,13 @@ def test_the_state_enters_the_next_batch_only_as_published_and_never_the_next_ep
     for values, _ in mine.batches([order_generator(1, 0, 1)]):
         if protocol == "corrected":
             state = None
-        predictions, state = run(values[:-1], state)
+        predictions, state = run(values[:-1, 0], state)
         step = mine.step((values, True))
         assert step.loss.shape == (1,)
-        assert step.loss.item() == pytest.approx(mse_loss(predictions, values[1:]).item(), rel=1e-5)
+        assert step.loss.item() == pytest.approx(mse_loss(predictions, values[1:, 0]).item(), rel=1e-5)
         step.loss.sum().backward()  # ends at the batch's start: a second pass through it would raise
     values, _ = next(iter(mine.batches([order_generator(1, 0, 2)])))
-    fresh = mse_loss(run(values[:-1])[0], values[1:]).item()
+    fresh = mse_loss(run(values[:-1, 0])[0], values[1:, 0]).item()
     assert mine.step((values, True)).loss.item() == pytest.approx(fresh, rel=1e-5)
 
 
@@ -115,8 +127,8 @@ def test_the_curves_training_loss_is_the_last_batchs_or_the_mean_over_windows(fo
     fitted = fit(mine, Pack("fibonacci", 1, [0], 1, tmp_path / "checkpoint.pt"), lambda *_: None)
     run, state, losses = reference(mine), None, []
     for values, _ in mine.batches([order_generator(1, 0, 1)]):
-        predictions, state = run(values[:-1], state if protocol == "published" else None)
-        losses += [(predictions - values[1:]).square().mean((0, 2)).numpy()]
+        predictions, state = run(values[:-1, 0], state if protocol == "published" else None)
+        losses += [(predictions - values[1:, 0]).square().mean((0, 2)).numpy()]
     expected = losses[-1].mean() if protocol == "published" else np.concatenate(losses).mean()
     assert fitted.curves[0][0]["train_loss"] == pytest.approx(expected, rel=1e-5)
     assert np.ptp([batch.mean() for batch in losses]) > 1e-3 * expected
@@ -176,7 +188,7 @@ def test_dropout_acts_in_published_validation_and_in_no_closed_loop(folder, prot
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_initial_weights_are_chainers(cell):
     model = SequencePredictor(cell, 200, 2, 0.3)
-    initialise_sequence_predictor(model, torch.Generator().manual_seed(0))
+    model.start(torch.Generator().manual_seed(0))
     deviations = {"weight_ih_l0": 1.0, "weight_hh_l0": 200**-0.5, "weight_ih_l1": 200**-0.5, "weight_hh_l1": 200**-0.5}
     for name, parameter in model.recurrent.named_parameters():
         assert parameter.std().item() == pytest.approx(deviations.get(name, 0), rel=0.1), name
@@ -196,5 +208,5 @@ def test_a_few_epochs_learn_the_sequence(folder, cell, tmp_path):
 
 def test_published_without_a_full_batch_is_said_in_one_line(folder):
     task(folder, "corrected", batch_size=1770)
-    with pytest.raises(InputError, match=r"^fibonacci: batch_size 1770 must be at most 1769, the training windows$"):
+    with pytest.raises(InputError, match=r"^batch_size 1770 must be at most 1769, the training windows$"):
         task(folder, "published", batch_size=1770)

@@ -4,20 +4,21 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from stages.kinds.classification.model import ReviewClassifier
+from stages.kinds.language_model.model import LanguageModel
 from stages.nn.cells import CELLS
-from stages.nn.initialise import initialise_language_model, initialise_review_classifier
-from stages.nn.models import LanguageModel, ReviewClassifier, parameter_count
+from stages.nn.parameters import parameter_count
 
 
 def classifier(cell="lstm", dropout=0.0, seed=0, engine="padded", hidden=8):
     model = ReviewClassifier(cell, 50, 12, hidden, 2, dropout, dropout, engine=engine)
-    initialise_review_classifier(model, torch.Generator().manual_seed(seed))
+    model.start(torch.Generator().manual_seed(seed))
     return model
 
 
 def language_model(cell="lstm", tied=False, layers=1, dropout=0.0, seed=0, size=10, vocabulary=40):
     model = LanguageModel(cell, vocabulary, size, size, layers, dropout, tied)
-    initialise_language_model(model, torch.Generator().manual_seed(seed))
+    model.start(torch.Generator().manual_seed(seed))
     return model
 
 

@@ -1,0 +1,50 @@
+"""The project's folder, Python in a copy of it or of a part, and studies small enough for a test to train."""
+
+import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+SMALL_STUDIES = ("imdb", "ptb", "damped", "latch", "fibonacci")
+"""The clone's: one of every kind, and of sequences one whose repeats are packed and one whose layers are stacked."""
+
+SMALL = {
+    "batch_size": 16,
+    "embedding_size": 8,
+    "epochs": 2,
+    "hidden_size": 4,
+    "lengths": [2, 8],
+    "longest": 8,
+    "repeats": "0-1",
+    "repeats_at_once": 2,
+    "sequences": 80,
+    "size": 8,
+    "test_reviews": 60,
+    "test_tokens": 800,
+    "train_reviews": 120,
+    "train_tokens": 4000,
+    "validation_tokens": 800,
+}
+"""Settings by name, wherever a study has one: a new study of a known kind is small without a line here."""
+
+
+def python_in(folder, *words, stages=None):
+    """Run Python in a folder, with the folder's own `stages` or those of another; returns the finished process."""
+    environment = os.environ | {"PYTHONPATH": str(stages or folder), "DVC_ROOT": str(folder)}
+    return subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def small_study(section):
+    """A study's section of params.yaml with all that takes time made small, and the same once more as its `full`."""
+    base = _small({name: value for name, value in section.items() if name != "full"})
+    return base | {"full": {name: copy.deepcopy(value) for name, value in base.items() if name != "kind"}}
+
+
+def _small(values):
+    return {
+        name: _small(value) if isinstance(value, dict) else copy.deepcopy(SMALL.get(name, value))
+        for name, value in values.items()
+    }

@@ -1,0 +1,158 @@
+"""Which code decides a training: all that one loads and nothing else, and no comment or docstring of it."""
+
+import importlib.util
+import json
+import shutil
+
+import pytest
+import yaml
+
+from stages.kinds import names
+from stages.support.code import code_digest, training_code
+from tests.copies import ROOT, python_in, small_study
+
+CELLS = ("rnn", "lstm", "gru")
+A_STUDY = {"bits": "latch", "classification": "imdb", "language_model": "ptb", "sequence": "damped"}
+
+TRAIN = """
+import json, sys
+from pathlib import Path
+from stages import kinds
+from stages.studies import arms
+from stages.support.params import load_project
+from stages.text.corpora.download import Mirror
+from stages.training.repeats import split_into_jobs, train_job
+study, top = sys.argv[1], Path(sys.argv[2])
+settings = load_project().studies[study]["sample"]
+kind = kinds.kind(settings.kind)
+kind.fetch(settings.corpus, Path("raw"), Mirror(), Path("downloads"))
+kind.tokenize(settings.tokens, Path("raw"), Path("ready"))
+found = arms(study, kind, "gru", settings.training)
+common = {"seed": 1, "device": "cpu", "threads": 1, "data_digest": "d", "corpus": "sample"}
+jobs = split_into_jobs(found, range(1), 1, study=study, kind=settings.kind, data_folder=Path("ready"), **common)
+train_job(jobs[-1])
+files = [Path(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None)]
+print(json.dumps([str(f.relative_to(top)) for f in files if f.is_relative_to(top)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of the project's stages."""
+    folder = tmp_path_factory.mktemp("copy")
+    shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def code_in(folder, kind, cell):
+    """What the module of a copy says of that copy."""
+    spec = importlib.util.spec_from_file_location("copied_code", folder / "stages/support/code.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.training_code(kind, cell)
+
+
+def changed(copy, file, old, new, kind, cell="gru"):
+    """The modules whose digest an edit changes, for a kind and a cell; the edit is undone."""
+    path = copy / file
+    text = path.read_text()
+    assert text.count(old) >= 1
+    before = code_in(copy, kind, cell)
+    path.write_text(text.replace(old, new, 1))
+    try:
+        after = code_in(copy, kind, cell)
+    finally:
+        path.write_text(text)
+    assert before.keys() == after.keys()
+    return [name for name in before if before[name] != after[name]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"""The training loop', '"""THE training loop'),
+        ('    """What one batch gave each repeat', '    """WHAT one batch gave each repeat'),
+        ("# a look at a loss makes a GPU wait", "# another reason"),
+        ("_LOSSES_BETWEEN_CHECKS = 50", "# A comment of its own.\n\n\n_LOSSES_BETWEEN_CHECKS = 50"),
+        ("from stages.support.process import StageError\n", "from stages.support.process import StageError\n\n"),
+        ("improved: bool) -> None:", "\n        improved: bool\n    ) -> None:"),
+    ],
+)  # fmt: skip
+def test_an_edit_of_words_and_layout_trains_nothing_again(copy, old, new):
+    assert changed(copy, "stages/training/loop.py", old, new, "classification") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("_LOSSES_BETWEEN_CHECKS = 50", "_LOSSES_BETWEEN_CHECKS = 51"),
+        ("set_to_none", "set_to_zero"),
+        ("import math\n", "import math, os\n"),
+    ],
+)
+def test_an_edit_of_code_is_one(copy, old, new):
+    text = (copy / "stages/training/loop.py").read_text()
+    if old not in text:
+        pytest.fail(f"loop.py no longer has {old!r}: name another edit")
+    assert changed(copy, "stages/training/loop.py", old, new, "bits") == ["stages/training/loop.py"]
+
+
+def test_a_text_that_is_a_value_is_no_docstring(copy):
+    assert changed(copy, "stages/kinds/language_model/task.py", '"perplexity"', '"loss"', "language_model") == [
+        "stages/kinds/language_model/task.py"
+    ]
+
+
+@pytest.mark.parametrize("kind", names())
+def test_an_edit_of_a_kind_is_no_edit_of_another(copy, kind):
+    for other in names():
+        edit = (f"stages/kinds/{kind}/task.py", "chosen_by = ", "chosen_by = 1 and ", other)
+        assert changed(copy, *edit) == ([f"stages/kinds/{kind}/task.py"] if other == kind else [])
+
+
+def test_how_far_a_line_is_indented_is_code(copy):
+    path = copy / "stages/training/seeds.py"
+    text = path.read_text()
+    found = []
+    for last in ("    y = 2\n", "y = 2\n"):
+        path.write_text(text + "\n\nif __name__:\n    x = 1\n" + last)
+        found.append(code_in(copy, "bits", "gru")["stages/training/seeds.py"])
+    path.write_text(text)
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("kind", names())
+def test_all_that_a_training_loads_is_among_its_code(tmp_path, kind):
+    study = A_STUDY[kind]
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params |= {study: small_study(params[study])}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    done = python_in(tmp_path, "-c", TRAIN, study, str(ROOT), stages=ROOT)
+    assert done.returncode == 0, done.stderr
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    deciding = {
+        name
+        for name in loaded
+        if name.startswith(("stages/kinds/", "stages/nn/", "stages/training/")) and not name.endswith("__init__.py")
+    }
+    assert f"stages/kinds/{kind}/task.py" in deciding
+    others = {f"stages/nn/cells/{other}.py" for other in CELLS if other != "gru"}  # loaded with the table of cells
+    assert deciding - set(training_code(kind, "gru")) - others == set()
+
+
+@pytest.mark.parametrize("kind", names())
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_cells_training_names_no_other_cell_and_no_other_kind(kind, cell):
+    code = training_code(kind, cell)
+    assert [name for name in code if name.startswith("stages/nn/cells/") and name.count("/") == 3] == [
+        *(["stages/nn/cells/__init__.py"] if "stages/nn/cells/__init__.py" in code else []),
+        f"stages/nn/cells/{cell}.py",
+    ]
+    assert {name.split("/")[2] for name in code if name.startswith("stages/kinds/")} == {kind}
+    assert not [name for name in code if name.startswith(("stages/support/", "stages/studies/", "stages/results/"))]
+    assert all((ROOT / name).is_file() for name in code)
+
+
+def test_a_digest_is_of_the_kind_and_the_cell():
+    digests = {(kind, cell): code_digest(kind, cell) for kind in names() for cell in CELLS}
+    assert len({digests[kind, "gru"] for kind in names()}) == len(names())
