@@ -62,7 +62,7 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
             f"cells {', '.join(params.cells)}"
         )
     headings = "[tuned,equal_size]" if repeats == TUNED else "[published,corrected]"
-    overrides = [*_settings(study, cell), f"{study}.full.training.headings={headings}", *settings]
+    overrides = [*_settings(study, cell), f"++{study}.full.training.headings={headings}", *settings]
     conflicts: list[str] = []
     if repeats == TUNED:
         _check_tuning(_overridden(overrides), study)
@@ -78,7 +78,7 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
             return
         for first, last in _stretches(missing):
             span = f"{first}-{last}"
-            spanned = [*overrides, f"{study}.full.training.repeats={span}"]
+            spanned = [*overrides, f"++{study}.full.training.repeats={span}"]
             conflicts += _merge(study, cell, _run(study, cell, span, spanned))
     print(f"recorded {study} {cell}: see {record.draw_record(study) / 'table.md'}")
     readme.main()
