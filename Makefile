@@ -44,8 +44,8 @@ repro: setup ## Run the whole pipeline (profile of params.yaml), then print tabl
 	@python -m stages.show
 	@python -m stages.track || echo "the results above stand; only MLflow has not all of them" >&2
 
-test: setup ## Run the tests, linters included
-	python -m pytest
+test: setup ## Run the tests, linters included, on all cores
+	python -m pytest -n auto --dist loadgroup
 
 lint: setup ## Lint, check the format and the types
 	ruff check .
