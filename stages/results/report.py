@@ -79,6 +79,12 @@ def record_page(cells: Sequence[str], repeats: Mapping[str, str]) -> str:
     return render(sections, record_verdicts(), record_provenance(cells_of), record=True, sample=False)
 
 
+def own_page(study: str, answers: Sequence[str]) -> str:
+    """The page of a person's own study: the answers, and its section of the run's page."""
+    section = study_section(read_comparison(Path("plots", study)), Path("plots/figures", study))
+    return _environment().get_template("own.html").render(section=section, answers=answers)
+
+
 def render(
     sections: Sequence[Section],
     verdicts: Sequence[Verdict],
@@ -88,20 +94,28 @@ def render(
     sample: bool,
 ) -> str:
     """The page of the run, or of the `record`; `sample` warns that text was made by the project."""
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            sections=sections,
+            claims=by_claim(verdicts),
+            tally=Counter(verdict.verdict for verdict in verdicts),
+            provenance=provenance,
+            record=record,
+            sample=sample,
+            protocols=PROTOCOLS,
+        )
+    )
+
+
+def _environment() -> Environment:
     templates = FileSystemLoader(Path(__file__).with_name("templates"))
     environment = Environment(
         loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"effect": effect_text, "amount": amount_text, "sentence": _sentence, "words": _words}
-    return environment.get_template("report.html").render(
-        sections=sections,
-        claims=by_claim(verdicts),
-        tally=Counter(verdict.verdict for verdict in verdicts),
-        provenance=provenance,
-        record=record,
-        sample=sample,
-        protocols=PROTOCOLS,
-    )
+    return environment
 
 
 def study_section(comparison: Comparison, figures: Path, commands: Sequence[str] = ()) -> Section:

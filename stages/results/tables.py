@@ -48,10 +48,11 @@ def scores_table(study: str, summary: pd.DataFrame, baselines: Baselines) -> Tab
                 ),
             ]
         )
+    shown_under = next(name for name in ("both", "corrected", "tuned", *PROTOCOLS) if name in set(summary["protocol"]))
     for baseline in baselines:
         nothing = [Cell("")] * (2 + with_setting)
         values = [
-            Cell(number_text(baseline["test"].get(score), about) if column in ("corrected", "both") else "")
+            Cell(number_text(baseline["test"].get(score), about) if column == shown_under else "")
             for score, about in scores.items()
             for column in shown[score]
         ]
@@ -59,7 +60,8 @@ def scores_table(study: str, summary: pd.DataFrame, baselines: Baselines) -> Tab
     setting = f"mean over {document['sweep']['hyperparameter']}s" if "sweep" in document else "model"
     leading = ["cell", *([setting] if with_setting else []), "parameters", "repeats"]
     groups = [(about["label"], [_HEADERS[column] for column in shown[name]]) for name, about in scores.items()]
-    return Table("Published beside measured, with 95 % intervals", leading, groups, rows)
+    beside = "Published beside measured" if document["published"] else "Test scores"
+    return Table(f"{beside}, with 95 % intervals", leading, groups, rows)
 
 
 def sweep_table(study: str, summary: pd.DataFrame) -> Table:

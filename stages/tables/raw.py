@@ -68,5 +68,5 @@ def _findings(corpus: OwnFile, **options: Any) -> Findings:  # noqa: ANN401 - as
 
 
 def _write_provenance(folder: Path, findings: Findings, **more: object) -> None:
-    unit = findings.unit or "words"
-    write_json(folder / "provenance.json", {"corpus": findings.path.name, "unit": unit, "rows": findings.rows, **more})
+    unit, name = findings.unit or "words", findings.path.resolve().name  # not the name of a link to it
+    write_json(folder / "provenance.json", {"corpus": name, "unit": unit, "rows": findings.rows, **more})
