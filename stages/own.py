@@ -1,9 +1,9 @@
 """LSTM or GRU on your own data: `python -m stages.own FILE [NAME=VALUE ...]`.
 
-Says what the file holds, writes a study's section into params.yaml, runs its chain and prints the answer. FILE is a path
-or an http(s) address; what a path names stays where it is. What can't be guessed is settled by KIND= (classification,
-language_model, series), TEXT=, LABEL=, VALUE=, INPUTS= (columns, with commas between them), NAME= (the study's),
-HORIZON= and WINDOW= (steps), BUDGET= (minutes).
+Says what the file holds, writes a study's section into params.yaml, runs its chain and prints the answer. FILE is a
+path or an http(s) address; what a path names stays where it is. What can't be guessed is settled by KIND=
+(classification, language_model, series), TEXT=, LABEL=, VALUE=, INPUTS= (columns, with commas between them), NAME= (the
+study's), HORIZON= and WINDOW= (steps), BUDGET= (minutes).
 """
 
 import os
@@ -108,19 +108,15 @@ def _cut(name: str, values: dict[str, Any], budget: float) -> None:
     seconds = plans.time_epoch(
         settings.kind, Path("data/ready", name), settings.training, params.device, params.threads
     )
-    common = {
-        "cells": len(params.cells),
-        "epoch_seconds": seconds,
-        "at_once": jobs_at_once(params.jobs, params.device),
-    }
+    cost = plans.Cost(len(params.cells), seconds, jobs_at_once(params.jobs, params.device))
     plan = plans.plan_of(values["training"])
-    kept = plans.kept_to(budget, plan, **common)
+    kept = plans.kept_to(budget, plan, cost)
     cut = plans.apply(kept, values["training"])
-    takes = plans.minutes(kept, **common)
+    takes = cost.minutes(kept)
     print(f"\nbudget: an epoch of the LSTM takes {seconds:.3g} s here; all training {takes:.2g} min at the most")
     if cut:
         add_study(name, values)
-        whole = plans.minutes(plan, **common)
+        whole = cost.minutes(plan)
         print(f"budget: cut to keep to {budget:g} min, where {whole:.2g} would be needed: {', '.join(cut)}")
     if takes > budget:
         print(f"warning: {takes:.2g} min are more than the budget of {budget:g}, and no more is cut", file=sys.stderr)

@@ -36,10 +36,10 @@ def answers_of(
     found = list(rows)
     answers = []
     for heading in ("tuned", "equal_size"):
-        repeats: dict[str, dict[int, Row]] = {
-            cell: {row.repeat: row for row in found if row.cell == cell and heading in row.protocols} for cell in _CELLS
-        }
-        both = sorted(repeats["lstm"].keys() & repeats["gru"].keys())
+        lstm, gru = (
+            {row.repeat: row for row in found if row.cell == cell and heading in row.protocols} for cell in _CELLS
+        )
+        both = sorted(lstm.keys() & gru.keys())
         if both:
             arms = [
                 Arm(
@@ -47,9 +47,9 @@ def answers_of(
                     of_cell[both[0]].parameters,
                     seconds.get(cell) if heading == "tuned" else None,
                 )
-                for cell, of_cell in repeats.items()
+                for cell, of_cell in zip(_CELLS, (lstm, gru), strict=True)
             ]
-            answers.append(answer(study, PROTOCOLS[heading], score, *arms, naive, test_items=test_items))
+            answers.append(answer(study, PROTOCOLS[heading], score, arms[0], arms[1], naive, test_items=test_items))
     return answers
 
 
@@ -82,8 +82,8 @@ def _test_items(ready: Path) -> tuple[int | None, list[str]]:
     if "texts" in about:
         total = sum(about["texts"].values())
         notes = [
-            f"The {total:,} texts are divided into parts once: these intervals are over repeated trainings, and another "
-            "division may shift both cells' scores by more."
+            f"The {total:,} texts are divided into parts once: the intervals are over repeated trainings, and another "
+            "division may change the scores by more."
         ]
         return about["texts"]["test"], notes if total < SMALL else []
     if "tokens" in about:

@@ -35,18 +35,27 @@ class Plan:
         return (self.rates + EXTENSIONS) * self.trial_repeats + 2 * self.final_repeats
 
 
-def minutes(plan: Plan, cells: int, epoch_seconds: float, at_once: int) -> float:
-    """What a plan takes at the most, where an epoch of any cell takes as long as the LSTM's, which is the slowest."""
-    return cells * (plan.trainings * plan.epochs * epoch_seconds / at_once + _SECONDS_A_STAGE) / 60
+@dataclass(frozen=True)
+class Cost:
+    """What trains: how many cells, seconds an epoch of the LSTM, the slowest, and how many trainings at once."""
+
+    cells: int
+    epoch_seconds: float
+    at_once: int
+
+    def minutes(self, plan: Plan) -> float:
+        """What a plan takes at the most."""
+        training = plan.trainings * plan.epochs * self.epoch_seconds / self.at_once
+        return self.cells * (training + _SECONDS_A_STAGE) / 60
 
 
-def kept_to(budget: float, plan: Plan, cells: int, epoch_seconds: float, at_once: int) -> Plan:
+def kept_to(budget: float, plan: Plan, cost: Cost) -> Plan:
     """The plan with as much cut as a budget in minutes asks for, in this order.
 
     Final repeats, to 5 and to 3; rates, to 3; epochs, to no fewer than 2. What is left may still take longer.
     """
     plans = list(_smaller(plan))
-    return next((fewer for fewer in plans if minutes(fewer, cells, epoch_seconds, at_once) <= budget), plans[-1])
+    return next((fewer for fewer in plans if cost.minutes(fewer) <= budget), plans[-1])
 
 
 def _smaller(plan: Plan) -> Iterator[Plan]:
@@ -105,10 +114,8 @@ def time_epoch(kind: str, ready: Path, training: Any, device: str, threads: int)
 
     module = kinds.task_module(kind)
     data, where = module.Data(ready), prepare(device, threads)
-    return sum(
-        _seconds(module.Task(data, hyperparameters, 0, [0], where))
-        for hyperparameters in kinds.kind(kind).settings("lstm", training).values()
-    )
+    nets = kinds.kind(kind).settings("lstm", training).values()
+    return sum(_seconds(module.Task(data, net, 0, [0], where)) for net in nets)
 
 
 def _seconds(task: Any) -> float:  # noqa: ANN401 - a task of any kind
@@ -133,6 +140,6 @@ def _seconds(task: Any) -> float:  # noqa: ANN401 - a task of any kind
                 break
         if items >= 3 * task.train_items or time.monotonic() - began > _SECONDS_OF_TIMING:
             break
-    train_seconds = (time.monotonic() - began) * task.train_items / items
+    train_seconds = (time.monotonic() - began) * int(task.train_items) / items
     # A validation text is read forwards alone, and there are fewer: a third of training's time is more than enough.
     return train_seconds * 4 / 3
