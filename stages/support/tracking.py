@@ -56,8 +56,8 @@ SAMPLE_NOTE = "Trained on sample text made by this project: no published figure 
 # The registered model's alias, and the end of its name.
 ON_SHOW = "on-show"
 MODEL_DESCRIPTION = (
-    "The trained model of study {study} that the pipeline shows: of the cell on show, the repeat of its arm in use with "
-    "the lowest validation loss. A version a set of weights; the alias on-show is the one shown now."
+    "The trained model of study {study} that the pipeline shows: of the cell on show, of its arm in use the repeat "
+    "with the lowest validation loss. A version a set of weights; the alias on-show is the one shown now."
 )
 MODEL_NEEDS = ("mlflow", "numba", "numpy", "pandas", "safetensors", "torch")
 # MLflow's limits on one request.
