@@ -14,7 +14,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 import numpy as np
 import torch
-from stages.nn.initialise import initialise_as_keras
+from stages.nn.keras import start_as_keras
 
 from benchmarks.measure import RESULTS, about, positive, processor_milliseconds, run_peer
 from benchmarks.replicas import Shape
@@ -41,7 +41,7 @@ def milliseconds_here(cell: str, shape: Shape, timings: int) -> list[float]:
     inputs = torch.randn(items, shape.time, 1, generator=generator)
     targets = inputs if shape.every_step else torch.randint(2, (items,), generator=generator)
     model = Replicas(cell, shape.replicas, 1, shape.hidden, 1 if shape.every_step else 2)
-    initialise_as_keras(model, [generator] * shape.replicas)
+    start_as_keras(model, [generator] * shape.replicas)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001, fused=True)
 
     def epoch() -> int:
