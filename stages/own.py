@@ -138,7 +138,7 @@ def add_study(name: str, values: dict[str, Any], path: Path = Path("params.yaml"
     params = yaml.load(before)
     if name not in params["studies"]:
         params["studies"].append(name)
-    params[name] = values
+    params[name] = _quoted(values)
     with path.with_suffix(".new").open("w", encoding="utf-8") as file:
         yaml.dump(params, file)
     after = path.with_suffix(".new").read_text(encoding="utf-8")
@@ -149,6 +149,18 @@ def add_study(name: str, values: dict[str, Any], path: Path = Path("params.yaml"
     except InputError:
         write_text(path, before)
         raise
+
+
+def _quoted(value: Any) -> Any:  # noqa: ANN401 - mappings, lists and what stands in them
+    """The same, with texts quoted that are no text in YAML 1.1: a column `No` is false there."""
+    import yaml
+    from ruamel.yaml.scalarstring import SingleQuotedScalarString
+
+    if isinstance(value, dict):
+        return {key: _quoted(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_quoted(inner) for inner in value]
+    return SingleQuotedScalarString(value) if isinstance(value, str) and yaml.safe_dump(value)[0] in "'\"" else value
 
 
 def _options(words: tuple[str, ...]) -> dict[str, str]:

@@ -8,9 +8,8 @@ import sys
 import pandas as pd
 import pytest
 import torch
-from stages.nn.initialise import initialise_review_classifier
-from stages.nn.models import ReviewClassifier
 
+from stages.kinds.classification.model import ReviewClassifier
 from stages.support.files import file_digest, write_json
 from stages.support.process import InputError
 from stages.support.tensors import write_tensors
@@ -27,12 +26,13 @@ def folder(tmp_path):
     made = tmp_path / "files"
     made.mkdir()
     net = ReviewClassifier("gru", vocabulary_size=len(WORDS), **SIZES)
-    initialise_review_classifier(net, torch.Generator().manual_seed(3))
+    net.start(torch.Generator().manual_seed(3))
     write_tensors(made / "w.safetensors", {name: value.numpy() for name, value in net.state_dict().items()})
     (made / "vocabulary.txt").write_text("".join(f"{word}\n" for word in WORDS))
     names = {"weights": "w.safetensors", "vocabulary": "vocabulary.txt"}
     files = {part: {"name": name, "sha256": file_digest(made / name)} for part, name in names.items()}
-    write_json(made / "settings.json", {"hyperparameters": {"cell": "gru", **SIZES}, "files": files})
+    settings = {"kind": "classification", "hyperparameters": {"cell": "gru", **SIZES}, "ready": {}, "files": files}
+    write_json(made / "settings.json", settings)
     return made
 
 
