@@ -4,8 +4,8 @@ A study is a section of params.yaml; one that a document is behind also has stag
 
     title: the study's question. document: the document's own title, address and id.
     cells: the recurrent cells that the document has: no other has an arm `published`.
-    arms: by heading (`published`, `corrected`), and in it by cell or for `all`: the hyperparameters that differ from
-      params.yaml's, flaws included.
+    arms: by heading (`published`, `corrected`, `what_if`), and in it by cell or for `all`: the hyperparameters that
+      differ from params.yaml's, flaws included.
     scores, curve, sweep, closed_loop, landscape: what differs from the kind's own (`Kind.DOCUMENT`). The first score
       decides. Of a score: `from`, where a repeat has it, as part.name (default: test.SCORE); `published_from`: the
       published protocol's, averaged the document's own way; `at_least`: the score is whether a repeat reaches this,
@@ -90,8 +90,8 @@ def arms(
     for setting, base in kind.settings(cell, training).items():
         under: dict[Any, list[Heading]] = {}
         for heading in headings:
-            if heading == "corrected" or cell in about.get("cells", ()):
-                changes: Mapping[str, Any] = about.get("arms", {}).get(heading, {})
+            changes: Mapping[str, Any] = about.get("arms", {}).get(heading, {})
+            if heading == "corrected" or (cell in about.get("cells", ()) and (changes or heading == "published")):
                 changed = replace(base, **changes.get("all", {}), **changes.get(cell, {}))
                 under.setdefault(changed, []).append(heading)
         found += [Arm(setting, tuple(names), changed, sweep) for changed, names in under.items()]
