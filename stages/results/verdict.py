@@ -155,13 +155,44 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
 SIGNS = {"supported": "✓", "contradicted": "✗", "open": "?"}
 
 
-def verdict_lines(verdicts: Sequence[Verdict], width: int = 100) -> list[str]:
-    """A line a claim, at most so wide: its sign under each heading, the study, the claim."""
+def agreement(recorded: Verdict, here: Verdict) -> bool | None:
+    """Whether another run's effect lies on the side of the claim that the record's does; None: one has no effect."""
+
+    def on_the_claims_side(verdict: Verdict) -> bool | None:
+        if verdict.effect is None:
+            return None
+        low, high = verdict.claimed_low, verdict.claimed_high
+        return (low is None or low < verdict.effect) and (high is None or verdict.effect < high)
+
+    sides = on_the_claims_side(recorded), on_the_claims_side(here)
+    return None if None in sides else sides[0] == sides[1]
+
+
+def marks(recorded: Sequence[Verdict], here: Sequence[Verdict]) -> list[str]:
+    """A line a claim: its signs in the record, its name, and whether this run's effects agree."""
+    mine = {(verdict.id, verdict.protocol): verdict for verdict in here}
+    lines = []
+    for claim in by_claim(recorded):
+        signs = "".join(SIGNS[verdict.verdict] for verdict in claim["verdicts"].values())
+        found = {
+            agreement(verdict, mine[verdict.id, verdict.protocol])
+            for verdict in claim["verdicts"].values()
+            if (verdict.id, verdict.protocol) in mine
+        }
+        beside = "≠" if False in found else "=" if True in found else " "
+        lines.append(f"{signs:<3} {beside} {claim['about'].id}")
+    return lines
+
+
+def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
+    """A line a claim, as Markdown: its sign under each heading, and the claim."""
     lines = []
     for claim in by_claim(verdicts):
-        signs = " ".join(SIGNS[verdict.verdict] for verdict in claim["verdicts"].values())
-        line = f"{signs:<5} {claim['study']:<9} {claim['about'].claim}"
-        lines.append(line if len(line) <= width else f"{line[: width - 1].rstrip()}…")
+        signs = [
+            f"{SIGNS[verdict.verdict]} {PROTOCOLS[name]}" if name else SIGNS[verdict.verdict]
+            for name, verdict in claim["verdicts"].items()
+        ]
+        lines.append(f"- {', '.join(signs)}: {claim['about'].claim} *({claim['study']})*")
     return lines
 
 

@@ -87,6 +87,7 @@ DOCUMENT: Mapping[str, Any] = {
             "from": "validation.accuracy",
             "bounded": True,
             "chance": 0.5,
+            "margin": 5,
         },
         "test_accuracy": {
             "label": "test accuracy",
@@ -95,6 +96,7 @@ DOCUMENT: Mapping[str, Any] = {
             "from": "test.accuracy",
             "bounded": True,
             "chance": 0.5,
+            "margin": 5,
         },
         "converged": {
             "label": "share converged",
