@@ -20,8 +20,8 @@ def main(study: str = "") -> None:
         show_study(study)
         return
     params = load_params()
-    missing = [path for path in (*(Path("plots", s, "table.md") for s in params.studies), Path("report/run.html"))]
-    missing = [path for path in missing if not path.exists()]
+    needed = [*(Path("plots", study, "table.md") for study in params.studies), Path("report/run.html")]
+    missing = [path for path in needed if not path.exists()]
     if missing:
         raise InputError(f"{missing[0]} is not there yet: run `dvc repro` first")
     print("\n".join(screen(params.studies, params.cells)))
@@ -39,7 +39,7 @@ def screen(studies: Sequence[str], cells: Sequence[str]) -> list[str]:
     for said in in_three_sentences(recorded or here):
         lines += textwrap.wrap(said, _WIDTH)
     lines.append(
-        "Claims of the documents, in the record (✓ supported, ✗ contradicted, ? open); =: this run agrees, ≠: not:"
+        "The documents' claims in the record (✓ supported, ✗ contradicted, ? open); this run agrees: =, or not: ≠"
     )
     lines += _in_columns(marks(record_verdicts(), run_verdicts(studies, cells)))
     lines += [

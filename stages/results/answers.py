@@ -11,7 +11,6 @@ import tabulate
 
 from stages.results.answer import HEADINGS, Answer, Arm, Cell, Naive, Score, answer, in_digits, in_points, sentence
 from stages.results.documents import SAMPLE, documents
-from stages.results.forest import forest
 from stages.results.measures import custom_of, diverged, score_of, setting_of
 from stages.results.record import FIGURES, RECORD, comparable_rows
 from stages.results.row import Row, read_rows
@@ -34,9 +33,9 @@ def study_answers(
 ) -> list[Answer]:
     """The answers that `rows` of both cells give: for each setting under every heading that both have.
 
-    A study of sample text is called so. By the study's first score; of a sweep each repeat's mean over the settings that both cells have. Rows that left
-    their document's protocol count in a run of the sample profile alone. `baselines`: the rows of baseline.json;
-    `test_items`: how many items the test part has, where that may be too few.
+    A study of sample text is called so. By the study's first score; of a sweep each repeat's mean over the settings
+    that both cells have. Rows that left their document's protocol count in a run of the sample profile alone.
+    `baselines`: the rows of baseline.json; `test_items`: how many items the test part has, where that may be too few.
     """
     name, about = next(iter(documents()[study]["scores"].items()))
     score = _score(about)
@@ -94,6 +93,8 @@ def run_answers(studies: Sequence[str], cells: Sequence[str]) -> list[Answer]:
 
 def draw_record() -> None:
     """Draw plots/record/answers.png and .svg."""
+    from stages.results.forest import forest  # matplotlib is slow
+
     if found := record_answers():
         forest(found, FOREST)
 
@@ -136,7 +137,9 @@ def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list
         if found.naive_name:
             naive = f"{found.naive_name.split(' + ')[0]} {score_text(found.naive_score, found.score)}"
         scores = [score_text(found.means[cell], found.score) for cell in _CELLS]
-        lines.append([found.study, found.heading, *scores, _ahead_in_short(found), naive, _who(ahead)])
+        lines.append(
+            [found.study.replace(" text)", ")"), found.heading, *scores, _ahead_in_short(found), naive, _who(ahead)]
+        )
     header = ["study", "heading", "LSTM", "GRU", "ahead [95 %]", "no net", "this run"]
     table = tabulate.tabulate(lines, header, tablefmt="simple", disable_numparse=True)
     return [line[:100].rstrip() for line in table.splitlines()]

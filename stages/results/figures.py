@@ -114,6 +114,8 @@ def draw_scores(
             if corpus != SAMPLE:
                 _published_score(axis, document, setting, str(cell), score, place, scale)
         for baseline, style in zip(baselines, (":", "-.", "--"), strict=False):
+            if score not in baseline["test"]:
+                continue
             value = baseline["test"][score] * scale
             axis.axhline(value, color="0.35", linestyle=style, label=f"{baseline['name']}: {value:.1f}")
         axis.set_xticks(range(len(places)), places)

@@ -156,10 +156,13 @@ SIGNS = {"supported": "✓", "contradicted": "✗", "open": "?"}
 
 
 def agreement(recorded: Verdict, here: Verdict) -> bool | None:
-    """Whether another run's effect lies on the side of the claim that the record's does; None: one has no effect."""
+    """Whether another run's effect lies on the side of the claim that the record's does; None: one has no effect.
+
+    Timings are no run's: both have the benchmark's.
+    """
 
     def on_the_claims_side(verdict: Verdict) -> bool | None:
-        if verdict.effect is None:
+        if verdict.effect is None or verdict.unit.startswith("timings"):
             return None
         low, high = verdict.claimed_low, verdict.claimed_high
         return (low is None or low < verdict.effect) and (high is None or verdict.effect < high)
