@@ -194,25 +194,34 @@ def score_text(value: float | None, score: Score) -> str:
 def in_three_sentences(answers: Sequence[Answer]) -> list[str]:
     """What the answers come to, in plain words: who is ahead where, what that is worth, and whether nets are needed."""
     decided = first_headings(answers)
-    where: dict[str, list[str]] = {}
+    if not decided:
+        return []
+    settings = Counter(found.study.split()[0] for found in decided)
+
+    def listed(found: Sequence[Answer]) -> str:
+        """A study whose settings are all among them is named once."""
+        whole = Counter(one.study.split()[0] for one in found)
+        names = (name if whole[name := one.study.split()[0]] == settings[name] else one.study for one in found)
+        return _listed(list(dict.fromkeys(names)))
+
+    where: dict[str, list[Answer]] = {}
     for found in decided:
-        where.setdefault(found.ahead, []).append(found.study)
-    parts = [f"the {cell.upper()} is ahead on {_listed(where[cell])}" for cell in _CELLS if cell in where]
+        where.setdefault(found.ahead, []).append(found)
+    parts = [f"the {cell.upper()} is ahead on {listed(where[cell])}" for cell in _CELLS if cell in where]
     if "too close to tell" in where:
-        parts.append(f"they are too close to tell on {_listed(where['too close to tell'])}")
-    lacking = where.get("too few repeats", []) + where.get("too little data", [])
-    if lacking:
-        parts.append(f"too little is known of {_listed(lacking)}")
+        parts.append(f"they are too close to tell on {listed(where['too close to tell'])}")
+    if lacking := where.get("too few repeats", []) + where.get("too little data", []):
+        parts.append(f"too little is known of {listed(lacking)}")
     first = "; ".join(parts)
     first = f"{first[:1].upper()}{first[1:]}."
-    matters = [found.study for found in decided if found.margin_passed]
-    small = [found.study for found in decided if found.margin_passed is None and found.ahead in _CELLS]
+    matters = [found for found in decided if found.margin_passed]
+    small = [found for found in decided if found.margin_passed is None and found.ahead in _CELLS]
     second = (
-        f"By more than the margin up to which a difference does not matter: {_listed(matters)}"
+        f"By more than the margin up to which a difference does not matter: {listed(matters)}"
         if matters
         else "Nowhere is the difference shown to be more than the margin up to which it does not matter"
     )
-    second += f"; on {_listed(small)} that is open." if small else "."
+    second += f"; on {listed(small)} that is open." if small else "."
     beaten = {found.study: found.naive_name for found in decided if found.naive and "ahead" not in found.naive.values()}
     third = (
         "Neither is shown to beat what takes no net on "

@@ -51,7 +51,7 @@ def scores_table(study: str, summary: pd.DataFrame, baselines: Baselines) -> Tab
     for baseline in baselines:
         nothing = [Cell("")] * (2 + with_setting)
         values = [
-            Cell(number_text(baseline["test"].get(score), about) if column in ("corrected", "both") else "")
+            Cell(number_text(baseline["test"].get(score), about) if column in ("corrected", "both", "tuned") else "")
             for score, about in scores.items()
             for column in shown[score]
         ]

@@ -188,14 +188,13 @@ def marks(recorded: Sequence[Verdict], here: Sequence[Verdict]) -> list[str]:
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """A line a claim, as Markdown: its sign under each heading, and the claim."""
+    """A line a claim, as Markdown, and its signs: as published and corrected (one: they are the same), and tuned."""
     lines = []
     for claim in by_claim(verdicts):
-        signs = [
-            f"{SIGNS[verdict.verdict]} {PROTOCOLS[name]}" if name else SIGNS[verdict.verdict]
-            for name, verdict in claim["verdicts"].items()
-        ]
-        lines.append(f"- {', '.join(signs)}: {claim['about'].claim} *({claim['study']})*")
+        found = {name: SIGNS[verdict.verdict] for name, verdict in claim["verdicts"].items()}
+        tuned = found.pop("tuned", "")
+        signs = " ".join(filter(None, ["".join(found.values()), f"{tuned} tuned" if tuned else ""]))
+        lines.append(f"- {claim['study']}: {claim['about'].claim} **{signs}**")
     return lines
 
 
