@@ -64,7 +64,8 @@ def main(file: str, *words: str) -> None:
     targets = [f"headline@{name}", f"compare@{name}"]
     if subprocess.run(["dvc", "repro", *targets], check=False).returncode:
         raise StageError(
-            f"own: the chain of {name} failed (see above); `dvc repro {' '.join(targets)}` goes on with it"
+            f"own: the chain of {name} failed (see above); `dvc repro {' '.join(targets)}` goes on with it, and "
+            f"`python -m stages.show {name}` says the answer"
         )
     show(name)
 

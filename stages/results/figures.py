@@ -115,6 +115,8 @@ def draw_scores(
                 _published_score(axis, document, setting, str(cell), score, place, scale)
         digits = "1f" if about.get("percent") else "3g"
         for baseline, style in zip(baselines, (":", "-.", "--"), strict=False):
+            if score not in baseline["test"]:
+                continue
             value = baseline["test"][score] * scale
             axis.axhline(value, color="0.35", linestyle=style, label=f"{baseline['name']}: {value:.{digits}}")
         axis.set_xticks(range(len(places)), places)
