@@ -11,6 +11,7 @@ export LC_MESSAGES := C
 # A virtual environment holds its own place, and this is where it was made; where it is a link, it is another project's.
 PLACE := $(shell test -L $(VENV) || cat $(VENV)/installed 2>/dev/null)
 
+# Taken from make's command line alone: some systems have a NAME in every environment.
 OWN_OPTIONS := NAME KIND TEXT LABEL VALUE INPUTS HORIZON WINDOW BUDGET
 
 .DEFAULT_GOAL := help
@@ -48,7 +49,7 @@ repro: setup ## Run the whole pipeline (profile of params.yaml), then print tabl
 
 own: setup ## LSTM or GRU on your own data: make own FILE=reviews.csv (docs/own-data.md)
 	@test -n "$(FILE)" || { echo "usage: make own FILE=reviews.csv [$(foreach option,$(OWN_OPTIONS),$(option)=)]" >&2; exit 2; }
-	@python -m stages.own "$(FILE)" $(foreach option,$(OWN_OPTIONS),$(if $($(option)),"$(option)=$($(option))"))
+	@python -m stages.own "$(FILE)" $(foreach option,$(OWN_OPTIONS),$(if $(findstring command,$(origin $(option))),"$(option)=$($(option))"))
 
 test: setup ## Run the tests, linters included
 	python -m pytest
