@@ -53,7 +53,9 @@ def main(file: str, *words: str) -> None:
     try:
         add_study(name, values)
         print(f"\nparams.yaml: study {name} is written; reading all of {path.name}\n", flush=True)
-        if subprocess.run(["dvc", "repro", f"tokenize@{name}"], check=False).returncode:
+        # DVC looks into no folder behind a link: `check` does.
+        checked = path.is_file() or _dvc_repro("--force", "--single-item", "check")
+        if not (checked and _dvc_repro(f"tokenize@{name}")):
             write_text(params, before)
             raise StageError(f"own: {path.name} can't be made into a study (see above); params.yaml is as it was")
     except StageError:
@@ -62,12 +64,17 @@ def main(file: str, *words: str) -> None:
         raise
     _cut(name, values, budget)
     targets = [f"headline@{name}", f"compare@{name}"]
-    if subprocess.run(["dvc", "repro", *targets], check=False).returncode:
+    if not _dvc_repro(*targets):
         raise StageError(
             f"own: the chain of {name} failed (see above); `dvc repro {' '.join(targets)}` goes on with it, and "
             f"`python -m stages.show {name}` says the answer"
         )
     show(name)
+
+
+def _dvc_repro(*words: str) -> bool:
+    """Whether `dvc repro` came to its end."""
+    return not subprocess.run(["dvc", "repro", *words], check=False).returncode
 
 
 def show(study: str) -> None:

@@ -6,9 +6,12 @@ import math
 import random
 import re
 import shutil
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 
+from stages import own
 from stages.own import add_study, main
 from stages.support.process import InputError
 from tests.conftest import make_clone
@@ -109,6 +112,33 @@ def test_a_section_is_added_and_every_comment_and_value_stays(tmp_path):
         add_study("shares", section | {"tokens": section["tokens"] | {"window": 0}}, path)
     assert path.read_text() == after
     assert any("y: z" in line for line in added)
+
+
+def test_an_address_is_downloaded_once(project):
+    served = table(project.parent / "some%20reviews.csv", list(reviews(60)))
+    asked = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(served.read_bytes())
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}/some%20reviews.csv?version=2"
+        for _ in range(2):
+            path, name = own._found(address, "")
+            assert (str(path), name) == ("data/own/some_reviews.csv", "some_reviews")
+            assert path.read_bytes() == served.read_bytes()
+    finally:
+        server.shutdown()
+    assert asked == ["/some%20reviews.csv?version=2"]
 
 
 @pytest.fixture(scope="module")
