@@ -11,8 +11,11 @@ export LC_MESSAGES := C
 # A virtual environment holds its own place, and this is where it was made; where it is a link, it is another project's.
 PLACE := $(shell test -L $(VENV) || cat $(VENV)/installed 2>/dev/null)
 
+# Taken from make's command line alone: some systems have a NAME in every environment.
+OWN_OPTIONS := NAME KIND TEXT LABEL VALUE INPUTS HORIZON WINDOW BUDGET
+
 .DEFAULT_GOAL := help
-.PHONY: help setup moved repro test lint ui full clean
+.PHONY: help setup moved repro own test lint ui full clean
 
 help: ## Say what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
@@ -43,6 +46,10 @@ repro: setup ## Run the whole pipeline (profile of params.yaml), then print tabl
 	dvc repro
 	@python -m stages.show
 	@python -m stages.track || echo "the results above stand; only MLflow has not all of them" >&2
+
+own: setup ## LSTM or GRU on your own data: make own FILE=reviews.csv (docs/own-data.md)
+	@test -n "$(FILE)" || { echo "usage: make own FILE=reviews.csv [$(foreach option,$(OWN_OPTIONS),$(option)=)]" >&2; exit 2; }
+	@python -m stages.own "$(FILE)" $(foreach option,$(OWN_OPTIONS),$(if $(findstring command,$(origin $(option))),"$(option)=$($(option))"))
 
 test: setup ## Run the tests, linters included, on all cores
 	python -m pytest -n auto --dist loadgroup

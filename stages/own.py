@@ -1,18 +1,22 @@
 """LSTM or GRU on your own data: `python -m stages.own FILE [NAME=VALUE ...]`.
 
-Says what the file holds, writes a study's section into params.yaml, runs its chain and prints the answer. What can't be
-guessed is settled by KIND= (classification, language_model, series), TEXT=, LABEL=, VALUE=, INPUTS= (columns, with
-commas between them), NAME= (the study's), HORIZON= and WINDOW= (steps), BUDGET= (minutes). The file stays where it is.
+Says what the file holds, writes a study's section into params.yaml, runs its chain and prints the answer. FILE is a
+path or an http(s) address; what a path names stays where it is. What can't be guessed is settled by KIND=
+(classification, language_model, series), TEXT=, LABEL=, VALUE=, INPUTS= (columns, with commas between them), NAME= (the
+study's), HORIZON= and WINDOW= (steps), BUDGET= (minutes).
 """
 
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+from stages.studies import documented
 from stages.support.files import root, write_text
-from stages.support.params import load_project
+from stages.support.params import Params, load_project
 from stages.support.process import InputError, StageError, run_stage
 from stages.tables.findings import text_report
 from stages.tables.inspect import inspect
@@ -20,15 +24,21 @@ from stages.tables.sizes import section
 
 OWN = Path("data/own")
 """Links to the files that people bring, one a study: `check` depends on this folder."""
+DEFAULT_BUDGET = 60.0
+"""Minutes."""
 _COLUMNS = ("KIND", "TEXT", "LABEL", "VALUE", "INPUTS")
 _OTHERS = ("NAME", "HORIZON", "WINDOW", "BUDGET")
 _KINDS = {"series": "sequence"}  # what `inspect` calls it
+_LONGEST_NAME = 40
+_TAKEN = {*Params.model_fields, "record", "figures", "headline", "cells"}
+"""Names that are keys of params.yaml, or folders beside the studies' own in metrics/ and plots/."""
 
 
 def main(file: str, *words: str) -> None:
-    """Inspect, write the section, run, answer."""
+    """Inspect, write the section, train as much as the budget has room for, answer."""
     options = _options(words)
-    path = Path(file).expanduser()
+    budget = _budget(options)
+    path, name = _found(file, options.get("NAME", ""))
     given: dict[str, Any] = {name.lower(): options[name] for name in _COLUMNS if options.get(name)}
     if "kind" in given:
         given["kind"] = _KINDS.get(given["kind"], given["kind"])
@@ -36,19 +46,89 @@ def main(file: str, *words: str) -> None:
     print("\n".join(text_report(findings)), flush=True)
     if findings.refusals:
         raise InputError(f"{file}: {findings.refusals[0]}")
-    name = options.get("NAME") or _name_of(path)
-    horizon, window = _steps(options, "HORIZON") or 1, _steps(options, "WINDOW")
-    link = _link(name, path)
-    add_study(name, section(findings, link, horizon, window))
-    print(f"\nparams.yaml: study {name} is written; running its chain\n", flush=True)
+    params, link = Path("params.yaml"), _link_of(name, path)
+    before, is_new = params.read_text(encoding="utf-8"), not link.is_symlink()
+    values = section(findings, link, _steps(options, "HORIZON") or 1, _steps(options, "WINDOW"))
+    _point(link, path)
+    try:
+        add_study(name, values)
+        print(f"\nparams.yaml: study {name} is written; reading all of {path.name}\n", flush=True)
+        # DVC looks into no folder behind a link: `check` does.
+        checked = path.is_file() or _dvc_repro("--force", "--single-item", "check")
+        if not (checked and _dvc_repro(f"tokenize@{name}")):
+            write_text(params, before)
+            raise StageError(f"own: {path.name} can't be made into a study (see above); params.yaml is as it was")
+    except StageError:
+        if is_new and link.is_symlink():
+            link.unlink()
+        raise
+    _cut(name, values, budget)
     targets = [f"headline@{name}", f"compare@{name}"]
-    if subprocess.run(["dvc", "repro", *targets], check=False).returncode:
+    if not _dvc_repro(*targets):
         raise StageError(
-            f"own: the chain of {name} failed (see above); `dvc repro {' '.join(targets)}` goes on with it"
+            f"own: the chain of {name} failed (see above); `dvc repro {' '.join(targets)}` goes on with it, and "
+            f"`python -m stages.show {name}` says the answer"
         )
-    from stages.show import show_study  # pandas is slow
+    show(name)
 
-    show_study(name)
+
+def _dvc_repro(*words: str) -> bool:
+    """Whether `dvc repro` came to its end."""
+    return not subprocess.run(["dvc", "repro", *words], check=False).returncode
+
+
+def show(study: str) -> None:
+    """Write report/STUDY.html, and print the table, the answer and where to look next."""
+    from stages.results.own_answer import read_answers, said  # scipy is slow
+    from stages.results.report import own_page
+
+    answers = said(*read_answers(study, load_project().params.cells))
+    page = Path("report", f"{study}.html")
+    write_text(page, own_page(study, answers))
+    print(f"\n{Path('plots', study, 'table.md').read_text(encoding='utf-8')}")
+    print("\n\n".join(answers))
+    print(
+        "\nWhere to look next:\n"
+        f"  the page             {page}, in any browser\n"
+        f"  its settings         {study}: in params.yaml; edit them and `dvc repro`\n"
+        f"  GRU on show          . .venv/bin/activate; dvc exp run -S cell=gru headline@{study} && dvc metrics diff\n"
+        f"  use the model        {_use(study)}"
+    )
+
+
+def _use(study: str) -> str:
+    match load_project().settings(study).kind:
+        case "classification":
+            return f'python -m stages.predict {study} "a text"'
+        case "series":
+            return f"python -m stages.forecast {study} --steps 12"
+        case _:
+            return f"python -m stages.sample {study}"
+
+
+def _cut(name: str, values: dict[str, Any], budget: float) -> None:
+    """Estimate how long the training takes, and cut the section to the budget; both are said."""
+    from stages.training import budget as plans
+    from stages.training.repeats import jobs_at_once
+
+    project = load_project()
+    params, settings = project.params, project.settings(name)
+    seconds = plans.time_epoch(
+        settings.kind, Path("data/ready", name), settings.training, params.device, params.threads
+    )
+    cost = plans.Cost(len(params.cells), seconds, jobs_at_once(params.jobs, params.device))
+    plan = plans.plan_of(values["training"])
+    kept = plans.kept_to(budget, plan, cost)
+    cut = plans.apply(kept, values["training"])
+    takes = cost.minutes(kept)
+    print(f"\nbudget: an epoch of the LSTM takes {seconds:.3g} s here; all training {takes:.2g} min at the most")
+    if cut:
+        add_study(name, values)
+        whole = cost.minutes(plan)
+        print(f"budget: cut to keep to {budget:g} min, where {whole:.2g} would be needed: {', '.join(cut)}")
+    if takes > budget:
+        print(f"warning: {takes:.2g} min are more than the budget of {budget:g}, and no more is cut", file=sys.stderr)
+    print(flush=True)
 
 
 def add_study(name: str, values: dict[str, Any], path: Path = Path("params.yaml")) -> None:
@@ -66,7 +146,7 @@ def add_study(name: str, values: dict[str, Any], path: Path = Path("params.yaml"
     params = yaml.load(before)
     if name not in params["studies"]:
         params["studies"].append(name)
-    params[name] = values
+    params[name] = _quoted(values)
     with path.with_suffix(".new").open("w", encoding="utf-8") as file:
         yaml.dump(params, file)
     after = path.with_suffix(".new").read_text(encoding="utf-8")
@@ -77,6 +157,18 @@ def add_study(name: str, values: dict[str, Any], path: Path = Path("params.yaml"
     except InputError:
         write_text(path, before)
         raise
+
+
+def _quoted(value: Any) -> Any:  # noqa: ANN401 - mappings, lists and what stands in them
+    """The same, with texts quoted that are no text in YAML 1.1: a column `No` is false there."""
+    import yaml
+    from ruamel.yaml.scalarstring import SingleQuotedScalarString
+
+    if isinstance(value, dict):
+        return {key: _quoted(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_quoted(inner) for inner in value]
+    return SingleQuotedScalarString(value) if isinstance(value, str) and yaml.safe_dump(value)[0] in "'\"" else value
 
 
 def _options(words: tuple[str, ...]) -> dict[str, str]:
@@ -98,32 +190,77 @@ def _steps(options: dict[str, str], name: str) -> int | None:
     return int(value)
 
 
+def _budget(options: dict[str, str]) -> float:
+    value = options.get("BUDGET") or str(DEFAULT_BUDGET)
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", value) or not float(value):
+        raise InputError(f"own: BUDGET={value}: minutes are needed, a number above 0")
+    return float(value)
+
+
+def _found(file: str, name: str) -> tuple[Path, str]:
+    """The file, downloaded where it is an address, and the name of its study."""
+    is_address = bool(re.match(r"https?://[^/]", file, re.IGNORECASE))
+    path = Path(unquote(urlsplit(file).path)) if is_address else Path(file).expanduser()
+    name = _checked(name) if name else _name_of(path)
+    if not is_address:
+        return path, name
+    from stages.text.corpora.download import Patience, RemoteFile, download
+
+    if urlsplit(file).username is not None:
+        raise InputError("own: the address has a user or a password; download the file and name its path")
+    remote = RemoteFile(f"{name}{_suffixes(path)}", (file,))
+    return download([remote], OWN, Patience()), name
+
+
 def _name_of(path: Path) -> str:
     """The file's name as a study's: small letters, digits and `_`."""
-    name = re.sub(r"[^a-z0-9]+", "_", path.stem.lower()).strip("_")
-    return name if name[:1].isalpha() else f"own_{name}".rstrip("_")
+    name = re.sub(r"[^a-z0-9]+", "_", path.name.partition(".")[0].lower()).strip("_")[:_LONGEST_NAME]
+    is_free = name[:1].isalpha() and name not in _TAKEN and name not in documented()
+    return name if is_free else f"own_{name}".rstrip("_")
 
 
-def _link(name: str, path: Path) -> Path:
-    """A link to the file in data/own, under the study's name."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise InputError(f"own: NAME={name}: small letters, digits and _ are allowed, a letter first")
-    project = load_project()
-    known = project.studies.get(name)
-    if known and getattr(known["sample"].corpus, "source", "") != "file":
-        raise InputError(f"own: NAME={name}: params.yaml has a study of this name; choose another with NAME=")
-    OWN.mkdir(parents=True, exist_ok=True)
-    link = OWN / f"{name}{''.join(path.suffixes[-2:]).lower()}"
-    target = os.path.relpath(path.resolve(), OWN.resolve()) if _inside(path) else str(path.resolve())
-    if link.is_symlink() or link.exists():
-        link.unlink()
-    link.symlink_to(target)
+def _checked(name: str) -> str:
+    if not re.fullmatch(rf"[a-z][a-z0-9_]{{0,{_LONGEST_NAME - 1}}}", name):
+        raise InputError(
+            f"own: NAME={name}: small letters, digits and _ are allowed, a letter first, {_LONGEST_NAME} at the most"
+        )
+    if name in _TAKEN or name in documented():
+        raise InputError(f"own: NAME={name}: this name is the project's own; choose another")
+    return name
+
+
+def _suffixes(path: Path) -> str:
+    """Such as `.csv` or `.csv.gz`: what readers go by."""
+    return "".join(path.suffixes[-2:] if path.suffix.lower() == ".gz" else path.suffixes[-1:]).lower()
+
+
+def _link_of(name: str, path: Path) -> Path:
+    """Where the link to a file stands in data/own, under the study's name.
+
+    Raises:
+        InputError: the study of this name is another file's.
+    """
+    link = OWN / f"{name}{_suffixes(path)}"
+    known = load_project().studies.get(name)
+    if not known:
+        return link
+    corpus = known["sample"].corpus
+    if getattr(corpus, "source", "") != "file" or Path(corpus.path).resolve() != path.resolve():
+        raise InputError(
+            f"own: study {name} of params.yaml is another file's ({getattr(corpus, 'path', corpus.source)}); "
+            "choose another name with NAME="
+        )
     return link
 
 
-def _inside(path: Path) -> bool:
-    """Whether a file lies in the project, so that a link to it can move with the project."""
-    return path.resolve().is_relative_to(root())
+def _point(link: Path, path: Path) -> None:
+    """Make the link, relative where the file lies in the project, so that both can move; a downloaded file stays."""
+    OWN.mkdir(parents=True, exist_ok=True)
+    if path.absolute() == link.absolute():
+        return
+    is_inside = path.resolve().is_relative_to(root())
+    link.unlink(missing_ok=True)
+    link.symlink_to(os.path.relpath(path.resolve(), OWN.resolve()) if is_inside else path.resolve())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ask the trained imdb model: `python -m stages.predict imdb "I loved the movie"`."""
+"""Ask the trained model of a classification study: `python -m stages.predict imdb "I loved the movie"`."""
 
 import json
 import sys
@@ -13,8 +13,8 @@ _UNKNOWN_WORDS_SHOWN = 5
 
 
 def main(*words: str) -> None:
-    """Print whether each text is positive: a readable line, or with --json an object a line."""
-    parser = make_parser("imdb", "Is a text positive? The corrected arm's model says how probable.")
+    """Print each text's likeliest label: a readable line, or with --json an object a line, with all labels."""
+    parser = make_parser("classification", "Which label does a text have? The trained model says how probable each is.")
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="- or none: a text a line of standard input")
     parser.add_argument("--file", type=Path, help="a text file, a text a line")
     parser.add_argument("--json", action="store_true", help="print one JSON object a text")
@@ -26,7 +26,8 @@ def main(*words: str) -> None:
     from stages.training.device import prepare  # torch is slow
 
     prepare("cpu")
-    model = ReviewModel(trained.settings["hyperparameters"], trained.weights, trained.vocabulary)
+    assert trained.vocabulary
+    model = ReviewModel(trained.settings["hyperparameters"], trained.weights, trained.vocabulary, trained.ready)
     if not arguments.json:
         print(trained, file=sys.stderr)
     for verdict in model.predict(texts):
@@ -37,7 +38,7 @@ def main(*words: str) -> None:
         named = ", ".join(printable(word, 20) for word in unknown[:_UNKNOWN_WORDS_SHOWN])
         more = f" and {len(unknown) - _UNKNOWN_WORDS_SHOWN} more" * (len(unknown) > _UNKNOWN_WORDS_SHOWN)
         note = f"   (unknown: {named}{more})" if unknown else ""
-        print(f"{verdict.label}  {verdict.probability_positive:.4f}  {printable(verdict.text, 80)}{note}")
+        print(f"{verdict.label}  {verdict.probabilities[verdict.label]:.4f}  {printable(verdict.text, 80)}{note}")
 
 
 def _texts(words: list[str], file: Path | None) -> list[str]:

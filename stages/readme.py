@@ -1,4 +1,4 @@
-"""The generated parts of README.md, from the record, and of benchmarks/README.md: `python -m stages.readme`."""
+"""The generated parts of README.md, docs/record.md and benchmarks/README.md: `python -m stages.readme`."""
 
 from pathlib import Path
 
@@ -6,26 +6,47 @@ from stages.support.files import write_text
 from stages.support.process import InputError, run_stage
 
 README = Path("README.md")
+RECORD = Path("docs/record.md")
 BENCHMARKS = Path("benchmarks/README.md")
 
 
 def main() -> None:
-    """Rewrite what stands between the markers of both pages."""
-    for page, make in {README: generated, BENCHMARKS: generated_ratios}.items():
+    """Rewrite what stands between the markers of the pages."""
+    for page, make in {README: generated, RECORD: generated_record, BENCHMARKS: generated_ratios}.items():
         write_text(page, make(page.read_text(encoding="utf-8")))
 
 
 def generated(text: str) -> str:
-    """README.md with its parts made anew from metrics/record and plots/record.
+    """README.md with its parts made anew from metrics/record.
 
     Raises:
         InputError: where a part has no markers.
     """
+    from stages.results.answers import answers_table, first_headings, in_three_sentences, record_answers
     from stages.results.claims import record_verdicts  # scipy is slow
-    from stages.results.verdict import verdicts_table
+    from stages.results.verdict import verdict_lines
 
-    text = _replaced(README, text, "verdicts", verdicts_table(record_verdicts()).markdown())
-    return _replaced(README, text, "figure", _figure())
+    answers = record_answers()
+    table = answers_table(first_headings(answers))
+    said = [*in_three_sentences(answers), "", table.markdown(padded=False), "", f"{table.caption}."]
+    text = _replaced(README, text, "answers", "\n".join(said))
+    return _replaced(README, text, "verdicts", "\n".join(verdict_lines(record_verdicts())))
+
+
+def generated_record(text: str) -> str:
+    """docs/record.md with its parts made anew from metrics/record.
+
+    Raises:
+        InputError: where a part has no markers.
+    """
+    from stages.results.answers import answers_table, record_answers
+    from stages.results.claims import record_verdicts  # scipy is slow
+    from stages.results.verdict import family_table, verdicts_table
+
+    verdicts = record_verdicts()
+    text = _replaced(RECORD, text, "answers", answers_table(record_answers()).markdown(padded=False))
+    text = _replaced(RECORD, text, "verdicts", verdicts_table(verdicts).markdown(padded=False))
+    return _replaced(RECORD, text, "family", family_table(verdicts).markdown(padded=False))
 
 
 def generated_ratios(text: str) -> str:
@@ -47,18 +68,6 @@ def _replaced(page: Path, text: str, name: str, part: str) -> str:
     if not (started and ended):
         raise InputError(f"{page}: {name}: needs a line '{start}' and after it a line '{end}'")
     return f"{before}{start}\n\n{part}\n\n{end}{after}"
-
-
-def _figure() -> str:
-    """The figure in which the correction changes most, once it is recorded."""
-    from stages.results.comparison import NAME, read_comparison
-    from stages.results.record import FIGURES
-
-    folder = FIGURES / "latch"
-    if not (folder / NAME).exists():
-        return "*Nothing is recorded of latch yet.*"
-    drawn = read_comparison(folder).figures[0]
-    return f"![{drawn.alternative}]({folder / drawn.name}.png)\n\n*latch: {drawn.caption}*"
 
 
 if __name__ == "__main__":

@@ -81,6 +81,7 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
             spanned = [*overrides, f"{study}.full.training.repeats={span}"]
             conflicts += _merge(study, cell, _run(study, cell, span, spanned))
     print(f"recorded {study} {cell}: see {record.draw_record(study) / 'table.md'}")
+    _draw_answers()
     readme.main()
     _report(conflicts)
 
@@ -99,8 +100,15 @@ def merge_folder(folder: Path) -> None:
             write_text(here, path.read_text(encoding="utf-8"))
     for study in sorted({path.parent.name for path in paths}):
         print(f"merged {study}: see {record.draw_record(study) / 'table.md'}")
+    _draw_answers()
     readme.main()
     _report(conflicts)
+
+
+def _draw_answers() -> None:
+    from stages.results.answers import draw_record  # scipy is slow
+
+    draw_record()
 
 
 def _check_tuning(project: Project, study: str) -> None:

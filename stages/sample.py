@@ -1,7 +1,6 @@
-"""Let the trained ptb model write: `python -m stages.sample ptb --prompt "the company" --tokens 40`."""
+"""Let a trained language model write: `python -m stages.sample ptb --prompt "the company" --tokens 40`."""
 
 import math
-import re
 import sys
 
 from stages.support.process import InputError, run_stage
@@ -9,11 +8,11 @@ from stages.trained.command_line import as_text, chosen_model, make_parser, prin
 
 
 def main(*words: str) -> None:
-    """Print the prompt and the words drawn after it; <eos> is a line break."""
-    parser = make_parser("ptb", "Go on with a text, word by word, as the trained language model has it.")
-    parser.add_argument("--model", choices=["better", "basic"], default="better", help="default: better")
+    """Print the prompt and the words or characters drawn after it; <eos> is a line break."""
+    parser = make_parser("language_model", "Go on with a text, word by word, as the trained language model has it.")
+    parser.add_argument("--model", choices=["better", "basic"], default="", help="default: better, where it is trained")
     parser.add_argument("--prompt", default="", help="how the text begins; default: as a sentence begins")
-    parser.add_argument("--tokens", type=int, default=40, help="how many words to draw; default: 40")
+    parser.add_argument("--tokens", type=int, default=40, help="how many words or characters to draw; default: 40")
     parser.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest word; default: 1")
     parser.add_argument("--seed", type=int, default=0, help="another one draws other words; default: 0")
     parser.add_argument("--no-unknown", action="store_true", help="never draw <unk>")
@@ -28,20 +27,19 @@ def main(*words: str) -> None:
 
     import torch
 
-    from stages.text.tokens.ptb import END
     from stages.trained.language import WordModel
     from stages.training.device import prepare
 
     prepare("cpu")
-    model = WordModel(trained.settings["hyperparameters"], trained.weights, trained.vocabulary)
+    assert trained.vocabulary
+    model = WordModel(trained.settings["hyperparameters"], trained.weights, trained.vocabulary, trained.ready)
     prompt, unknown = model.encode(as_text(arguments.prompt, "--prompt"))
     print(trained, file=sys.stderr)
     if unknown:
-        print(f"unknown words, read as <unk>: {printable(', '.join(unknown), 200)}", file=sys.stderr)
+        print(f"unknown, read as <unk>: {printable(', '.join(unknown), 200)}", file=sys.stderr)
     generator = torch.Generator().manual_seed(arguments.seed)
     drawn = model.sample(prompt, arguments.tokens, arguments.temperature, generator, arguments.no_unknown)
-    text = " ".join(model.words[number] for number in [*prompt[1:], *drawn])
-    print(re.sub(rf" ?{END} ?", "\n", text))
+    print(model.text([*prompt[1:], *drawn]))
 
 
 if __name__ == "__main__":

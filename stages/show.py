@@ -1,35 +1,81 @@
-"""Print the tables and verdicts of the last run, and where to look next: `python -m stages.show`."""
+"""The answer on one screen: `python -m stages.show`; `python -m stages.show STUDY`: that study's tables.
 
+The verdicts are the record's, which holds the published protocols; a run on sample text gives none on a document, and
+stands beside them.
+"""
+
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 from stages.support.params import load_params
 from stages.support.process import InputError, run_stage
 
+_WIDTH = 100
 
-def main() -> None:
-    """Print plots/STUDY/table.md of every study in params.yaml, then one line per verdict."""
+
+def main(study: str = "") -> None:
+    """Print the answer, or a study's tables."""
+    if study:
+        show_study(study)
+        return
     params = load_params()
-    tables = [Path("plots", study, "table.md") for study in params.studies]
-    missing = [path for path in (*tables, Path("report/run.html")) if not path.exists()]
+    needed = [*(Path("plots", study, "table.md") for study in params.studies), Path("report/run.html")]
+    missing = [path for path in needed if not path.exists()]
     if missing:
         raise InputError(f"{missing[0]} is not there yet: run `dvc repro` first")
-    for path in tables:
-        print(path.read_text(encoding="utf-8"))
+    print("\n".join(screen(params.studies, params.cells)))
 
-    from stages.results.claims import run_verdicts  # scipy is slow
 
-    print(f"## Verdicts of this run{' on sample text' if params.profile == 'sample' else ''}\n")
-    for verdict in run_verdicts(params.studies, params.cells):
-        print(f"{verdict.verdict:<13} {verdict.study:<13} {verdict.protocol or 'both':<10} {verdict.claim}")
-    print(
-        "\nWhere to look next:\n"
-        "  the report           report/run.html, and report/record.html of the published protocols, in any browser\n"
-        f"  tables               plots/{{{','.join(params.studies)}}}/  (table, repeats, curves)\n"
-        "  figures              plots/figures/\n"
-        f"  the cell on show     dvc metrics show   ({params.cell}; every repeat of every cell is in metrics/STUDY/)\n"
-        "  LSTM beside GRU      . .venv/bin/activate; dvc exp run -S cell=gru && dvc metrics diff\n"
-        "  curves of every run  make ui"
+def screen(studies: Sequence[str], cells: Sequence[str]) -> list[str]:
+    """At most 40 lines of 100 columns: question, answers, three sentences, a mark a verdict, where to look next."""
+    from stages.results.answers import answers_on_screen, in_three_sentences, record_answers, run_answers
+    from stages.results.claims import record_verdicts, run_verdicts
+    from stages.results.verdict import marks
+
+    recorded, here = record_answers(), run_answers(studies, cells)
+    lines = ["LSTM or GRU? The record of published protocols at full size; last column: this run.", ""]
+    lines += answers_on_screen(recorded, here)
+    for said in in_three_sentences(recorded or here):
+        lines += textwrap.wrap(said, _WIDTH)
+    lines.append(
+        "The documents' claims in the record (✓ supported, ✗ contradicted, ? open); this run agrees: =, or not: ≠"
     )
+    lines += _in_columns(marks(record_verdicts(), run_verdicts(studies, cells)))
+    lines += [
+        "Next: report/record.html and report/run.html say what decided; python -m stages.show STUDY; make ui;",
+        "      dvc exp run -S cell=gru && dvc metrics diff; your own data: make own FILE=...",
+    ]
+    return lines
+
+
+def show_study(name: str) -> None:
+    """Print a study's answer, a sentence a heading, its tables and where its page is.
+
+    Raises:
+        InputError: there is no such study, or nothing is measured of it yet.
+    """
+    params = load_params()
+    if name not in params.studies:
+        raise InputError(f"show: {name!r} is no study of params.yaml: {', '.join(params.studies)}")
+    path = Path("plots", name, "table.md")
+    if not path.exists():
+        raise InputError(f"{path} is not there yet: run `dvc repro compare@{name}` first")
+    from stages.results.answers import answer_lines, run_answers  # scipy is slow
+
+    for said in answer_lines(run_answers([name], params.cells)):
+        print("\n".join(textwrap.wrap(said, _WIDTH)), end="\n\n")
+    print(path.read_text(encoding="utf-8"))
+    print(f"Figures: plots/figures/{name}/. The page: report/run.html#{name} (`dvc repro report` writes it).")
+
+
+def _in_columns(entries: Sequence[str]) -> list[str]:
+    """Two columns, read downwards."""
+    half = -(-len(entries) // 2)
+    return [
+        f"{left:<{_WIDTH // 2}}{right}".rstrip()
+        for left, right in zip(entries[:half], [*entries[half:], ""], strict=False)
+    ]
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ from stages.support.address import printable
 from stages.support.curves import folder, warn
 from stages.support.desired import Desired
 from stages.support.files import root
-from stages.support.params import load_params
+from stages.support.params import load_project
 from stages.support.process import InputError, StageError, run_stage
-from stages.trained.find import SERVED, Trained, find_trained
+from stages.trained.find import SERVED_KINDS, Trained, find_trained
 
 SECONDS_BETWEEN_TURNS = 3.0
 MOST_SECONDS_BETWEEN_TURNS = 60.0
@@ -81,10 +81,13 @@ def _one_sender() -> Iterator[None]:
 
 def _on_show() -> Iterator[Trained]:
     """The models that the workspace shows; one that is not there costs a warning."""
-    for study in SERVED if Path.cwd().resolve() == root() else ():
-        if Path("models", study).is_dir():
+    if Path.cwd().resolve() != root():
+        return
+    project = load_project()
+    for study in project.params.studies:
+        if project.settings(study).kind in SERVED_KINDS and Path("models", study).is_dir():
             try:
-                yield find_trained(study, load_params().cell)
+                yield find_trained(study, project.params.cell)
             except Exception as error:
                 text = str(error) if isinstance(error, StageError) else repr(error)
                 warn(f"no model of {study} is put on show: {text}")

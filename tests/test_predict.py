@@ -30,7 +30,9 @@ def test_the_sentences_get_the_probabilities_that_evaluation_gave_them(clone, ce
     words = ["--cell", cell, "--repeat", str(scored["repeat"]), "--file", "data/ready/imdb/sentences.txt"]
     given = verdicts(clone, *words)
     assert len(given) == 13
-    assert {v["text"]: v["probability_positive"] for v in given} == pytest.approx(scored["test"]["sentences"], abs=1e-6)
+    assert {v["text"]: v["probabilities"]["positive"] for v in given} == pytest.approx(
+        scored["test"]["sentences"], abs=1e-6
+    )
     assert [v["text"] for v in given if "hogehoge" in v["unknown_words"]] == ["hogehoge"]
 
 
@@ -38,10 +40,10 @@ def test_without_a_choice_it_is_the_cell_on_show_and_the_repeat_that_validation_
     scored = json.loads(clone.read("metrics/imdb/lstm.json"))["arms"][0]["repeats"]
     best = min(scored, key=lambda repeat: repeat["validation"]["loss"])
     (given,) = verdicts(clone, "I love you.")
-    assert given["probability_positive"] == pytest.approx(best["test"]["sentences"]["I love you."], abs=1e-6)
+    assert given["probabilities"]["positive"] == pytest.approx(best["test"]["sentences"]["I love you."], abs=1e-6)
     said = predict(clone, "I love you.")
     assert said.stderr == f"imdb, lstm, repeat {best['repeat']}: trained on sample text made by this project\n"
-    assert said.stdout == f"{given['label']}  {given['probability_positive']:.4f}  I love you.\n"
+    assert said.stdout == f"{given['label']}  {given['probabilities'][given['label']]:.4f}  I love you.\n"
 
 
 def test_odd_texts_get_an_answer_each_in_order(clone, tmp_path):
@@ -52,7 +54,7 @@ def test_odd_texts_get_an_answer_each_in_order(clone, tmp_path):
     assert [v["text"] for v in given] == [line.decode() for line in lines]
     assert given[2]["unknown_words"] == ["\ufffd"]
     assert "\x00" in given[4]["unknown_words"]
-    assert all(0 < v["probability_positive"] < 1 for v in given)
+    assert all(0 < v["probabilities"]["positive"] < 1 for v in given)
     same = clone.run("bash", "-c", f"python -m stages.predict imdb --json < {file}").stdout
     assert [json.loads(line) for line in same.splitlines()] == given
     shown = predict(clone, "--file", str(file), PYTHONIOENCODING="ascii").stdout

@@ -97,6 +97,7 @@ class Recurrent(nn.Module):
                 setattr(layer, name, parameter)
             layer.flatten_parameters()
             self._torch_layers.append(layer)
+        self._torch_layers[0].dropout = self.dropout if self.layers > 1 else 0.0
         return self._torch_layers[0].train(self.training)
 
     def extra_repr(self) -> str:

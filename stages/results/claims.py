@@ -5,6 +5,7 @@ results/statistics.py.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from stages.results import documents
@@ -13,10 +14,12 @@ from stages.results.record import comparable_rows
 from stages.results.row import Row, read_rows
 from stages.results.rules import Evidence, Timing, apply_rule
 from stages.results.runs import Runs
-from stages.results.verdict import Verdict
+from stages.results.verdict import Verdict, effect_text
 from stages.support.files import read_json
 
 SECONDS = Path("benchmarks/results/epoch_seconds.json")
+CHAINER = Path("benchmarks/results/chainer_fibonacci.json")
+_CHAINER_ENGINES = {"fused": "packed", "step by step": "stepwise"}
 
 
 def read_run(studies: Sequence[str], cells: Sequence[str]) -> dict[str, list[Row]]:
@@ -33,15 +36,34 @@ def read_record() -> dict[str, list[Row]]:
     return {study: comparable_rows(study) for study in documents.documents()}
 
 
-def read_seconds(path: Path = SECONDS) -> dict[str, list[Timing]]:
-    """The stored timings, by study, each with its machine; none where nothing has been timed."""
+def read_seconds(path: Path = SECONDS, chainer: Path = CHAINER) -> dict[str, list[Timing]]:
+    """The stored timings, by study, each with its library and machine; none where nothing has been timed."""
     found: dict[str, list[Timing]] = {}
     if path.exists():
         stored = read_json(path)
         for row in stored["rows"]:
             about = stored["about"][row["device"]]
             hardware = about["processor"] if row["device"] == "cpu" else about["device"]
-            found.setdefault(row["study"], []).append({**row, "hardware": hardware, "torch": about["torch"]})
+            version = f"torch {about['torch']}"
+            found.setdefault(row["study"], []).append(
+                {**row, "library": "torch", "hardware": hardware, "version": version}
+            )
+    if chainer.exists():
+        stored = read_json(chainer)
+        for name, row in stored["chainer"].items():
+            found.setdefault("fibonacci", []).append(
+                {
+                    "study": "fibonacci",
+                    "cell": "lstm",
+                    "device": "cpu",
+                    "engine": _CHAINER_ENGINES[name],
+                    "kernel": row["link"],
+                    "seconds": [value / 1000 for value in row["milliseconds"]],
+                    "library": "chainer",
+                    "hardware": stored["about"]["processor"],
+                    "version": f"chainer {row['versions']['chainer']}",
+                }
+            )
     return found
 
 
@@ -60,7 +82,10 @@ def verdicts(
         about = {name: claim[name] for name in ("id", "study", "source", "claim", "published")}
         for protocol in claim.get("protocols", [""]):
             base = Verdict(**about, origin=claim.get("origin", "document"), protocol=protocol)
-            found.append(all_of([part for rule in claim["rules"] for part in apply_rule(rule, base, evidence)]))
+            decided = all_of([part for rule in claim["rules"] for part in apply_rule(rule, base, evidence)])
+            others = [part for rule in claim.get("beside", ()) for part in apply_rule(rule, base, evidence)]
+            beside = [f"{part.effect_label}: {effect_text(part) or part.reason}" for part in others]
+            found.append(replace(decided, beside=(*decided.beside, *beside)))
     return found
 
 

@@ -19,6 +19,7 @@ PROTOCOLS = {
     "corrected": "corrected",
     "tuned": "tuned",
     "equal_size": "equal size",
+    "what_if": "what if",
 }
 """How tables and pages call the protocols."""
 

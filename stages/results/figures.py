@@ -113,9 +113,12 @@ def draw_scores(
             places.append(f"{cell}\n" + str(protocol).replace(" = ", "\n= "))
             if corpus != SAMPLE:
                 _published_score(axis, document, setting, str(cell), score, place, scale)
+        digits = "1f" if about.get("percent") else "3g"
         for baseline, style in zip(baselines, (":", "-.", "--"), strict=False):
+            if score not in baseline["test"]:
+                continue
             value = baseline["test"][score] * scale
-            axis.axhline(value, color="0.35", linestyle=style, label=f"{baseline['name']}: {value:.1f}")
+            axis.axhline(value, color="0.35", linestyle=style, label=f"{baseline['name']}: {value:.{digits}}")
         axis.set_xticks(range(len(places)), places)
         axis.set_title(setting, fontsize=10)
         axis.grid(axis="y", which="both", alpha=0.3)

@@ -124,4 +124,6 @@ def _told(answer: Answer) -> str:
     said = in_points if answer.score.scale == "points" else in_digits
     value, low, high = map(said, advantage)
     unit = "points" if answer.score.scale == "points" else "times"
-    return f"{'LSTM' if answer.ahead == 'lstm' else 'GRU'} {value} {unit} [{low} to {high}]"
+    if answer.ahead not in ("lstm", "gru"):
+        return f"neither (GRU {value} {unit} [{low} to {high}])"
+    return f"{answer.ahead.upper()} {value} {unit} [{low} to {high}]"

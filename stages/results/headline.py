@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from stages.results.documents import documents
+from stages.results.documents import SAMPLE, documents
 from stages.results.intervals import score_interval
 from stages.results.measures import score_of, setting_of
 from stages.results.row import Row
@@ -16,7 +16,7 @@ _DIGITS = 6
 
 
 def headline(study: str, rows: Sequence[Row]) -> dict[str, Any]:
-    """Each score of one cell's shown arm with its 95 % interval, the parameters and the number of repeats.
+    """What was measured on; each score of one cell's shown arm with its 95 % interval, parameters, number of repeats.
 
     By setting where a study has several; of a sweep the unit is the repeat, each one's mean over the settings.
     `rows` are those of metrics/STUDY/CELL.json.
@@ -24,7 +24,7 @@ def headline(study: str, rows: Sequence[Row]) -> dict[str, Any]:
     document = documents()[study]
     shown = shown_rows(rows)
     groups = _grouped(("" if "sweep" in document else row.setting, row) for row in shown)
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"measured_on": "sample text" if rows[0].corpus == SAMPLE else rows[0].corpus}
     for setting in sorted(groups):
         place = found.setdefault(setting, {}) if setting else found
         repeats = _grouped((row.repeat, row) for row in groups[setting])

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from scipy import stats
 from scipy.special import expit
 
 from stages.results.statistics import MOST_REPEATS, Effect, repeats_needed, smallest_detectable
@@ -37,7 +38,7 @@ def judge(
     if math.isnan(effect.low):
         reason = f"{effect.repeats} are too few: an interval takes {fewest}"
     else:
-        part = replace(part, low=back(effect.low), high=back(effect.high))
+        part = replace(part, low=back(effect.low), high=back(effect.high), p=_p_value(effect, sides))
         if two_sided and effect.low == effect.high and low < effect.low < high:
             # Chance alone makes a few repeats agree, and then nothing bounds how far the next may lie.
             return replace(part, reason="repeats that agree exactly do not show how far others lie")
@@ -60,6 +61,18 @@ def judge(
     )
 
 
+def _p_value(effect: Effect, sides: Sides) -> float:
+    """Two-sided, that the effect lies on the claim's nearer side: Student's t, whatever made the interval.
+
+    Of repeats that agree exactly, that so many lie on one side by chance.
+    """
+    distance = min(abs(effect.mean - side) for side in sides if math.isfinite(side))
+    if effect.deviation == 0.0:
+        return 2.0 ** (1 - effect.repeats)
+    t = distance * math.sqrt(effect.repeats) / effect.deviation
+    return float(2 * stats.t.sf(t, effect.repeats - 1))
+
+
 def all_of(parts: Sequence[Verdict]) -> Verdict:
     """All parts must hold: the claim takes the effect and the reason of the part that decides."""
     if len(parts) == 1:
@@ -67,7 +80,10 @@ def all_of(parts: Sequence[Verdict]) -> Verdict:
     contradicting = [part for part in parts if part.verdict == "contradicted"]
     undecided = [part for part in parts if part.verdict == "open"]
     decides = contradicting[0] if contradicting else hardest(undecided) if undecided else min(parts, key=_room)
-    return replace(decides, parts=tuple(parts), details=())
+    p = decides.p
+    if not contradicting and not undecided:  # all must hold: the least sure of them
+        p = max((part.p for part in parts if part.p is not None), default=None)
+    return replace(decides, parts=tuple(parts), details=(), p=p)
 
 
 def hardest(undecided: Sequence[Verdict]) -> Verdict:

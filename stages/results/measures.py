@@ -1,7 +1,10 @@
-"""What a row measures, by what its document says of the scores. Nothing heavy is imported."""
+"""What a row measures, by what its document says of the scores. Nothing heavier than numpy is imported."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from stages.results.documents import SAMPLE, documents, full_hyperparameters
 from stages.results.row import Row
@@ -22,8 +25,66 @@ def score_of(row: Row, name: str, protocol: str) -> float | bool:
     if protocol == "published":
         source = about.get("published_from", source)
     part, column = source.split(".")
+    if part == "closed_loop":
+        loop: Sequence[float] = row.test["closed_loop"]  # type: ignore[assignment]
+        return OF_CLOSED_LOOPS[column](loop, row.closed_loop_truth)
     value: float = (row.test if part == "test" else row.validation)[column]  # type: ignore[assignment]
     return value >= about["at_least"] if "at_least" in about else value
+
+
+def diverged(row: Row) -> bool:
+    """Whether a repeat's first score is worse than guessing could be, where its document says where that lies."""
+    name, about = next(iter(documents()[row.study]["scores"].items()))
+    return "axis_ends" in about and score_of(row, name, "corrected") > about["axis_ends"]
+
+
+def amplitude(loop: Sequence[float], truth: Sequence[float]) -> float:
+    """How far a closed loop swings: its standard deviation over the truth's."""
+    return float(np.std(loop) / np.std(truth))
+
+
+def amplitude_off(loop: Sequence[float], truth: Sequence[float]) -> float:
+    """How many times too small or too large the swing is, from 1 on; infinite for a flat line."""
+    ratio = amplitude(loop, truth)
+    return max(ratio, 1 / ratio) if ratio else math.inf
+
+
+def zero_crossings(values: Sequence[float]) -> int:
+    """How often values change their sign; zeros have none."""
+    signs = np.sign(values)
+    signs = signs[signs != 0]
+    return int((signs[1:] != signs[:-1]).sum())
+
+
+def crossings_off(loop: Sequence[float], truth: Sequence[float]) -> int:
+    """How many zero crossings a closed loop has too many or too few."""
+    return abs(zero_crossings(loop) - zero_crossings(truth))
+
+
+def lagged_correlation(loop: Sequence[float], truth: Sequence[float]) -> float:
+    """Pearson's correlation at the lag, either way, where it is highest; half of the steps at least overlap.
+
+    It does not see how far a loop swings, and is 0 for a flat line.
+    """
+    steps = len(truth)
+    best = -1.0
+    for lag in range(-(steps // 2), steps // 2 + 1):
+        mine = np.asarray(loop)[max(lag, 0) : steps + min(lag, 0)]
+        other = np.asarray(truth)[max(-lag, 0) : steps + min(-lag, 0)]
+        if mine.std() == 0 or other.std() == 0:
+            return 0.0
+        best = max(best, float(np.corrcoef(mine, other)[0, 1]))
+    return best
+
+
+OF_CLOSED_LOOPS: Mapping[str, Callable[[Sequence[float], Sequence[float]], float]] = {
+    "amplitude": amplitude,
+    "amplitude_off": amplitude_off,
+    "zero_crossings": lambda loop, truth: zero_crossings(loop),
+    "crossings_off": crossings_off,
+    "correlation": lagged_correlation,
+}
+"""Scores `from: closed_loop.NAME`: of a closed loop and what it should be."""
 
 
 def departures(study: str, setting: str, hyperparameters: Mapping[str, Any], corpus: str) -> str:

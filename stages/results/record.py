@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from stages.results.documents import documents, full_hyperparameters
 from stages.results.row import Row, check_recorded, read_rows, write_rows
 from stages.support.files import read_json, whole
 
@@ -23,9 +25,9 @@ def merge(recorded: Sequence[Row], new: Iterable[Row]) -> tuple[list[Row], list[
     A key is the protocol, the data and the repeat. Returns the merged rows in a stable order, and a line for each
     disagreement.
     """
-    merged = {_key(row): row for row in recorded}
+    merged = {_key(row): headed(row) for row in recorded}
     conflicts = []
-    for row in new:
+    for row in map(headed, new):
         known = merged.setdefault(_key(row), row)
         if known.test != row.test:
             conflicts.append(
@@ -34,6 +36,25 @@ def merge(recorded: Sequence[Row], new: Iterable[Row]) -> tuple[list[Row], list[
             )
     order = sorted(merged.values(), key=lambda row: (row.setting, row.protocols, row.protocol_digest, row.repeat))
     return order, conflicts
+
+
+def headed(row: Row) -> Row:
+    """A row under what it is an arm of: `published` is another protocol now than when some rows were recorded.
+
+    Those go under `what_if` where they are what their document's file says of it; scores are never touched.
+    """
+    arms = documents().get(row.study, {}).get("arms", {})
+    if "published" not in row.protocols or "what_if" not in arms:
+        return row
+    has = full_hyperparameters(row.study, row.hyperparameters)
+
+    def is_of(heading: str) -> bool:
+        wanted = arms[heading].get("all", {}) | arms[heading].get(row.cell, {})
+        return all(has[name] == value for name, value in wanted.items())
+
+    if is_of("published") or not is_of("what_if"):
+        return row
+    return replace(row, protocols=tuple("what_if" if name == "published" else name for name in row.protocols))
 
 
 def write_entries(study: str, cell: str, rows: Sequence[Row]) -> None:

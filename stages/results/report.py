@@ -10,13 +10,23 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from stages.results.answer import Answer
+from stages.results.answers import FOREST, answers_table, in_three_sentences, record_answers, run_answers
 from stages.results.claims import read_run, record_verdicts, run_verdicts
 from stages.results.comparison import Comparison, Drawn, read_comparison
 from stages.results.documents import PROTOCOLS, data_source, documents
 from stages.results.provenance import record_provenance, run_provenance
 from stages.results.record import FIGURES, recorded_cells
 from stages.results.table import Table
-from stages.results.verdict import Verdict, amount_text, by_claim, effect_text
+from stages.results.verdict import (
+    Verdict,
+    agreement,
+    amount_text,
+    by_claim,
+    effect_text,
+    family_table,
+    known_text,
+)
 from stages.support.sections import parse_repeats
 
 _PIXELS_A_POINT = 96 / 72
@@ -57,7 +67,15 @@ def run_page(studies: Sequence[str], cells: Sequence[str], *, sample: bool) -> s
         else unmeasured_section(study, [f"dvc repro compare@{study}"])
         for study in documents()
     ]
-    return render(sections, run_verdicts(studies, cells), run_provenance(scores), record=False, sample=sample)
+    return render(
+        sections,
+        record_verdicts(),
+        run_provenance(scores),
+        record=False,
+        sample=sample,
+        answers=run_answers(studies, cells),
+        here=run_verdicts(studies, cells),
+    )
 
 
 def record_page(cells: Sequence[str], repeats: Mapping[str, str]) -> str:
@@ -76,7 +94,21 @@ def record_page(cells: Sequence[str], repeats: Mapping[str, str]) -> str:
             else unmeasured_section(study, lacking)
         )
     cells_of = {(study, cell): rows for study, of_study in recorded.items() for cell, rows in of_study.items()}
-    return render(sections, record_verdicts(), record_provenance(cells_of), record=True, sample=False)
+    return render(
+        sections,
+        record_verdicts(),
+        record_provenance(cells_of),
+        record=True,
+        sample=False,
+        answers=record_answers(),
+        plot=_forest(),
+    )
+
+
+def own_page(study: str, answers: Sequence[str]) -> str:
+    """The page of a person's own study: the answers, and its section of the run's page."""
+    section = study_section(read_comparison(Path("plots", study)), Path("plots/figures", study))
+    return _environment().get_template("own.html").render(section=section, answers=answers)
 
 
 def render(
@@ -86,14 +118,18 @@ def render(
     *,
     record: bool,
     sample: bool,
+    answers: Sequence[Answer] = (),
+    plot: Picture | None = None,
+    here: Sequence[Verdict] | None = None,
 ) -> str:
-    """The page of the run, or of the `record`; `sample` warns that text was made by the project."""
-    templates = FileSystemLoader(Path(__file__).with_name("templates"))
-    environment = Environment(
-        loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"effect": effect_text, "amount": amount_text, "sentence": _sentence, "words": _words}
-    return environment.get_template("report.html").render(
+    """The page of the run, or of the `record`; `sample` warns that text was made by the project.
+
+    `verdicts` are the record's, `here` what a run has beside them.
+    """
+    headings = [name for name in PROTOCOLS if name in ("published", "corrected", "tuned")]
+    family = family_table(verdicts) if record else None
+    template = _environment().get_template("report.html")
+    return template.render(
         sections=sections,
         claims=by_claim(verdicts),
         tally=Counter(verdict.verdict for verdict in verdicts),
@@ -101,7 +137,23 @@ def render(
         record=record,
         sample=sample,
         protocols=PROTOCOLS,
+        headings=headings,
+        answers=answers_table(answers),
+        sentences=in_three_sentences(answers),
+        plot=plot,
+        family=family if family and family.rows else None,
+        here=None if here is None else {(verdict.id, verdict.protocol): verdict for verdict in here},
     )
+
+
+def _environment() -> Environment:
+    templates = FileSystemLoader(Path(__file__).with_name("templates"))
+    environment = Environment(
+        loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"effect": effect_text, "amount": amount_text, "sentence": _sentence, "words": _words}
+    environment.filters |= {"agreement": agreement, "known": known_text}
+    return environment
 
 
 def study_section(comparison: Comparison, figures: Path, commands: Sequence[str] = ()) -> Section:
@@ -128,6 +180,15 @@ def _picture(folder: Path, drawn: Drawn) -> Picture:
     width = float(found[1]) * _PIXELS_A_POINT if found else 800
     uri = "data:image/svg+xml;base64," + base64.b64encode(data).decode("ascii")
     return Picture(uri, round(width), drawn.caption, drawn.alternative)
+
+
+def _forest() -> Picture | None:
+    """The forest plot of the record, once it is drawn."""
+    if not FOREST.with_suffix(".svg").exists():
+        return None
+    said = in_three_sentences(record_answers())
+    caption = "Who is ahead in each study, by how much, with the 95 % interval."
+    return _picture(FOREST.parent, Drawn(FOREST.name, caption, " ".join(said)))
 
 
 def _sentence(text: str) -> str:

@@ -21,12 +21,21 @@ from stages.results.judge import Sides, hardest, judge
 from stages.results.measures import score_of, setting_of
 from stages.results.row import Row
 from stages.results.runs import ONE_ARM, Runs, unit
-from stages.results.statistics import fewest_for_bootstrap, holm, paired_effect, sign_flip_p_values, unpaired_effect
+from stages.results.statistics import (
+    fewest_for_bootstrap,
+    holm,
+    interquartile_mean,
+    paired_effect,
+    probability_of_improvement,
+    sign_flip_p_values,
+    unpaired_effect,
+)
 from stages.results.verdict import Verdict
 
 Timing = Mapping[str, Any]
 """A row of benchmarks/results/epoch_seconds.json, a list of seconds in it, with its hardware and torch's version."""
 Rule = Mapping[str, Any]
+_RESAMPLES = 4000
 _SURELY = 1e-9  # a float32 may round a probability to 1, whose logit is infinite
 
 
@@ -52,7 +61,8 @@ def _pairs(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
     """Pairs of arms by one score, repeat against repeat."""
     ratio = documents()[base.study]["scores"][rule["score"]].get("logarithmic", False)
     runs = evidence.of(base.study)
-    return [_compare(rule["score"], pair, _sides(rule, ratio), base, runs) for pair in rule["pairs"]]
+    lengths = rule.get("lengths")
+    return [_compare(rule["score"], pair, _sides(rule, ratio), base, runs, lengths=lengths) for pair in rule["pairs"]]
 
 
 def _sides(rule: Rule, ratio: bool) -> Sides:
@@ -65,28 +75,69 @@ def _sides(rule: Rule, ratio: bool) -> Sides:
 
 
 def _compare(
-    score: str, pair: Sequence[str], sides: Sides, base: Verdict, runs: Runs, confidence: float = 0.95
+    score: str,
+    pair: Sequence[str],
+    sides: Sides,
+    base: Verdict,
+    runs: Runs,
+    confidence: float = 0.95,
+    lengths: Sequence[int] | None = None,
 ) -> Verdict:
-    """Two arms, repeat against repeat; of a sweep each repeat's mean over the settings that most of them have."""
+    """Two arms, repeat against repeat; of a sweep each repeat's mean over the settings that most of them have.
+
+    Or over `lengths`, all of which it takes then.
+    """
     document = documents()[base.study]
     about, sweep = document["scores"][score], document.get("sweep")
     ratio, bounded = about.get("logarithmic", False), about.get("bounded", False)
     label = f"{about['label']}, {pair[0]} {'/' if ratio else '-'} {pair[1]}"
-    part = replace(base, effect_label=label, percent=about.get("percent", False))
-    if lacking := runs.lacking(base.protocol, pair):
+    percent = about.get("percent", False)
+    part = replace(base, effect_label=label, percent=percent, difference=not ratio and not percent, pair=tuple(pair))
+    if lacking := runs.lacking(base.protocol, pair) or runs.diverged(base.protocol, pair):
         return replace(part, reason=lacking)
     first, second = (_values(runs.rows(base.protocol, arm), score, base.protocol, ratio, bool(sweep)) for arm in pair)
+    if lengths:
+        first, second = ({key: v for key, v in arm.items() if key[1] in lengths} for arm in (first, second))
     settings, differences = _differences(first, second)
+    if lengths and (missing := [length for length in lengths if length not in settings]):
+        return replace(part, reason=f"no repeats of {pair[0]} and {pair[1]} at length {missing[0]}")
     if not differences.size:
         return replace(part, reason=f"no repeat that {pair[0]} and {pair[1]} both have")
     if sweep:
         over = f"mean over {len(settings)} {sweep['hyperparameter']}s"
+        if lengths:
+            over = f"mean over {sweep['hyperparameter']}s {' and '.join(map(str, lengths))}"
         details = _by_setting(settings, differences)
         part = replace(part, effect_label=label.replace(",", f", {over},", 1), details=details)
+    if bounded or about.get("heaps"):
+        part = replace(part, beside=_of_heaps(pair, about, [_means(arm, settings) for arm in (first, second)]))
     effect = paired_effect(differences.mean(axis=1), confidence, bootstrapped=bounded)
     part = replace(part, scaled=runs.departures(base.protocol, pair))
     fewest = fewest_for_bootstrap(confidence) if bounded else 2
     return judge(part, effect, sides, "ratio" if ratio else "difference", fewest, confidence)
+
+
+def _means(arm: Mapping[tuple[str, Any], float], settings: Sequence[Any]) -> NDArray[np.float64]:
+    """Each repeat's mean over settings, of the repeats that have them all."""
+    units = sorted({name for name, _ in arm})
+    whole = [name for name in units if all((name, setting) in arm for setting in settings)]
+    return np.array([np.mean([arm[name, setting] for setting in settings]) for name in whole])
+
+
+def _of_heaps(pair: Sequence[str], about: Mapping[str, Any], values: Sequence[NDArray[np.float64]]) -> tuple[str, ...]:
+    """What describes repeats that lie in two heaps: the chance that one does better, and the middle halves' means."""
+    if min(map(len, values)) < 2:
+        return ()
+    side = 1 if about["better"] == "higher" else -1
+    chance, low, high = probability_of_improvement(side * values[0], side * values[1])
+    middle = [interquartile_mean(arm)[0] for arm in values]
+    if about.get("logarithmic"):
+        middle = [math.exp(mean) for mean in middle]
+    shown = [f"{100 * mean:.1f} %" if about.get("percent") else f"{mean:.3g}" for mean in middle]
+    return (
+        f"probability that a repeat of {pair[0]} beats one of {pair[1]}: {chance:.2f} [{low:.2f}, {high:.2f}]",
+        f"interquartile means: {pair[0]} {shown[0]}, {pair[1]} {shown[1]}",
+    )
 
 
 def _values(
@@ -146,6 +197,121 @@ def _sentence(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
     return parts
 
 
+def _same_words(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """Two sentences of the same words: a net that goes by words alone gives them the same odds."""
+    runs, margin = evidence.of(base.study), math.log(rule["margin"])
+    parts = []
+    for cell in rule["cells"]:
+        part = replace(base, effect_label=f"odds of positive, first / second sentence, {cell}")
+        if lacking := runs.lacking(base.protocol, [cell]):
+            parts.append(replace(part, reason=lacking))
+            continue
+        rows: list[Any] = [row.test["sentences"] for row in runs.rows(base.protocol, cell)]
+        first, second = (
+            logit(np.clip([row[text] for row in rows], _SURELY, 1 - _SURELY)) for text in rule["same_words"]
+        )
+        part = replace(part, scaled=runs.departures(base.protocol, [cell]))
+        parts.append(judge(part, paired_effect(first - second), (-margin, margin), "ratio"))
+    return parts
+
+
+def _reaches(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """The longest length that half of the repeats solve, with the percentile bootstrap's interval over repeats."""
+    runs, bound = evidence.of(base.study), rule["below"]
+    parts = []
+    for cell in rule["reaches"]:
+        part = replace(base, effect_label=f"longest length that half of the repeats solve, {cell}", claimed_high=bound)
+        if lacking := runs.lacking(base.protocol, [cell]):
+            parts.append(replace(part, reason=lacking))
+            continue
+        values = _values(runs.rows(base.protocol, cell), rule["score"], base.protocol, False, True)
+        settings, table = _differences(values, dict.fromkeys(values, 0.0))
+        solved, lengths = table >= rule["at_least"], np.array(settings)
+        drawn = np.random.default_rng(0).integers(len(solved), size=(_RESAMPLES, len(solved)))
+        reached = _reach(solved[drawn].mean(1), lengths)
+        low, high = np.quantile(reached, [0.025, 0.975]).tolist()
+        far = float((reached >= bound).mean())
+        verdict = "supported" if high < bound else "contradicted" if low >= bound else "open"
+        if len(solved) < fewest_for_bootstrap():
+            verdict = "open"
+        part = replace(
+            part,
+            verdict=verdict,
+            effect=float(_reach(solved.mean(0)[None], lengths)[0]),
+            low=low,
+            high=high,
+            repeats=len(solved),
+            p=2 * max(min(far, 1 - far), 1 / _RESAMPLES),
+            reason=f"of the lengths {lengths.min()} to {lengths.max()}; solved: {rule['at_least']:.0%} right on test",
+            scaled=runs.departures(base.protocol, [cell]),
+        )
+        parts.append(part)
+    return parts
+
+
+def _reach(shares: NDArray[np.float64], lengths: NDArray[Any]) -> NDArray[Any]:
+    """The longest of the lengths at which (samples, lengths) at least half are solved; 0: none."""
+    return np.asarray(np.where(shares >= 0.5, lengths, 0).max(axis=1))
+
+
+def _falls(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """Each repeat's slope over the lengths, by least squares."""
+    runs, about = evidence.of(base.study), documents()[base.study]["scores"][rule["score"]]
+    parts = []
+    for cell in rule["falls"]:
+        part = replace(base, effect_label=f"{about['label']} a hundred steps longer, {cell}", percent=True)
+        if lacking := runs.lacking(base.protocol, [cell]):
+            parts.append(replace(part, reason=lacking))
+            continue
+        values = _values(runs.rows(base.protocol, cell), rule["score"], base.protocol, False, True)
+        settings, table = _differences(values, dict.fromkeys(values, 0.0))
+        slopes = 100 * np.polyfit(np.array(settings, dtype=np.float64), table.T, 1)[0]
+        part = replace(part, scaled=runs.departures(base.protocol, [cell]))
+        effect = paired_effect(slopes, bootstrapped=True)
+        parts.append(judge(part, effect, (-math.inf, 0.0), "difference", fewest_for_bootstrap()))
+    return parts
+
+
+def _below_chance(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """Scores below chance, counted under two headings, all cells and lengths together."""
+    runs, about = evidence.of(base.study), documents()[base.study]["scores"][rule["below_chance"]]
+    part = replace(base, effect_label=f"{about['label']} below chance, counted")
+    counts = {}
+    for heading in (rule["under"], rule["not_under"]):
+        scores = [score_of(row, rule["below_chance"], heading) for row in runs.under(heading)]
+        if not scores:
+            return [replace(part, reason=runs.lacking(heading, documents()[base.study]["cells"]))]
+        counts[heading] = sum(score < about["chance"] - rule["margin"] for score in scores), len(scores)
+    (with_it, _), (without, _) = counts.values()
+    verdict = "open" if not with_it else "contradicted" if without else "supported"
+    said = "; ".join(f"{count:,} of {of:,} {heading}" for heading, (count, of) in counts.items())
+    return [replace(part, verdict=verdict, reason=f"more than {rule['margin']:.0%} below chance: {said}")]
+
+
+def _fewer(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """Parameters counted: the first cell has fewer."""
+    runs, cells = evidence.of(base.study), rule["fewer"]
+    part = replace(base, effect_label=f"parameters, {cells[0]} / {cells[1]}", claimed_high=1.0)
+    if lacking := runs.lacking(base.protocol, cells):
+        return [replace(part, reason=lacking)]
+    first, second = (runs.arm(base.protocol, cell).parameters for cell in cells)
+    reason = f"counted: {cells[0]} {first:,}, {cells[1]} {second:,}"
+    return [
+        replace(
+            part,
+            effect=first / second,
+            verdict="supported" if first < second else "contradicted",
+            reason=reason,
+            scaled=runs.departures(base.protocol, cells),
+        )
+    ]
+
+
+def _missing(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """Nothing that is measured here can decide it."""
+    return [replace(base, reason=rule["missing"])]
+
+
 def _seconds(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
     """Two ways' timings, on each device; those of one device were taken in turn, so that each round gives a pair."""
     timings = evidence.seconds.get(rule["seconds"], ())
@@ -155,7 +321,8 @@ def _seconds(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
 def _compare_seconds(rule: Rule, where: Mapping[str, str], base: Verdict, timings: Sequence[Timing]) -> Verdict:
     ways = [way | where for way in (rule["first"], rule["second"])]
     names = " / ".join(" ".join(rule[side].values()) for side in ("first", "second"))
-    part = replace(base, effect_label=f"seconds an epoch, {names} ({', '.join(where.values())})")
+    label = f"seconds an epoch, {names} ({', '.join(where.values())})"
+    part = replace(base, effect_label=label, unit="timings on one machine")
     rows = [next((row for row in timings if way.items() <= row.items()), None) for way in ways]
     missing = ["no timings of " + ", ".join(way.values()) for way, row in zip(ways, rows, strict=True) if row is None]
     if rows[0] is None or rows[1] is None:
@@ -234,19 +401,19 @@ def _different_winner(rule: Rule, base: Verdict, evidence: Evidence) -> list[Ver
     A cell has several chances to be beaten by luck: one against each other in each study. The intervals are that much
     surer (Bonferroni).
     """
-    studies, cells = rule["different_winner"], rule["cells"]
+    settings, cells = rule["different_winner"], rule["cells"]
+    studies = list(settings)
     confidence = 1 - 0.05 / (len(studies) * (len(cells) - 1))
     pairs = [(study, *pair) for study in studies for pair in combinations(cells, 2)]
-    parts = []
+    parts, beats = [], set()
     for study, *pair in pairs:
-        of_study = replace(base, study=study)
-        part = _compare(rule["score"], pair, (0.0, math.inf), of_study, evidence.of(study), confidence)
-        parts.append(replace(part, details=()))
-    beats = {
-        (study, *((a, b) if part.verdict == "supported" else (b, a)))
-        for (study, a, b), part in zip(pairs, parts, strict=True)
-        if part.verdict != "open"
-    }
+        name, about = next(iter(documents()[study]["scores"].items()))
+        higher, arms = about["better"] == "higher", [f"{settings[study]} {cell}".strip() for cell in pair]
+        sides = (0.0, math.inf) if higher else (-math.inf, 0.0)
+        part = _compare(name, arms, sides, replace(base, study=study), evidence.of(study), confidence)
+        parts.append(replace(part, details=(), beside=()))
+        if part.verdict != "open":
+            beats.add((study, *(pair if part.verdict == "supported" else pair[::-1])))
     unbeaten = [cell for cell in cells if not any(loser == cell for _, _, loser in beats)]
     best = [cell for cell in cells if sum(winner == cell for _, winner, _ in beats) == len(studies) * (len(cells) - 1)]
     seen = "; ".join(
@@ -256,8 +423,7 @@ def _different_winner(rule: Rule, base: Verdict, evidence: Evidence) -> list[Ver
     )
     whole = replace(
         base,
-        effect_label=f"which cell has the best {documents()[studies[0]]['scores'][rule['score']]['label']}",
-        repeats=min(part.repeats for part in parts),
+        effect_label="which cell has the best score of each study",
         scaled="; ".join(dict.fromkeys(part.scaled for part in parts if part.scaled)),
         parts=tuple(parts),
     )
@@ -267,20 +433,18 @@ def _different_winner(rule: Rule, base: Verdict, evidence: Evidence) -> list[Ver
         return [replace(whole, verdict="contradicted", reason=f"{best[0]} is best everywhere: {seen}")]
     undecided = hardest([part for part in parts if part.verdict == "open"])
     may_be = f"{' or '.join(unbeaten)} may be best everywhere: {seen}"
-    return [
-        replace(
-            whole,
-            reason=undecided.reason if undecided.effect is None else may_be,
-            detectable=undecided.detectable,
-            repeats_needed=undecided.repeats_needed,
-            percent=undecided.percent,
-        )
-    ]
+    return [replace(whole, reason=undecided.reason if not beats and undecided.effect is None else may_be)]
 
 
 RULES: Mapping[str, Callable[[Rule, Verdict, Evidence], list[Verdict]]] = {
     "pairs": _pairs,
     "sentence": _sentence,
+    "same_words": _same_words,
+    "reaches": _reaches,
+    "falls": _falls,
+    "below_chance": _below_chance,
+    "fewer": _fewer,
+    "missing": _missing,
     "seconds": _seconds,
     "counts": _counts,
     "tied": _tied,

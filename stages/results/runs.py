@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from stages.results.documents import SAMPLE, SEQUENCES
-from stages.results.measures import departures
+from stages.results.documents import SAMPLE, SEQUENCES, documents
+from stages.results.measures import departures, diverged
 from stages.results.row import Row
 
 ONE_ARM = "corrected"
@@ -43,6 +43,10 @@ class Runs:
         """The repeats of an arm, or of a sweep's arms."""
         return [row for row in self._rows if _is(row, protocol, name)]
 
+    def under(self, heading: str) -> list[Row]:
+        """All rows of a heading."""
+        return [row for row in self._rows if heading in row.protocols]
+
     def lacking(self, protocol: str, names: Iterable[str], custom: bool = False) -> str:
         """Why some of the arms have no repeats that count, or with `custom` none at all; empty where all have."""
         known = [*self._rows, *(self._custom if custom else ())]
@@ -55,6 +59,17 @@ class Runs:
                     f"{arm} left the protocol, so that it does not count: {left}" if left else f"no repeats of {arm}"
                 )
         return "; ".join(reasons) if self._departures else "no repeats recorded"
+
+    def diverged(self, protocol: str, names: Iterable[str]) -> str:
+        """Which of some arms have repeats that diverged, so that nothing rests on them; empty where none has."""
+        found = []
+        for name in names:
+            rows = self.rows(protocol, name)
+            if count := sum(map(diverged, rows)):
+                about = next(iter(documents()[rows[0].study]["scores"].values()))
+                guessing = f"{about['label']} above {about['axis_ends']:,}, worse than any word alike"
+                found.append(f"{count} of {len(rows)} repeats of {name} diverged ({guessing})")
+        return "; ".join(found)
 
     def departures(self, protocol: str, names: Iterable[str]) -> str:
         """How the runs of some arms left the protocol."""
@@ -74,7 +89,8 @@ def unit(row: Row) -> str:
 def _departed(row: Row) -> str:
     """How a row left the protocol, its text included."""
     text = "sample text" if row.corpus == SAMPLE else ""
-    left = departures(row.study, row.setting, row.hyperparameters, SEQUENCES)
+    tuned = set(row.protocols) <= {"tuned", "equal_size"}  # each cell has what suits it
+    left = "" if tuned else departures(row.study, row.setting, row.hyperparameters, SEQUENCES)
     return ", ".join(filter(None, [text, left]))
 
 

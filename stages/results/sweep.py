@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stages.results.comparison import Drawn
-from stages.results.documents import documents
+from stages.results.documents import PROTOCOLS, documents
 from stages.results.drawing import LINES, MARKERS, cell_colours, custom_runs, repeats_counted, save, source
 from stages.results.intervals import share_interval
 from stages.results.scores import MADE_OF_LISTS, equal_protocols_once
@@ -23,7 +23,8 @@ def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus:
     document = documents()[study]
     scores, sweep = document["scores"], document["sweep"]
     repeats = equal_protocols_once(repeats.drop(columns=MADE_OF_LISTS))
-    protocols = sorted(set(repeats["protocol"]), key="corrected".__eq__)
+    names = list(PROTOCOLS)
+    protocols = sorted(set(repeats["protocol"]), key=lambda protocol: names.index(protocol.split(" = ")[0]))
     figure = Figure(figsize=(5.2 * len(protocols) + 0.6, 2.7 * len(scores) + 1.0), layout="constrained")
     grid = figure.subplots(len(scores), len(protocols), squeeze=False, sharex=True, sharey="row")
     colours = cell_colours(repeats["cell"])
@@ -56,7 +57,7 @@ def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus:
             axis.grid(alpha=0.3)
         axes[0].set_ylabel(about["label"] + (" (%)" if scale == 100 else ""))
     for axis, protocol in zip(grid[0], protocols, strict=True):
-        axis.set_title(protocol, fontsize=10)
+        axis.set_title(" = ".join(PROTOCOLS[name] for name in protocol.split(" = ")), fontsize=10)
     for axis in grid[-1]:
         axis.set_xlabel(sweep["label"])
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(cells) + 1, fontsize=9)
@@ -75,7 +76,7 @@ def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus:
     labels = ", ".join(about["label"] for about in scores.values())
     return Drawn(
         "scores",
-        f"Scores by {sweep['label']}, as published and corrected.",
+        f"Scores by {sweep['label']}, a column a protocol.",
         sentence(f"{labels} by {sweep['label']}, a line for each cell; {ends}"),
     )
 

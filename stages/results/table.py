@@ -32,13 +32,16 @@ class Table:
     groups: Sequence[tuple[str, Sequence[str]]]
     rows: Sequence[Sequence[Cell]]
 
-    def markdown(self) -> str:
+    def markdown(self, *, padded: bool = True) -> str:
         """As Markdown, padded so that it reads in a terminal too; a group's label stands before its first column."""
         header = [*self.leading]
         for label, (first, *rest) in self.groups:
             header += [f"{label}: {first}", *rest]
         lines = [[str(cell) for cell in row] for row in self.rows]
         escaped = [[text.replace("|", "\\|").replace("\n", " ") for text in line] for line in (header, *lines)]
+        if not padded:
+            rows = [escaped[0], ["---"] * len(escaped[0]), *escaped[1:]]
+            return "\n".join(f"| {' | '.join(row)} |" for row in rows)
         return str(tabulate.tabulate(escaped[1:], escaped[0], tablefmt="github", disable_numparse=True))
 
 

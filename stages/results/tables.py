@@ -12,7 +12,7 @@ from stages.results.table import Cell, Table
 _HEADERS = {
     "document": "in the document",
     **{name: f"measured {label}" for name, label in PROTOCOLS.items()},
-    "both": "measured, as published = corrected",
+    "both": "measured, nothing corrected",
 }
 Baselines = Sequence[Mapping[str, Any]]
 """The rows of metrics/STUDY/baseline.json: name, test scores, and for some the sentences' probabilities."""
@@ -48,10 +48,11 @@ def scores_table(study: str, summary: pd.DataFrame, baselines: Baselines) -> Tab
                 ),
             ]
         )
+    shown_under = next(name for name in ("both", "corrected", "tuned", *PROTOCOLS) if name in set(summary["protocol"]))
     for baseline in baselines:
         nothing = [Cell("")] * (2 + with_setting)
         values = [
-            Cell(number_text(baseline["test"].get(score), about) if column in ("corrected", "both") else "")
+            Cell(number_text(baseline["test"].get(score), about) if column == shown_under else "")
             for score, about in scores.items()
             for column in shown[score]
         ]
@@ -59,7 +60,8 @@ def scores_table(study: str, summary: pd.DataFrame, baselines: Baselines) -> Tab
     setting = f"mean over {document['sweep']['hyperparameter']}s" if "sweep" in document else "model"
     leading = ["cell", *([setting] if with_setting else []), "parameters", "repeats"]
     groups = [(about["label"], [_HEADERS[column] for column in shown[name]]) for name, about in scores.items()]
-    return Table("Published beside measured, with 95 % intervals", leading, groups, rows)
+    beside = "Published beside measured" if document["published"] else "Test scores"
+    return Table(f"{beside}, with 95 % intervals", leading, groups, rows)
 
 
 def sweep_table(study: str, summary: pd.DataFrame) -> Table:
@@ -193,6 +195,8 @@ def number_text(value: float | None, about: Mapping[str, Any]) -> str:
     """A score in its own unit; a dash where there is none."""
     if value is None:
         return "–"
+    if value == 0 and not about.get("percent"):
+        return "0"
     if about.get("percent"):
         return f"{value:.2%}"
     if abs(value) < 0.1:
@@ -211,10 +215,19 @@ def _arm(summary: pd.DataFrame) -> Iterable[str]:
 
 
 def _both_once(summary: pd.DataFrame) -> pd.DataFrame:
-    """One protocol, `both`, where the two are the same in every row."""
-    apart = [rows.drop(columns="protocol").reset_index(drop=True) for _, rows in summary.groupby("protocol")]
-    alike = len(apart) == len(PROTOCOLS) and all(rows.equals(apart[0]) for rows in apart)
-    return apart[0].assign(protocol="both") if alike else summary
+    """One protocol, `both`, for published and corrected where nothing of a study was corrected.
+
+    A cell that the document lacks has the corrected rows alone.
+    """
+    names = summary.columns.drop("protocol").to_list()
+    published, corrected = (summary[summary["protocol"] == name] for name in ("published", "corrected"))
+    if published.empty or corrected.empty:
+        return summary
+    known = {tuple(row) for row in corrected[names].astype(str).to_numpy()}
+    if not all(tuple(row) in known for row in published[names].astype(str).to_numpy()):
+        return summary
+    rest = summary[summary["protocol"] != "published"]
+    return rest.assign(protocol=rest["protocol"].replace("corrected", "both")).reset_index(drop=True)
 
 
 def _columns(summary: pd.DataFrame, score: str) -> list[str]:

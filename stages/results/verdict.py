@@ -8,6 +8,8 @@ from typing import Any
 from stages.results.documents import PROTOCOLS
 from stages.results.table import Cell, Table
 
+_LEVEL = 0.05
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -23,12 +25,12 @@ class Verdict:
     source: str
     """The document."""
     origin: str
-    """Who claims it: document, book or project."""
+    """Who claims it: document, answer, book or project."""
     claim: str
     published: str
     """What the document publishes of it, or nothing."""
     protocol: str
-    """published or corrected; empty where one arm stands under both, and for timings."""
+    """A heading; empty where one arm stands under published and corrected, and for timings."""
     verdict: str = "open"
     """supported, contradicted or open."""
     effect: float | None = None
@@ -40,11 +42,19 @@ class Verdict:
     """Such as `validation accuracy, rnn - lstm`."""
     percent: bool = False
     """Whether the effect is a difference of percentages, which is said in points."""
+    difference: bool = False
+    """Whether it is another difference; else a ratio or a probability."""
     claimed_low: float | None = None
     claimed_high: float | None = None
     """The claim says that the effect lies between these; None: no bound."""
     repeats: int = 0
     """Pairs of repeats, repeats of one arm, or timings; 0 of what is counted."""
+    unit: str = "seeds on one split"
+    """What the repeats are, and so what the interval is about."""
+    p: float | None = None
+    """Of the test that the interval is: the level below which it would not decide."""
+    pair: tuple[str, ...] = ()
+    """The two arms of an effect that compares two."""
     reason: str = ""
     """What decided, or why nothing did, in a sentence."""
     detectable: float | None = None
@@ -55,6 +65,8 @@ class Verdict:
     scaled: str = ""
     """How the runs that decided were scaled down; empty where they were not."""
     parts: "tuple[Verdict, ...]" = ()
+    beside: tuple[str, ...] = ()
+    """Other effects, in words, that decide nothing."""
     details: tuple[Mapping[str, Any], ...] = ()
     """What stands beside and decides nothing: tests of each length, or what was timed on which hardware. A claim of
     several parts has them in its parts."""
@@ -87,6 +99,32 @@ def bounds_text(verdict: Verdict) -> str:
     return f"above {low}{unit}" if high is None else f"between {low} and {high}{unit}"
 
 
+def known_text(verdict: Verdict) -> str:
+    """What an open verdict knows, such as `gru 2.0 to 6.5 points above lstm; …`; empty of one without an interval."""
+    if verdict.verdict != "open" or verdict.low is None or verdict.high is None:
+        return ""
+    bounds = f"whether it lies {bounds_text(verdict)} is open"
+    low, high = (_number(end, verdict) for end in (verdict.low, verdict.high))
+    if len(verdict.pair) != 2:
+        return f"between {low} and {high}; {bounds}"
+    first, second = verdict.pair
+    none = 0.0 if verdict.percent or verdict.difference else 1.0
+    if verdict.low <= none <= verdict.high:
+        return f"{first} and {second} are not told apart; {bounds}"
+    if verdict.percent or verdict.difference:
+        above = verdict.low > none
+        ends = sorted((abs(verdict.low), abs(verdict.high)))
+        low, high = (_number(end, verdict) for end in ends)
+        unit = " points" * verdict.percent
+        return f"{first} {low} to {high}{unit} {'above' if above else 'below'} {second}; {bounds}"
+    return f"{first} {low} to {high} times {second}; {bounds}"
+
+
+def p_text(p: float) -> str:
+    """A p-value in two digits."""
+    return "< 0.0001" if p < 0.0001 else f"{p:.2g}"
+
+
 def by_claim(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     """Each claim with its verdicts by protocol ('': it has no arms), and the first study that it names."""
     claims: dict[str, dict[str, Any]] = {}
@@ -99,25 +137,104 @@ def by_claim(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
 
 
 def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
-    """One row per claim: what decided it as published and corrected, in short."""
+    """One row per claim: who makes it, and what decided it under each heading, in short."""
+    headings = [name for name in ("published", "corrected", "tuned") if any(v.protocol == name for v in verdicts)]
     rows = []
     for claim in by_claim(verdicts):
         found = claim["verdicts"]
-        shown = (
-            [_in_short(found[""]), "the same"]
-            if "" in found
-            else [_in_short(found[name]) if name in found else "–" for name in PROTOCOLS]
-        )
-        rows.append([Cell(text) for text in (claim["about"].study, claim["about"].claim, *shown)])
-    return Table("Every claim under both protocols", ["study", "claim", *PROTOCOLS.values()], (), rows)
+        shown = [_in_short(found[name]) if name in found else "–" for name in headings]
+        if "" in found:
+            shown[:1] = [_in_short(found[""])]
+            shown[1:2] = ["the same"] if len(shown) > 1 else []
+        about = claim["about"]
+        rows.append([Cell(text) for text in (about.study, about.claim, about.origin, *shown)])
+    headers = ["study", "claim", "claimed by", *(PROTOCOLS[name] for name in headings)]
+    return Table("Every claim under the headings that it was made under", headers, (), rows)
+
+
+SIGNS = {"supported": "✓", "contradicted": "✗", "open": "?"}
+
+
+def agreement(recorded: Verdict, here: Verdict) -> bool | None:
+    """Whether another run's effect lies on the side of the claim that the record's does; None: one has no effect.
+
+    Timings are no run's: both have the benchmark's.
+    """
+
+    def on_the_claims_side(verdict: Verdict) -> bool | None:
+        if verdict.effect is None or verdict.unit.startswith("timings"):
+            return None
+        low, high = verdict.claimed_low, verdict.claimed_high
+        return (low is None or low < verdict.effect) and (high is None or verdict.effect < high)
+
+    sides = on_the_claims_side(recorded), on_the_claims_side(here)
+    return None if None in sides else sides[0] == sides[1]
+
+
+def marks(recorded: Sequence[Verdict], here: Sequence[Verdict]) -> list[str]:
+    """A line a claim: its signs in the record, its name, and whether this run's effects agree."""
+    mine = {(verdict.id, verdict.protocol): verdict for verdict in here}
+    lines = []
+    for claim in by_claim(recorded):
+        signs = "".join(SIGNS[verdict.verdict] for verdict in claim["verdicts"].values())
+        found = {
+            agreement(verdict, mine[verdict.id, verdict.protocol])
+            for verdict in claim["verdicts"].values()
+            if (verdict.id, verdict.protocol) in mine
+        }
+        beside = "≠" if False in found else "=" if True in found else " "
+        lines.append(f"{signs:<3} {beside} {claim['about'].id}")
+    return lines
+
+
+def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
+    """A line a claim, as Markdown, and its signs: as published and corrected (one: they are the same), and tuned."""
+    lines = []
+    for claim in by_claim(verdicts):
+        found = {name: SIGNS[verdict.verdict] for name, verdict in claim["verdicts"].items()}
+        tuned = found.pop("tuned", "")
+        signs = " ".join(filter(None, ["".join(found.values()), f"{tuned} tuned" if tuned else ""]))
+        lines.append(f"- {claim['study']}: {claim['about'].claim} **{signs}**")
+    return lines
+
+
+def family_table(verdicts: Sequence[Verdict]) -> Table:
+    """Every verdict that an interval decided, as one of a family (Holm): which would fall."""
+    from stages.results.statistics import family
+
+    decided = {
+        f"{verdict.id} {verdict.protocol}".strip(): verdict
+        for verdict in verdicts
+        if verdict.verdict != "open" and verdict.p is not None
+    }
+    members = family({name: verdict.p or 0.0 for name, verdict in decided.items()})
+    rows = [
+        [
+            Cell(member.name),
+            Cell(decided[member.name].verdict),
+            Cell(f"{decided[member.name].repeats} {decided[member.name].unit}"),
+            Cell(p_text(member.p)),
+            Cell(p_text(member.p_holm)),
+            Cell("open" if member.p_holm >= _LEVEL else "stays"),
+        ]
+        for member in sorted(members, key=lambda member: member.p)
+    ]
+    return Table(
+        f"The {len(rows)} verdicts that an interval decided, as one family",
+        ["verdict", "alone", "varied", "p", "p (Holm)", "in the family"],
+        (),
+        rows,
+    )
 
 
 def _in_short(verdict: Verdict) -> str:
-    """A verdict with its effect, such as `**supported**: accuracy, gru - lstm: 1.2 points [0.4, 2.0], 10 repeats`."""
+    """A verdict with its effect, such as `**supported**: accuracy, gru - lstm: 1.2 points [0.4, 2.0], 10 seeds`."""
     if verdict.effect is None:
         return f"**{verdict.verdict}**: {verdict.reason}"
-    repeats = f", {verdict.repeats} repeats" if verdict.low is not None else ""
-    return f"**{verdict.verdict}**: {verdict.effect_label}: {effect_text(verdict)}{repeats}"
+    repeats = f", {verdict.repeats} {verdict.unit}" if verdict.low is not None else ""
+    known = known_text(verdict)
+    said = f"**{verdict.verdict}**: {verdict.effect_label}: {effect_text(verdict)}{repeats}"
+    return f"{said}: {known}" if known else said
 
 
 def _number(value: float, verdict: Verdict) -> str:

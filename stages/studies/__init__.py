@@ -4,14 +4,16 @@ A study is a section of params.yaml; one that a document is behind also has stag
 
     title: the study's question. document: the document's own title, address and id.
     cells: the recurrent cells that the document has: no other has an arm `published`.
-    arms: by heading (`published`, `corrected`), and in it by cell or for `all`: the hyperparameters that differ from
-      params.yaml's, flaws included.
+    arms: by heading (`published`, `corrected`, `what_if`), and in it by cell or for `all`: the hyperparameters that
+      differ from params.yaml's, flaws included.
     scores, curve, sweep, closed_loop, landscape: what differs from the kind's own (`Kind.DOCUMENT`). The first score
       decides. Of a score: `from`, where a repeat has it, as part.name (default: test.SCORE); `published_from`: the
       published protocol's, averaged the document's own way; `at_least`: the score is whether a repeat reaches this,
       and its mean a share; `logarithmic`: repeats are averaged as logarithms (a perplexity's is its loss), so that no
       interval goes below 0; `bounded`: repeats lie in [0, 1], often in two heaps, so that the interval is a
-      bootstrap's; `chance`: what guessing gets; `axis_ends`: no axis goes beyond, since nothing is learnt there, and
+      bootstrap's; `heaps`: so may its
+      logarithms; `margin`: up to where a difference does not matter, in points or as a factor; `chance`: what
+      guessing gets; `axis_ends`: no axis goes beyond, since nothing is learnt there, and
       what does is written at its end. `sweep`: the hyperparameter that a study's settings are the values of.
     protocol: the hyperparameters that the document fixes: of every setting (''), and of one; a run that left one is
       labelled custom. On sample text models are scaled down on purpose: there only `layers`, `dropout` and `precision`
@@ -90,8 +92,8 @@ def arms(
     for setting, base in kind.settings(cell, training).items():
         under: dict[Any, list[Heading]] = {}
         for heading in headings:
-            if heading == "corrected" or cell in about.get("cells", ()):
-                changes: Mapping[str, Any] = about.get("arms", {}).get(heading, {})
+            changes: Mapping[str, Any] = about.get("arms", {}).get(heading, {})
+            if heading == "corrected" or (cell in about.get("cells", ()) and (changes or heading == "published")):
                 changed = replace(base, **changes.get("all", {}), **changes.get(cell, {}))
                 under.setdefault(changed, []).append(heading)
         found += [Arm(setting, tuple(names), changed, sweep) for changed, names in under.items()]

@@ -39,10 +39,11 @@ PositiveReal = Annotated[float, BeforeValidator(no_bool), Field(gt=0, allow_inf_
 ValidationFraction = Annotated[float, BeforeValidator(no_bool), Field(gt=0, lt=1)]
 Seed = Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**63)]
 Repeats = Annotated[str, BeforeValidator(_check_repeats)]
-Heading = Literal["published", "corrected", "tuned", "equal_size", "tuning"]
+Heading = Literal["published", "corrected", "tuned", "equal_size", "what_if", "tuning"]
 HEADINGS: tuple[Heading, ...] = ("published", "corrected", "tuned", "equal_size")
 """What arms stand under: the document's protocol; its flaws mended; each cell at its own learning rate; the same at the
-size of the LSTM. (`tuning` are the trials that choose a rate: they are never tested.)"""
+size of the LSTM. (`what_if`: a protocol that nobody published, shown and decisive of nothing; `tuning`: the trials that
+choose a rate, which are never tested.)"""
 Precision = Literal["float32", "bfloat16"]
 
 

@@ -56,8 +56,8 @@ SAMPLE_NOTE = "Trained on sample text made by this project: no published figure 
 # The registered model's alias, and the end of its name.
 ON_SHOW = "on-show"
 MODEL_DESCRIPTION = (
-    "The trained model of study {study} that the pipeline shows: of the cell on show, the corrected arm's repeat with "
-    "the lowest validation loss. A version a set of weights; the alias on-show is the one shown now."
+    "The trained model of study {study} that the pipeline shows: of the cell on show, of its arm in use the repeat "
+    "with the lowest validation loss. A version a set of weights; the alias on-show is the one shown now."
 )
 MODEL_NEEDS = ("mlflow", "numba", "numpy", "pandas", "safetensors", "torch")
 # MLflow's limits on one request.
@@ -443,22 +443,20 @@ def follow_move(database: Path) -> None:
 
 def _save_pyfunc(trained: "Trained", folder: Path) -> None:
     """Write the model as MLflow's pyfunc, which needs no more than its folder: no pickled code, `stages` beside it."""
-    import pandas as pd
-    from mlflow.models import ModelSignature
     from mlflow.pyfunc import save_model
-    from mlflow.types import ColSpec, DataType, Schema
-    from mlflow.types.schema import Array
 
-    files = {"weights": trained.weights, "vocabulary": trained.vocabulary}
+    found = {"weights": trained.weights, "vocabulary": trained.vocabulary}
+    files = {part: path for part, path in found.items() if path}
     kept = ("key", "repeat", "seed", "corpus", "data_digest", "hyperparameters")
     settings = {
         "study": trained.study,
+        "kind": trained.kind,
         "cell": trained.cell,
         **{name: trained.settings[name] for name in kept},
+        "ready": {name: value for name, value in trained.ready.items() if name not in ("files", "sha256")},
         "files": {part: {"name": path.name, "sha256": file_digest(path)} for part, path in files.items()},
     }
-    outputs = {"probability_positive": DataType.double, "label": DataType.string}
-    unknown = ColSpec(Array(DataType.string), "unknown_words")
+    signature, example = _signature(trained)
     with TemporaryDirectory() as temporary:
         data = Path(temporary, "files")
         data.mkdir()
@@ -471,14 +469,44 @@ def _save_pyfunc(trained: "Trained", folder: Path) -> None:
             loader_module=f"{package}.trained.served",
             data_path=data,
             code_paths=[str(Path(temporary, "code", package))],
-            signature=ModelSignature(
-                Schema([ColSpec(DataType.string, "text")]),
-                Schema([*(ColSpec(kind, name) for name, kind in outputs.items()), unknown]),
-            ),
-            input_example=pd.DataFrame({"text": ["I loved the movie, every part of it", "This film is horrible"]}),
+            signature=signature,
+            input_example=example,
             # Named, since MLflow would load the model to find them out.
             pip_requirements=[f"{name}=={metadata.version(name).partition('+')[0]}" for name in MODEL_NEEDS],
         )
+
+
+def _signature(trained: "Trained") -> tuple[Any, Any]:
+    """What a model takes and gives, and an example of what it is asked."""
+    import pandas as pd
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import Array
+
+    text, number, whole = DataType.string, DataType.double, DataType.long
+    match trained.kind:
+        case "classification":
+            labels = trained.ready.get("labels", ("negative", "positive"))
+            given = [ColSpec(number, f"probability_{label}") for label in labels]
+            given += [ColSpec(text, "label"), ColSpec(Array(text), "unknown_words")]
+            example = pd.DataFrame({"text": ["I loved the movie, every part of it", "This film is horrible"]})
+            return ModelSignature(Schema([ColSpec(text, "text")]), Schema(given)), example
+        case "language_model":
+            drawing = [
+                ParamSpec("tokens", whole, 40),
+                ParamSpec("temperature", number, 1.0),
+                ParamSpec("seed", whole, 0),
+            ]
+            schemas = Schema([ColSpec(text, "prompt")]), Schema([ColSpec(text, "text")])
+            return ModelSignature(*schemas, ParamSchema(drawing)), pd.DataFrame({"prompt": ["the"]})
+        case _:
+            columns, mean = trained.ready["columns"], trained.ready["mean"]
+            schemas = (
+                Schema([ColSpec(number, name) for name in columns]),
+                Schema([ColSpec(whole, "step"), ColSpec(number, "forecast")]),
+            )
+            example = pd.DataFrame([mean] * trained.ready["window"], columns=columns)
+            return ModelSignature(*schemas, ParamSchema([ParamSpec("steps", whole, 0)])), example
 
 
 def open_ui(address: str) -> None:

@@ -13,7 +13,7 @@ from stages.support.process import InputError
 from stages.support.sections import OwnFile
 from stages.tables.findings import CLASSIFICATION, LANGUAGE_MODEL, SEQUENCE, Findings
 from stages.tables.inspect import inspect
-from stages.tables.records import records
+from stages.tables.records import records, series_rows
 
 
 def write_labelled(corpus: OwnFile, text: str, label: str, target: Path) -> None:
@@ -41,15 +41,21 @@ def write_text(corpus: OwnFile, text: str, target: Path) -> None:
 
 
 def write_series(corpus: OwnFile, value: str, inputs: tuple[str, ...], target: Path) -> None:
-    """Write values.npy, (steps, 1 + inputs) float64 in time order, the target first, and provenance.json."""
+    """Write values.npy, (steps, 1 + inputs) float64 in time order, the target first, and provenance.json.
+
+    Where each row has a date, also times.npy, (steps,) float64: seconds since 1970.
+    """
     findings = _findings(corpus, kind=SEQUENCE, value=value, inputs=list(inputs))
-    flat = array("d")
-    for row in records(findings.path, findings):
-        flat.extend(row)  # type: ignore[arg-type]
+    flat, times = array("d"), array("d")
+    for time, row in series_rows(findings.path, findings):
+        flat.extend(row)
+        times.extend([time] if time is not None else [])
     with whole(target) as folder:
         folder.mkdir()
         np.save(folder / "values.npy", np.frombuffer(flat, np.float64).reshape(-1, 1 + len(inputs)))
-        _write_provenance(folder, findings)
+        if times and findings.date_form and findings.date_form.order != "number":
+            np.save(folder / "times.npy", np.frombuffer(times, np.float64))
+        _write_provenance(folder, findings, columns=[value, *inputs])
 
 
 def read_labelled(raw: Path) -> Iterator[tuple[str, int]]:
@@ -68,5 +74,5 @@ def _findings(corpus: OwnFile, **options: Any) -> Findings:  # noqa: ANN401 - as
 
 
 def _write_provenance(folder: Path, findings: Findings, **more: object) -> None:
-    unit = findings.unit or "words"
-    write_json(folder / "provenance.json", {"corpus": findings.path.name, "unit": unit, "rows": findings.rows, **more})
+    unit, name = findings.unit or "words", findings.path.resolve().name  # not the name of a link to it
+    write_json(folder / "provenance.json", {"corpus": name, "unit": unit, "rows": findings.rows, **more})

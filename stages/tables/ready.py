@@ -1,6 +1,7 @@
 """A person's raw data as the arrays that training reads, divided once into training, validation and test."""
 
 import re
+import shutil
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -164,7 +165,7 @@ def _pieces(path: Path) -> Iterator[str]:
 def tokenize_series(
     raw: Path, ready: Path, window: int, horizon: int, validation_fraction: float, test_fraction: float
 ) -> None:
-    """Write values.npy and manifest.json, with where each part ends, into `ready`, a new folder.
+    """Write values.npy and manifest.json, with where each part ends and the training part's scale, into `ready`.
 
     Raises:
         InputError: a part has nothing to forecast.
@@ -181,9 +182,22 @@ def tokenize_series(
                 f"horizon {horizon} need more than {horizon}"
             )
     ready.mkdir(parents=True)
-    np.save(ready / "values.npy", values)
-    ends = {"train_end": train_end, "validation_end": validation_end, "window": window, "horizon": horizon}
-    write_manifest(ready, read_json(raw / "provenance.json")["corpus"], 0, **ends)
+    for file in raw.glob("*.npy"):
+        shutil.copyfile(file, ready / file.name)
+    about, train = read_json(raw / "provenance.json"), values[:train_end]
+    deviation = train.std(0)
+    write_manifest(
+        ready,
+        about["corpus"],
+        0,
+        train_end=train_end,
+        validation_end=validation_end,
+        window=window,
+        horizon=horizon,
+        columns=about["columns"],
+        mean=train.mean(0).tolist(),
+        deviation=np.where(deviation > 0, deviation, 1.0).tolist(),
+    )
 
 
 def read_series(ready: Path) -> tuple[NDArray[np.float64], dict[str, Any]]:

@@ -35,7 +35,7 @@ def records(path: Path, findings: Findings) -> Iterator[tuple[str, str] | str | 
     elif findings.kind == LANGUAGE_MODEL:
         yield from pieces(path, findings, drops)
     else:
-        yield from _in_time_order(path, findings, drops)
+        yield from (values for _, values in series_rows(path, findings, drops))
 
 
 class LabelledRow(NamedTuple):
@@ -116,22 +116,15 @@ def timed_rows(
                 yield number, cells, known, values
 
 
-def label_folders(path: Path) -> list[Path]:
-    """The folders in a folder, by name, hidden ones aside."""
-    return sorted(inner for inner in path.iterdir() if inner.is_dir() and not inner.name.startswith("."))
-
-
-def text_files(path: Path) -> list[Path]:
-    """The files in a folder, by name, hidden ones aside."""
-    return sorted(inner for inner in path.iterdir() if inner.is_file() and not inner.name.startswith("."))
-
-
-def _in_time_order(path: Path, findings: Findings, drops: Drops) -> Iterator[list[float]]:
+def series_rows(
+    path: Path, findings: Findings, drops: Drops | None = None
+) -> Iterator[tuple[float | None, list[float]]]:
+    """The rows of a series in time order: the time (see `read_time`; None without dates) and the numbers."""
     forms = [findings.date_form] if findings.date_form else []
-    stream = timed_rows(path, findings, forms, drops)
+    stream = timed_rows(path, findings, forms, drops or Drops())
     if findings.order in ("ascending", "as in the file"):
-        for _, _, _, values in stream:
-            yield values
+        for _, _, known, values in stream:
+            yield (known[0] if known else None), values
         return
     times, table = array("d"), array("d")
     for _, _, known, values in stream:
@@ -140,7 +133,17 @@ def _in_time_order(path: Path, findings: Findings, drops: Drops) -> Iterator[lis
     width = len(findings.decimal_marks)
     flat = np.frombuffer(table, dtype=np.float64).reshape(-1, width)
     for place in np.argsort(np.frombuffer(times, dtype=np.float64), kind="stable"):
-        yield flat[place].tolist()
+        yield times[place], flat[place].tolist()
+
+
+def label_folders(path: Path) -> list[Path]:
+    """The folders in a folder, by name, hidden ones aside."""
+    return sorted(inner for inner in path.iterdir() if inner.is_dir() and not inner.name.startswith("."))
+
+
+def text_files(path: Path) -> list[Path]:
+    """The files in a folder, by name, hidden ones aside."""
+    return sorted(inner for inner in path.iterdir() if inner.is_file() and not inner.name.startswith("."))
 
 
 def _file_text(root: Path, file: Path, drops: Drops) -> str | None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from stages.support.params import load_params
+from stages.support.params import load_params, load_project
 from stages.support.process import InputError
 from stages.trained.find import Trained, find_trained
 
@@ -19,11 +19,13 @@ class Parser(argparse.ArgumentParser):
         raise InputError(message)
 
 
-def make_parser(study: str, description: str) -> Parser:
-    """A parser for `python -m stages.NAME STUDY`, with the choice of a cell and of a repeat."""
+def make_parser(kind: str, description: str) -> Parser:
+    """A parser for `python -m stages.NAME STUDY`, a study of a kind, with the choice of a cell and of a repeat."""
+    project = load_project()
+    studies = [study for study in project.params.studies if project.settings(study).kind == kind]
     program = f"python -m stages.{Path(sys.argv[0]).stem}"
     parser = Parser(prog=program, description=description, allow_abbrev=False)
-    parser.add_argument("study", choices=[study])
+    parser.add_argument("study", choices=studies)
     parser.add_argument("--cell", help="which cell's model; default: the cell on show, `cell` of params.yaml")
     parser.add_argument("--repeat", type=int, help="default: the repeat with the lowest validation loss")
     return parser
@@ -35,11 +37,20 @@ def chosen_model(arguments: argparse.Namespace, setting: str = "") -> Trained:
     Raises:
         InputError: an unknown cell, or a model that is not trained.
     """
+    return find_trained(arguments.study, chosen_cell(arguments), setting, arguments.repeat)
+
+
+def chosen_cell(arguments: argparse.Namespace) -> str:
+    """The cell that the words ask for, by default the one on show.
+
+    Raises:
+        InputError: an unknown cell.
+    """
     params = load_params()
-    cell = params.cell if arguments.cell is None else arguments.cell
+    cell: str = params.cell if arguments.cell is None else arguments.cell
     if cell not in params.cells:
         raise InputError(f"--cell {cell!r}: allowed are {', '.join(params.cells)} (`cells` of params.yaml)")
-    return find_trained(arguments.study, cell, setting, arguments.repeat)
+    return cell
 
 
 def as_text(word: str, name: str) -> str:

@@ -1,5 +1,6 @@
-"""Words from the trained ptb model: a prompt, and what follows it."""
+"""Text from the trained model of a language-model study: a prompt, and what follows it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,26 @@ from stages.text.tokens.ptb import END
 from stages.text.tokens.vocabulary import UNKNOWN
 from stages.trained.weights import load_weights, read_vocabulary
 
+_LINE_END = "\\n"  # as a vocabulary of characters writes it
+
 
 class WordModel:
-    """A trained ptb model on a CPU, with its vocabulary."""
+    """A trained model on a CPU, with its vocabulary of words or of characters."""
 
-    def __init__(self, hyperparameters: Mapping[str, Any], weights: Path, vocabulary: Path) -> None:
+    def __init__(
+        self, hyperparameters: Mapping[str, Any], weights: Path, vocabulary: Path, ready: Mapping[str, Any]
+    ) -> None:
         """Load it; `hyperparameters` are those of `stages.kinds.language_model`, as a mapping.
+
+        `ready` is the manifest of the data that it was trained on, of which the unit matters.
 
         Raises:
             InputError: the weights are damaged, or another model's.
         """
         self.numbers = read_vocabulary(vocabulary)
         self.words = list(self.numbers)
+        self.of_characters = ready.get("unit") == "characters"
+        self._end = _LINE_END if self.of_characters else END
         names = ("cell", "embedding_size", "hidden_size", "layers", "dropout", "tied")
         self.model = LanguageModel(vocabulary_size=len(self.words), **{name: hyperparameters[name] for name in names})
         load_weights(self.model, weights)
@@ -33,14 +42,14 @@ class WordModel:
         """A prompt's token numbers, and its unknown words, once each, which stand there as <unk>.
 
         The corpus is in lower case but for a few marks: a word that is unknown as written is looked up in lower case.
-        A line break ends a sentence, and the prompt begins one.
+        A line break ends a sentence, and the prompt begins one. Characters are taken as they are.
 
         Raises:
             InputError: a word is unknown, and the vocabulary has no <unk>.
         """
-        numbers, unknown = [self.numbers[END]], []
-        for word in prompt.replace("\n", f" {END} ").split():
-            number = self.numbers.get(word, self.numbers.get(word.lower(), -1))
+        numbers, unknown = [self.numbers.get(self._end, 0)], []
+        for word in self._parted(prompt):
+            number = self.numbers.get(word, -1 if self.of_characters else self.numbers.get(word.lower(), -1))
             if number < 0:
                 unknown.append(word)
                 if UNKNOWN not in self.numbers:
@@ -48,6 +57,18 @@ class WordModel:
                 number = self.numbers[UNKNOWN]
             numbers.append(number)
         return numbers, list(dict.fromkeys(unknown))
+
+    def _parted(self, prompt: str) -> list[str]:
+        if self.of_characters:
+            return [_LINE_END if character == "\n" else character for character in prompt]
+        return prompt.replace("\n", f" {END} ").split()
+
+    def text(self, numbers: Sequence[int]) -> str:
+        """What token numbers say; the end of a sentence is a line break."""
+        tokens = [self.words[number] for number in numbers]
+        if self.of_characters:
+            return "".join("\n" if token == _LINE_END else token for token in tokens)
+        return re.sub(rf" ?{END} ?", "\n", " ".join(tokens))
 
     @torch.no_grad()
     def sample(

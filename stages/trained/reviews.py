@@ -1,9 +1,9 @@
-"""Texts to the trained imdb model: the probability that each is positive."""
+"""Texts to the trained model of a classification study: how probable each label is."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,44 +23,60 @@ class Verdict:
     """What the model makes of one text; words that its vocabulary lacks are named once each, in order."""
 
     text: str
-    probability_positive: float
-    label: Literal["positive", "negative"]
+    label: str
+    probabilities: dict[str, float]
     unknown_words: list[str]
 
 
 class ReviewModel:
-    """A trained imdb model on a CPU, with its tokenizer and vocabulary."""
+    """A trained model on a CPU, with its tokenizer, vocabulary and labels."""
 
-    def __init__(self, hyperparameters: Mapping[str, Any], weights: Path, vocabulary: Path) -> None:
+    def __init__(
+        self, hyperparameters: Mapping[str, Any], weights: Path, vocabulary: Path, ready: Mapping[str, Any]
+    ) -> None:
         """Load it; `hyperparameters` are those of `stages.kinds.classification`, as a mapping.
+
+        `ready` is the manifest of the data that it was trained on, of which labels, unit and cut matter.
 
         Raises:
             InputError: the weights are damaged, or another model's.
         """
         self._numbers = read_vocabulary(vocabulary)
         names = ("cell", "embedding_size", "hidden_size", "layers", "dropout", "dropout_between_layers")
+        self.labels: Sequence[str] = ready.get("labels", ("negative", "positive"))
+        self._words: Callable[[str], list[str]] = list if ready.get("unit") == "characters" else basic_english
+        self._longest: int | None = ready["cut"]["longest"] if "cut" in ready else None
         self._model = ReviewClassifier(
-            vocabulary_size=len(self._numbers), **{name: hyperparameters[name] for name in names}
+            vocabulary_size=len(self._numbers),
+            classes=len(self.labels),
+            **{name: hyperparameters[name] for name in names},
         )
         load_weights(self._model, weights)
 
     @torch.no_grad()
     def predict(self, texts: Sequence[str]) -> list[Verdict]:
         """A verdict a text, in order; a text without words is read as one unknown word, as in training."""
-        tokens = [basic_english(text) for text in texts]
+        tokens = [self._words(text)[: self._longest] for text in texts]
         sequences = [self._sequence(words) for words in tokens]
-        logits = torch.empty(len(texts), dtype=torch.float64)
+        found = torch.empty((len(texts), len(self.labels)), dtype=torch.float64)
         for chosen in _batches([len(sequence) for sequence in sequences]):
             lengths = [len(sequences[i]) for i in chosen]
             padded = np.full((lengths[-1], len(chosen)), PADDING, np.int64)
             for column, i in enumerate(chosen):
                 padded[: len(sequences[i]), column] = sequences[i]
-            logits[chosen] = self._model(torch.from_numpy(padded), torch.tensor(lengths)).double()
+            logits = self._model(torch.from_numpy(padded), torch.tensor(lengths)).double()
+            if logits.dim() == 1:  # of two labels the second's
+                found[chosen] = torch.sigmoid(torch.stack([-logits, logits], 1))
+            else:
+                found[chosen] = torch.softmax(logits, 1)
         return [
-            Verdict(text, probability, "positive" if logit > 0 else "negative", self._unknown(words))
-            for text, probability, logit, words in zip(
-                texts, torch.sigmoid(logits).tolist(), logits.tolist(), tokens, strict=True
+            Verdict(
+                text,
+                self.labels[int(np.argmax(probabilities))],
+                dict(zip(self.labels, probabilities, strict=True)),
+                self._unknown(words),
             )
+            for text, probabilities, words in zip(texts, found.tolist(), tokens, strict=True)
         ]
 
     def _sequence(self, words: Sequence[str]) -> NDArray[np.int64]:

@@ -19,7 +19,8 @@ from stages.training.loop import Fitted
 
 REFERENCE = "lstm"
 """The cell whose recurrent parameters the others get under `equal_size`."""
-_EXTENSIONS = 2
+EXTENSIONS = 2
+"""How often a list of rates goes on where an end of it wins."""
 
 Trials = Callable[[Sequence[Arm]], Sequence[Sequence[Fitted | None]]]
 """Trains arms in the repeats that choose a rate: of each arm its fitted jobs, None for one that diverged."""
@@ -49,7 +50,7 @@ def best_rates(arms: Sequence[Arm], tuning: Tuning, tuned_by: str, trials: Trial
     """The learning rate of each arm that validates best; where an end of its list wins, the list is extended."""
     rates = [sorted(tuning.learning_rates) for _ in arms]
     scores: list[dict[float, float]] = [{} for _ in arms]
-    for _ in range(1 + _EXTENSIONS):
+    for _ in range(1 + EXTENSIONS):
         missing = [(i, rate) for i, mine in enumerate(rates) for rate in mine if rate not in scores[i]]
         if not missing:
             break

@@ -171,7 +171,8 @@ def shown(repeat):
     write(Path("vocabulary.txt"), "<unk>\n<pad>\n")
     runs = json.loads(Path("models/imdb/gru/runs.json").read_text())
     settings = next(entry for entry in runs if entry["repeat"] == repeat)
-    return Trained("imdb", "gru", settings, Path("models/imdb/gru") / settings["weights"], Path("vocabulary.txt"))
+    weights = Path("models/imdb/gru") / settings["weights"]
+    return Trained("imdb", "classification", "gru", settings, weights, Path("vocabulary.txt"), {})
 
 
 def send(address, *on_show):

@@ -1,10 +1,12 @@
 import json
+import shutil
 
 import pytest
 
 from stages.support.files import seal
 from stages.support.process import InputError
 from stages.trained.find import find_trained
+from tests.copies import ROOT
 
 
 def entry(repeat, losses, best_epoch, **changes):
@@ -43,6 +45,7 @@ def project(tmp_path, monkeypatch):
     (ready / "vocabulary.txt").write_text("<unk>\n")
     seal(models, {})
     seal(ready, {"digest": "d"})
+    shutil.copy(ROOT / "params.yaml", tmp_path)
     return tmp_path
 
 
@@ -110,3 +113,17 @@ def test_a_damaged_file_is_named_with_the_command_to_run(project, name, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match=rf"{name} is damaged.*stages.mend --cache.*dvc repro train@imdb-gru"):
         find_trained("imdb", "gru")
+
+
+def test_of_a_persons_own_study_the_tuned_arm_is_meant(project):
+    runs = project / "models/imdb/gru/runs.json"
+    entries = [
+        entry(10, [0.5], 1, protocols=["tuned"], weights="weights/a"),
+        entry(11, [0.4], 1, protocols=["tuned", "equal_size"], weights="weights/b"),
+        entry(12, [0.3], 1, protocols=["equal_size"], weights="weights/c"),
+        entry(0, [0.1], 1, protocols=["tuning"], weights=""),
+    ]
+    runs.write_text(json.dumps(entries))
+    seal(runs.parent, {})
+    found = find_trained("imdb", "gru")
+    assert (found.settings["repeat"], found.is_own) == (11, True)

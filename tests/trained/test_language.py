@@ -13,7 +13,7 @@ WORDS = ["the", "<eos>", "<unk>", "N", "bank"]
 SIZES = {"layers": 2, "dropout": 0.5, "embedding_size": 6, "hidden_size": 6}
 
 
-def word_model(folder, cell="lstm", tied=True, words=WORDS):
+def word_model(folder, cell="lstm", tied=True, words=WORDS, ready=None):
     net = LanguageModel(cell, vocabulary_size=len(words), tied=tied, **SIZES)
     net.start(torch.Generator().manual_seed(5))
     with torch.no_grad():  # as far from uniform as a trained net
@@ -23,7 +23,7 @@ def word_model(folder, cell="lstm", tied=True, words=WORDS):
     write_tensors(folder / "weights.safetensors", arrays)
     (folder / "vocabulary.txt").write_text("".join(f"{word}\n" for word in words))
     hyperparameters = {"cell": cell, "tied": tied, "streams": 1, **SIZES}
-    return WordModel(hyperparameters, folder / "weights.safetensors", folder / "vocabulary.txt")
+    return WordModel(hyperparameters, folder / "weights.safetensors", folder / "vocabulary.txt", ready or {})
 
 
 def generator(seed=0):
@@ -111,3 +111,11 @@ def test_a_prompt_begins_a_sentence_and_its_unknown_words_are_named(tmp_path):
 def test_a_temperature_that_means_nothing_is_refused(temperature):
     with pytest.raises(ValueError, match="temperature"):
         draw(torch.zeros(3, dtype=torch.float64), temperature, generator())
+
+
+def test_characters_are_taken_as_they_are_and_a_line_break_is_one(tmp_path):
+    model = word_model(tmp_path, words=["<unk>", "\\n", "a", "B", " ", "é"], ready={"unit": "characters"})
+    numbers, unknown = model.encode("aB \nbé")
+    assert numbers == [1, 2, 3, 4, 1, 0, 5]  # after a line break; there is no b, and B is another
+    assert unknown == ["b"]
+    assert model.text(numbers[1:]) == "aB \n<unk>é"

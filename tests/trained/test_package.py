@@ -31,7 +31,8 @@ def folder(tmp_path):
     (made / "vocabulary.txt").write_text("".join(f"{word}\n" for word in WORDS))
     names = {"weights": "w.safetensors", "vocabulary": "vocabulary.txt"}
     files = {part: {"name": name, "sha256": file_digest(made / name)} for part, name in names.items()}
-    write_json(made / "settings.json", {"hyperparameters": {"cell": "gru", **SIZES}, "files": files})
+    settings = {"kind": "classification", "hyperparameters": {"cell": "gru", **SIZES}, "ready": {}, "files": files}
+    write_json(made / "settings.json", settings)
     return made
 
 

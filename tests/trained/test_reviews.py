@@ -43,7 +43,7 @@ def by_torch(folder, cell, text):
 
 @pytest.mark.parametrize("cell", TORCH)
 def test_probabilities_are_those_of_torchs_layers_without_padding_in_the_order_given(cell, tmp_path):
-    model = ReviewModel(*model_files(tmp_path, cell))
+    model = ReviewModel(*model_files(tmp_path, cell), {})
     chance = torch.Generator().manual_seed(1)
     texts = [
         " ".join(WORDS[int(i)] for i in torch.randint(2, len(WORDS), (int(n),), generator=chance))
@@ -62,7 +62,7 @@ def test_probabilities_are_those_of_torchs_layers_without_padding_in_the_order_g
     verdicts = model.predict(texts)
     assert [verdict.text for verdict in verdicts] == texts
     expected = [by_torch(tmp_path, cell, text) for text in texts]
-    assert [verdict.probability_positive for verdict in verdicts] == pytest.approx(expected, abs=1e-6)
+    assert [verdict.probabilities["positive"] for verdict in verdicts] == pytest.approx(expected, abs=1e-6)
     assert [verdict.label for verdict in verdicts] == ["positive" if p > 0.5 else "negative" for p in expected]
     assert len({verdict.label for verdict in verdicts}) == 2
 
@@ -80,15 +80,32 @@ def test_batches_hold_every_text_once_and_never_more_than_memory_may():
 
 
 def test_more_texts_than_a_batch_holds_get_the_answers_that_they_get_alone(tmp_path):
-    model = ReviewModel(*model_files(tmp_path, "gru"))
+    model = ReviewModel(*model_files(tmp_path, "gru"), {})
     texts = [f"the film is {'not ' * (i % 7)}{'good' if i % 2 else 'bad'}" for i in range(600)]
-    alone = {text: model.predict([text])[0].probability_positive for text in set(texts)}
-    together = [verdict.probability_positive for verdict in model.predict(texts)]
+    alone = {text: model.predict([text])[0].probabilities["positive"] for text in set(texts)}
+    together = [verdict.probabilities["positive"] for verdict in model.predict(texts)]
     assert together == pytest.approx([alone[text] for text in texts], abs=1e-6)
 
 
+def test_of_three_labels_the_softmax_is_told_and_long_texts_are_read_from_their_start(tmp_path):
+    net = ReviewClassifier("gru", vocabulary_size=4, classes=3, **SIZES)
+    net.start(torch.Generator().manual_seed(3))
+    write_tensors(tmp_path / "w.safetensors", {name: value.numpy() for name, value in net.state_dict().items()})
+    (tmp_path / "vocabulary.txt").write_text("<unk>\n<pad>\n猫\n犬\n")
+    ready = {"labels": ["a", "b", "c"], "unit": "characters", "cut": {"longest": 3, "texts": 0}}
+    model = ReviewModel({"cell": "gru", **SIZES}, tmp_path / "w.safetensors", tmp_path / "vocabulary.txt", ready)
+    verdict, longer = model.predict(["猫犬鳥", "猫犬鳥犬犬"])
+    with torch.no_grad():
+        expected = torch.softmax(net.eval()(torch.tensor([[2], [3], [0]]), torch.tensor([3]))[0], 0)
+    assert list(verdict.probabilities) == ["a", "b", "c"]
+    assert list(verdict.probabilities.values()) == pytest.approx(expected.tolist(), abs=1e-6)
+    assert verdict.label == "abc"[int(expected.argmax())]
+    assert verdict.unknown_words == ["鳥"]
+    assert longer.probabilities == pytest.approx(verdict.probabilities)
+
+
 def test_unknown_words_are_named_once_each_in_order(tmp_path):
-    model = ReviewModel(*model_files(tmp_path, "gru"))
+    model = ReviewModel(*model_files(tmp_path, "gru"), {})
     (verdict,) = model.predict(["Zebra, the film <pad> <unk> zebra's YAK good!"])
     assert verdict.unknown_words == ["zebra", ",", "<pad>", "<unk>", "s", "yak", "!"]
 
@@ -96,10 +113,10 @@ def test_unknown_words_are_named_once_each_in_order(tmp_path):
 def test_weights_that_are_damaged_or_anothers_are_refused_in_one_line(tmp_path):
     settings, weights, vocabulary = model_files(tmp_path, "gru")
     with pytest.raises(InputError, match=r"weights\.safetensors"):
-        ReviewModel(settings | {"hidden_size": 4}, weights, vocabulary)
+        ReviewModel(settings | {"hidden_size": 4}, weights, vocabulary, {})
     good = weights.read_bytes()
     for bad in (good[:100], good[:-1] + bytes([good[-1] ^ 1])):
         weights.write_bytes(bad)
         with pytest.raises(InputError, match=r"weights\.safetensors is damaged.*run `") as failed:
-            ReviewModel(settings, weights, vocabulary)
+            ReviewModel(settings, weights, vocabulary, {})
         assert "\n" not in str(failed.value)

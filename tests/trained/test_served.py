@@ -95,7 +95,10 @@ def test_the_served_model_answers_what_predict_answers(clone, tmp_path):
             answers = post(address, body)
             assert answers == [
                 {
-                    "probability_positive": pytest.approx(verdict["probability_positive"], abs=1e-6),
+                    **{
+                        f"probability_{label}": pytest.approx(value, abs=1e-6)
+                        for label, value in verdict["probabilities"].items()
+                    },
                     "label": verdict["label"],
                     "unknown_words": verdict["unknown_words"],
                 }

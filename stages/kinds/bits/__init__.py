@@ -65,7 +65,10 @@ Split = Literal["published", "corrected"]
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """All that decides the training of one arm. `split` names the protocol whose validation sequences are kept out."""
+    """All that decides the training of one arm. `split` names the protocol whose validation sequences are kept out.
+
+    `keras2`: with Keras 2.1's cells (hard sigmoids, the GRU's reset before the product) and its Adam's epsilon.
+    """
 
     cell: str
     length: int
@@ -74,6 +77,7 @@ class Hyperparameters:
     batch_size: int
     learning_rate: float
     epochs: int
+    keras2: bool = False
 
 
 DOCUMENT: Mapping[str, Any] = {
@@ -85,6 +89,7 @@ DOCUMENT: Mapping[str, Any] = {
             "from": "validation.accuracy",
             "bounded": True,
             "chance": 0.5,
+            "margin": 5,
         },
         "test_accuracy": {
             "label": "test accuracy",
@@ -93,6 +98,7 @@ DOCUMENT: Mapping[str, Any] = {
             "from": "test.accuracy",
             "bounded": True,
             "chance": 0.5,
+            "margin": 5,
         },
         "converged": {
             "label": "share converged",

@@ -61,12 +61,18 @@ class Task:
         self, data: Data, hyperparameters: Hyperparameters, seed: int, repeats: Sequence[int], device: torch.device
     ) -> None:
         self.data, self.device, self._settings = data, device, hyperparameters
-        self.model = Replicas(hyperparameters.cell, len(repeats), 1, hyperparameters.hidden_size, 2)
+        cell = f"{hyperparameters.cell}.keras2" if hyperparameters.keras2 else hyperparameters.cell
+        self.model = Replicas(cell, len(repeats), 1, hyperparameters.hidden_size, 2)
         seeds = [stream_seed(seed, repeat, Purpose.WEIGHTS) for repeat in repeats]
         start_as_keras(self.model, [torch.Generator().manual_seed(s) for s in seeds])
         self.model.to(device)
         self.engine = self.model.engine
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=hyperparameters.learning_rate, fused=True)
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(),
+            lr=hyperparameters.learning_rate,
+            eps=1e-7 if hyperparameters.keras2 else 1e-8,
+            fused=True,
+        )
         self._train, self._validation = data.split[hyperparameters.split]
         self._sequences = data.train.of_length(hyperparameters.length)
         self.train_items = len(self._train)

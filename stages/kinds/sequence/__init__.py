@@ -80,8 +80,9 @@ class Hyperparameters:
 
     `library` is the one whose layers these are: `keras`, one bias a gate, Glorot uniform and orthogonal initial
     weights; `chainer`, normal ones. `state_carried`: from batch to batch, and from step to step of the closed loop;
-    otherwise every window starts from zeros. `full_batches_only`: windows that fill no batch do not train, the curve's
-    training loss is the last batch's, and scores are those of the first batch.
+    otherwise every window starts from zeros. `dropout_in_closed_loop`: between layers. `full_batches_only`: windows
+    that fill no batch do not train, the curve's training loss is the last batch's, and scores are those of the first
+    batch.
     """
 
     cell: str
@@ -95,6 +96,7 @@ class Hyperparameters:
     library: str = "keras"
     state_carried: bool = False
     dropout_in_validation: bool = False
+    dropout_in_closed_loop: float = 0.0
     full_batches_only: bool = False
 
 

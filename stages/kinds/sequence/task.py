@@ -1,6 +1,7 @@
 """A sequence study in memory: windows whose every step predicts the next value, and closed loops."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ class Task:
     def test(self) -> list[dict[str, Any]]:
         """Mean squared error on the test part, and the closed loop: its predictions and their root mean square error.
 
-        Where dropout stays on, its masks are the same in every test of a repeat; in the closed loop it is off.
+        Where dropout stays on, its masks are the same in every test of a repeat.
         """
         torch.manual_seed(self._test_seed)
         losses = self._losses(self.data.test)
@@ -169,18 +170,30 @@ class Task:
         Returns:
             Predictions (repeats, steps).
         """
-        self.model.eval()
+        rate = self._settings.dropout_in_closed_loop
+        self.model.train(rate > 0)
         start = np.broadcast_to(self.data.closed_loop_start, (self._repeats, 1, self.data.window))
         window = _in_time(start).to(self.device)
         state: State | None = None
         predictions = []
         for _ in self.data.closed_loop_values:
-            outputs, following = self._predict(window, state)
+            with self._dropout(rate):
+                outputs, following = self._predict(window, state)
             if self._settings.state_carried:
                 state = following
             window = torch.cat([window[1:], outputs[-1:]])
             predictions.append(outputs[-1, :, 0, 0])
         return torch.stack(predictions, 1).double().cpu().numpy()
+
+    @contextmanager
+    def _dropout(self, rate: float) -> Iterator[None]:
+        """Another rate between layers, where it is not zero."""
+        if isinstance(self.model, Replicas) or not rate:
+            yield
+            return
+        trained, self.model.recurrent.dropout = self.model.recurrent.dropout, rate
+        yield
+        self.model.recurrent.dropout = trained
 
 
 def _in_time(windows: NDArray[np.float32]) -> Tensor:

@@ -1,0 +1,52 @@
+"""Ask the trained models of a series study what comes next: `python -m stages.forecast passengers --steps 12`."""
+
+import json
+import sys
+from pathlib import Path
+
+from stages.support.process import run_stage
+from stages.trained.command_line import chosen_cell, make_parser
+from stages.trained.find import find_arm, find_trained
+
+
+def main(*words: str) -> None:
+    """Print a line a step: its date or number, the mean forecast of all repeats, and their lowest and highest."""
+    parser = make_parser(
+        "series", "What will a series be? The trained models say, each going on from its own forecasts."
+    )
+    parser.add_argument("--steps", type=int, help="how many steps; default: the study's horizon")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a step")
+    arguments = parser.parse_args(words)
+    cell = chosen_cell(arguments)
+    arm = find_arm(arguments.study, cell)
+    if arguments.repeat is not None:
+        arm = [find_trained(arguments.study, cell, repeat=arguments.repeat)]
+
+    import numpy as np  # with torch, slow
+
+    from stages.trained.series import SeriesModel, later
+    from stages.training.device import prepare
+
+    prepare("cpu")
+    ready, about = Path("data/ready", arguments.study), arm[0].ready
+    values, times = np.load(ready / "values.npy"), ready / "times.npy"
+    steps = about["horizon"] if arguments.steps is None else arguments.steps
+    models = [SeriesModel(trained.settings["hyperparameters"], trained.weights, about) for trained in arm]
+    forecasts = np.stack([model.forecast(values, steps) for model in models])
+    dates = later(np.load(times), steps) if times.exists() else None
+    which = f"{len(arm)} repeats" if len(arm) > 1 else f"repeat {arm[0].settings['repeat']}"
+    print(
+        f"{arguments.study}, {cell}, {which}: {about['columns'][0]} after {len(values):,} steps of {about['corpus']}",
+        file=sys.stderr,
+    )
+    for step, ahead in enumerate(forecasts.T):
+        place = dates[step] if dates else f"+{step + 1}"
+        low, mean, high = float(ahead.min()), float(ahead.mean()), float(ahead.max())
+        if arguments.json:
+            print(json.dumps({"step": step + 1, "date": dates and place, "forecast": mean, "low": low, "high": high}))
+        else:
+            print(f"{place}  {mean:.6g}  [{low:.6g} to {high:.6g}]")
+
+
+if __name__ == "__main__":
+    run_stage(main)

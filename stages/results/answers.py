@@ -1,0 +1,311 @@
+"""LSTM or GRU? The answers of a study's rows, whether of this workspace or of the record, as table, lines and plot."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import tabulate
+
+from stages.results.answer import HEADINGS, Answer, Arm, Cell, Naive, Score, answer, in_digits, in_points, sentence
+from stages.results.documents import SAMPLE, documents
+from stages.results.measures import custom_of, diverged, score_of, setting_of
+from stages.results.record import FIGURES, RECORD, comparable_rows
+from stages.results.row import Row, read_rows
+from stages.results.runs import unit
+from stages.results.table import Cell as Shown
+from stages.results.table import Table
+from stages.support.files import read_json
+
+FOREST = FIGURES / "answers"
+_CELLS: tuple[Cell, Cell] = ("lstm", "gru")
+_MARGINS = {"points": 2.0, "ratio": 1.05}
+"""Up to where a difference does not matter, where a study's score says nothing else."""
+_NO_NAIVE = "source (lowest possible)"
+"""The row of ptb's sample text that no model can beat: it is no model."""
+Baselines = Sequence[Mapping[str, Any]]
+
+
+def study_answers(
+    study: str, rows: Sequence[Row], baselines: Baselines, *, test_items: int | None = None
+) -> list[Answer]:
+    """The answers that `rows` of both cells give: for each setting under every heading that both have.
+
+    A study of sample text is called so. By the study's first score; of a sweep each repeat's mean over the settings
+    that both cells have. Rows that left their document's protocol count in a run of the sample profile alone.
+    `baselines`: the rows of baseline.json; `test_items`: how many items the test part has, where that may be too few.
+    """
+    name, about = next(iter(documents()[study]["scores"].items()))
+    score = _score(about)
+    sweep = "sweep" in documents()[study]
+    counted = [row for row in rows if row.cell in _CELLS and (row.profile == "sample" or not custom_of(row))]
+    title = f"{study} (sample text)" if of_sample_text(rows) else study
+    settings = [""] if sweep else list(dict.fromkeys(row.setting for row in counted))
+    found = []
+    for setting in settings:
+        seen: list[list[frozenset[int]]] = []
+        for heading in HEADINGS:
+            of_heading = heading.replace(" ", "_")
+            mine = [row for row in counted if of_heading in row.protocols and (sweep or row.setting == setting)]
+            of_cells = {cell: [row for row in mine if row.cell == cell] for cell in _CELLS}
+            if not all(of_cells.values()):
+                continue
+            kept = [frozenset(map(id, rows)) for rows in of_cells.values()]
+            if kept in seen:
+                continue  # nothing was corrected: one arm stands under both headings
+            seen.append(kept)
+            arms = _arms(of_cells, name, of_heading)
+            found.append(
+                answer(
+                    title.replace(study, f"{study} {setting}", 1) if len(settings) > 1 else title,
+                    heading,
+                    score,
+                    arms["lstm"],
+                    arms["gru"],
+                    _naive(name, about, baselines),
+                    test_items=test_items,
+                    bootstrapped=about.get("bounded", False),
+                )
+            )
+    return found
+
+
+def record_answers() -> list[Answer]:
+    """The answers of the record, study by study."""
+    found = []
+    for study in documents():
+        if rows := comparable_rows(study) if (RECORD / study).exists() else []:
+            found += study_answers(study, rows, _baselines(RECORD / study))
+    return found
+
+
+def run_answers(studies: Sequence[str], cells: Sequence[str]) -> list[Answer]:
+    """The answers of this workspace's run, of metrics/STUDY/CELL.json."""
+    found = []
+    for study in studies:
+        paths = [Path("metrics", study, f"{cell}.json") for cell in cells]
+        rows = [row for path in paths if path.exists() for row in read_rows(path)]
+        found += study_answers(study, rows, _baselines(Path("metrics", study)))
+    return found
+
+
+def draw_record() -> None:
+    """Draw plots/record/answers.png and .svg."""
+    from stages.results.forest import forest  # matplotlib is slow
+
+    if found := record_answers():
+        forest(found, FOREST)
+
+
+def first_headings(answers: Sequence[Answer]) -> list[Answer]:
+    """One answer a study: under the heading that says most about the question (the order of `HEADINGS`)."""
+    best: dict[str, Answer] = {}
+    for found in sorted(answers, key=lambda found: HEADINGS.index(found.heading)):
+        best.setdefault(found.study, found)
+    return [best[study] for study in dict.fromkeys(found.study for found in answers)]
+
+
+def answers_table(answers: Sequence[Answer]) -> Table:
+    """A study and heading a row: scores, difference with interval, who is ahead, naive row, cost."""
+    leading = ["study", "heading", "LSTM", "GRU", "ahead, and by how much", "without a net", "parameters (LSTM / GRU)"]
+    rows = []
+    for found in answers:
+        cells = [found.study, found.heading, *(score_text(found.means[cell], found.score) for cell in _CELLS)]
+        naive = "–" if found.naive_score is None else f"{found.naive_name} {score_text(found.naive_score, found.score)}"
+        seconds = [found.seconds_an_epoch[cell] for cell in _CELLS]
+        cells += [
+            ahead_text(found),
+            naive,
+            " / ".join(f"{found.parameters[cell]:,}" for cell in _CELLS),
+            " / ".join("–" if value is None else in_digits(value) for value in seconds),
+        ]
+        rows.append([Shown(text) for text in cells])
+    return Table(f"LSTM or GRU? By {_labels(answers)}", [*leading, "seconds an epoch"], (), rows)
+
+
+def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list[str]:
+    """The table for a terminal, below 100 columns: a study a line, and beside it who is ahead `here`, in this run."""
+    mine = {found.study.replace(" (sample text)", ""): found for found in first_headings(here)}
+    shown = first_headings(answers)
+    shown += [found for name, found in mine.items() if name not in {found.study for found in shown}]
+    lines = []
+    for found in shown:
+        ahead = mine.get(found.study.replace(" (sample text)", ""))
+        naive = "–"
+        if found.naive_name:
+            naive = f"{found.naive_name.split(' + ')[0]} {score_text(found.naive_score, found.score)}"
+        scores = [score_text(found.means[cell], found.score) for cell in _CELLS]
+        lines.append(
+            [found.study.replace(" text)", ")"), found.heading, *scores, _ahead_in_short(found), naive, _who(ahead)]
+        )
+    header = ["study", "heading", "LSTM", "GRU", "ahead [95 %]", "no net", "this run"]
+    table = tabulate.tabulate(lines, header, tablefmt="simple", disable_numparse=True)
+    return [line[:100].rstrip() for line in table.splitlines()]
+
+
+def _who(found: Answer | None) -> str:
+    if found is None:
+        return "–"
+    return found.ahead.upper() if found.ahead in _CELLS else "neither" if found.ahead == "too close to tell" else "?"
+
+
+def _ahead_in_short(found: Answer) -> str:
+    """As `ahead_text`, shorter."""
+    advantage = found.advantage("lstm" if found.ahead == "lstm" else "gru")
+    if advantage is None or found.ahead == "too little data":
+        return found.ahead
+    said, sign = (in_points, " points") if found.score.scale == "points" else (in_digits, "×")
+    value, low, high = map(said, advantage)
+    if found.ahead in _CELLS:
+        return f"{found.ahead.upper()} {value}{sign} [{low}, {high}]"
+    return f"neither [{low}, {high}]{sign}"
+
+
+def _labels(answers: Sequence[Answer]) -> str:
+    labels: dict[str, list[str]] = {}
+    for found in answers:
+        labels.setdefault(found.score.label, []).append(found.study.split()[0])
+    return "; ".join(f"{label} ({', '.join(dict.fromkeys(studies))})" for label, studies in labels.items())
+
+
+def ahead_text(found: Answer) -> str:
+    """Such as `GRU by 4.2 points [2.0 to 6.5]`, or what is lacking."""
+    if found.ahead in ("too few repeats", "too little data"):
+        return found.ahead
+    cell = found.ahead if found.ahead in ("lstm", "gru") else None
+    advantage = found.advantage(cell or "gru")
+    assert advantage is not None
+    said, unit_name = (in_points, "points") if found.score.scale == "points" else (in_digits, "times")
+    value, low, high = map(said, advantage)
+    if cell is None:
+        return f"neither (GRU {value} {unit_name} [{low} to {high}])"
+    return f"{cell.upper()} by {value} {unit_name} [{low} to {high}]"
+
+
+def score_text(value: float | None, score: Score) -> str:
+    """A score as a table shows it; a dash where no repeat has one."""
+    if value is None:
+        return "–"
+    return f"{100 * value:.1f} %" if score.scale == "points" else in_digits(value)
+
+
+def in_three_sentences(answers: Sequence[Answer]) -> list[str]:
+    """What the answers come to, in plain words: who is ahead where, what that is worth, and whether nets are needed."""
+    decided = first_headings(answers)
+    if not decided:
+        return []
+    settings = Counter(found.study.split()[0] for found in decided)
+
+    def listed(found: Sequence[Answer]) -> str:
+        """A study whose settings are all among them is named once."""
+        whole = Counter(one.study.split()[0] for one in found)
+        names = (name if whole[name := one.study.split()[0]] == settings[name] else one.study for one in found)
+        return _listed(list(dict.fromkeys(names)))
+
+    where: dict[str, list[Answer]] = {}
+    for found in decided:
+        where.setdefault(found.ahead, []).append(found)
+    parts = [f"the {cell.upper()} is ahead on {listed(where[cell])}" for cell in _CELLS if cell in where]
+    if "too close to tell" in where:
+        parts.append(f"they are too close to tell on {listed(where['too close to tell'])}")
+    if lacking := where.get("too few repeats", []) + where.get("too little data", []):
+        parts.append(f"too little is known of {listed(lacking)}")
+    first = "; ".join(parts)
+    first = f"{first[:1].upper()}{first[1:]}."
+    matters = [found for found in decided if found.margin_passed]
+    small = [found for found in decided if found.margin_passed is None and found.ahead in _CELLS]
+    second = (
+        f"By more than the margin up to which a difference does not matter: {listed(matters)}"
+        if matters
+        else "Nowhere is the difference shown to be more than the margin up to which it does not matter"
+    )
+    second += f"; on {listed(small)} that is open." if small else "."
+    beaten = {found.study: found.naive_name for found in decided if found.naive and "ahead" not in found.naive.values()}
+    third = (
+        "Neither is shown to beat what takes no net on "
+        + _listed([f"{study} ({name})" for study, name in beaten.items()])
+        if beaten
+        else "Wherever a row without a net was measured, at least one of them beats it"
+    )
+    return [first, second, f"{third}."]
+
+
+def answer_lines(answers: Sequence[Answer]) -> list[str]:
+    """Each answer as a sentence."""
+    return [sentence(found) for found in answers]
+
+
+def _score(about: Mapping[str, Any]) -> Score:
+    scale = "points" if about.get("percent") else "ratio"
+    margin = about.get("margin", _MARGINS[scale])
+    return Score(about["label"], about["better"] == "higher", scale, margin)  # type: ignore[arg-type]
+
+
+def _value(row: Row, name: str, heading: str) -> float:
+    return math.nan if diverged(row) else float(score_of(row, name, heading))
+
+
+def _arms(of_cells: Mapping[Cell, Sequence[Row]], score: str, heading: str) -> dict[Cell, Arm]:
+    """Both cells' scores in the repeats that both have, in one order, each the mean over the settings of both."""
+    tables: dict[Cell, dict[tuple[str, Any], Row]] = {
+        cell: {(unit(row), setting_of(row)): row for row in rows} for cell, rows in of_cells.items()
+    }
+    settings = set.intersection(*({setting for _, setting in table} for table in tables.values()))
+    shared = set.intersection(*(set(table) for table in tables.values()))
+    units = [
+        name for name in sorted({name for name, _ in shared}) if all((name, setting) in shared for setting in settings)
+    ]
+    seconds = _seconds_an_epoch(of_cells)
+    return {
+        cell: Arm(
+            [fmean(_value(table[name, setting], score, heading) for setting in settings) for name in units],
+            of_cells[cell][0].parameters,
+            seconds.get(cell),
+        )
+        for cell, table in tables.items()
+    }
+
+
+def _seconds_an_epoch(of_cells: Mapping[Cell, Sequence[Row]]) -> dict[Cell, float]:
+    """The least seconds an epoch of a repeat, of both cells on one processor; empty where no processor had both.
+
+    The least, since others at work on a machine only ever add to it.
+    """
+    timed: dict[str, dict[Cell, list[float]]] = {}
+    for cell, rows in of_cells.items():
+        for row in rows:
+            origin = row.provenance
+            if origin and origin.seconds_per_epoch:
+                seconds = origin.seconds_per_epoch / max(origin.repeats_at_once, 1)
+                timed.setdefault(origin.machine.processor, {}).setdefault(cell, []).append(seconds)
+    both = Counter({name: sum(map(len, cells.values())) for name, cells in timed.items() if len(cells) == 2})
+    if not both:
+        return {}
+    processor = both.most_common(1)[0][0]
+    return {cell: min(seconds) for cell, seconds in timed[processor].items()}
+
+
+def _naive(name: str, about: Mapping[str, Any], baselines: Baselines) -> Naive | None:
+    """The row without a net that validates best, so that the test part chooses nothing; else what guessing gets."""
+    scored = [row for row in baselines if row["name"] != _NO_NAIVE and row.get("test", {}).get(name) is not None]
+    if scored:
+        part = "validation" if all(row.get("validation", {}).get(name) is not None for row in scored) else "test"
+        best = (max if about["better"] == "higher" else min)(scored, key=lambda row: row[part][name])
+        return Naive(best["name"], [best["test"][name]])
+    return Naive("guessing", [about["chance"]]) if "chance" in about else None
+
+
+def _baselines(folder: Path) -> list[Any]:
+    path = folder / "baseline.json"
+    return list(read_json(path)["rows"]) if path.exists() else []
+
+
+def of_sample_text(rows: Sequence[Row]) -> bool:
+    """Whether some of the rows were scored on text that the project made."""
+    return any(row.corpus == SAMPLE for row in rows)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

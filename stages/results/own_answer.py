@@ -1,0 +1,59 @@
+"""The answer for a person's own study: what `answers` has of it, and what this machine and the test part say."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from stages.baselines.series import origins
+from stages.results.answer import Answer, Cell, sentence
+from stages.results.answers import study_answers
+from stages.results.row import read_rows
+from stages.support.files import read_json
+
+_CELLS: tuple[Cell, Cell] = ("lstm", "gru")
+SMALL = 2_000
+"""Fewer texts than that: another division into parts would move the scores as much as another seed does."""
+
+
+def read_answers(study: str, cells: Sequence[str]) -> tuple[list[Answer], list[str]]:
+    """The answers of this workspace's run of a study, and what their reader must know besides, a sentence each."""
+    rows = [row for cell in cells for row in read_rows(Path("metrics", study, f"{cell}.json"))]
+    baselines = read_json(Path("metrics", study, "baseline.json"))["rows"]
+    items, notes = _test_items(Path("data/ready", study))
+    answers = study_answers(study, rows, baselines, test_items=items)
+    seconds = {cell: _epoch_seconds(study, cell) for cell in _CELLS if cell in cells}
+    timed = [replace(found, seconds_an_epoch=seconds) if found.heading == "tuned" else found for found in answers]
+    return timed, notes
+
+
+def said(answers: Sequence[Answer], notes: Sequence[str]) -> list[str]:
+    """The answers and the notes as sentences; without answers, why there is none."""
+    sentences = [sentence(answer) for answer in answers]
+    return [*(sentences or ["There is no answer: cells must hold lstm and gru, and both must be trained."]), *notes]
+
+
+def _test_items(ready: Path) -> tuple[int | None, list[str]]:
+    """How many items the test part has, and where the texts are few what that means."""
+    about = read_json(ready / "manifest.json")
+    if "texts" in about:
+        total = sum(about["texts"].values())
+        notes = [
+            f"The {total:,} texts are divided into parts once: the intervals are over repeated trainings, and another "
+            "division may change the scores by more."
+        ]
+        return about["texts"]["test"], notes if total < SMALL else []
+    if "tokens" in about:
+        return about["tokens"]["test"], []
+    steps = len(np.load(ready / "values.npy", mmap_mode="r"))
+    return len(origins(about["validation_end"], steps, about["window"], about["horizon"])), []
+
+
+def _epoch_seconds(study: str, cell: str) -> float | None:
+    """Median seconds of an epoch of the tuned arm's trainings that this machine has timed."""
+    rows = read_rows(Path("models", study, cell, "runs.json"))
+    timings = {Path("timings", f"{row.job}.json") for row in rows if "tuned" in row.protocols}
+    seconds = [epoch["seconds"] for path in timings if path.exists() for epoch in read_json(path)["epochs"]]
+    return median(seconds) if seconds else None

@@ -1,0 +1,145 @@
+"""How long a study would train on this machine, and what is cut where that is more than a person has time for."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from stages import kinds
+from stages.support.sections import parse_repeats
+from stages.training.seeds import order_generator
+from stages.training.tuning import EXTENSIONS
+
+_SECONDS_OF_TIMING = 20.0
+_SECONDS_A_STAGE = 10.0
+"""Of a cell's two stages together: starting them, compiling, testing."""
+_FINAL_REPEATS = (10, 5, 3)
+_FEWEST_RATES = 3
+_FEWEST_EPOCHS = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained of each cell: how many rates in how many repeats, fresh repeats at the best, epochs of each."""
+
+    rates: int
+    trial_repeats: int
+    final_repeats: int
+    epochs: int
+
+    @property
+    def trainings(self) -> int:
+        """Of one cell, at the most: with every rate that may be added to the list, and an arm more at equal size."""
+        return (self.rates + EXTENSIONS) * self.trial_repeats + 2 * self.final_repeats
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What trains: how many cells, seconds an epoch of the LSTM, the slowest, and how many trainings at once."""
+
+    cells: int
+    epoch_seconds: float
+    at_once: int
+
+    def minutes(self, plan: Plan) -> float:
+        """What a plan takes at the most."""
+        training = plan.trainings * plan.epochs * self.epoch_seconds / self.at_once
+        return self.cells * (training + _SECONDS_A_STAGE) / 60
+
+
+def kept_to(budget: float, plan: Plan, cost: Cost) -> Plan:
+    """The plan with as much cut as a budget in minutes asks for, in this order.
+
+    Final repeats, to 5 and to 3; rates, to 3; epochs, to no fewer than 2. What is left may still take longer.
+    """
+    plans = list(_smaller(plan))
+    return next((fewer for fewer in plans if cost.minutes(fewer) <= budget), plans[-1])
+
+
+def _smaller(plan: Plan) -> Iterator[Plan]:
+    """The plan, and ever smaller ones."""
+    yield plan
+    for final_repeats in _FINAL_REPEATS:
+        if final_repeats < plan.final_repeats:
+            plan = replace(plan, final_repeats=final_repeats)
+            yield plan
+    if plan.rates > _FEWEST_RATES:
+        plan = replace(plan, rates=_FEWEST_RATES)
+        yield plan
+    for epochs in range(plan.epochs - 1, _FEWEST_EPOCHS - 1, -1):
+        yield replace(plan, epochs=epochs)
+
+
+def plan_of(training: dict[str, Any]) -> Plan:
+    """The plan of a section `training` of params.yaml."""
+    tuning = training["tuning"]
+    return Plan(
+        len(tuning["learning_rates"]),
+        len(parse_repeats(tuning["repeats"])),
+        len(parse_repeats(tuning["final_repeats"])),
+        max(place["epochs"] for place in _with_epochs(training)),
+    )
+
+
+def apply(plan: Plan, training: dict[str, Any]) -> list[str]:
+    """Cut a section `training` down to a plan; says what was cut."""
+    before, tuning, cut = plan_of(training), training["tuning"], []
+    if plan.final_repeats < before.final_repeats:
+        first = parse_repeats(tuning["final_repeats"])[0]
+        tuning["final_repeats"] = f"{first}-{first + plan.final_repeats - 1}"
+        cut.append(f"final repeats from {before.final_repeats} to {plan.final_repeats}")
+    if plan.rates < before.rates:
+        tuning["learning_rates"] = tuning["learning_rates"][1 : 1 + plan.rates]
+        cut.append(f"learning rates from {before.rates} to {plan.rates}")
+    if plan.epochs < before.epochs:
+        for place in _with_epochs(training):
+            place["epochs"] = min(place["epochs"], plan.epochs)
+        cut.append(f"epochs from {before.epochs} to {plan.epochs}")
+    return cut
+
+
+def _with_epochs(training: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    """The mappings of a section that name epochs: its own, or one a net that is trained."""
+    return [training] if "epochs" in training else [training[model] for model in training["models"]]
+
+
+def time_epoch(kind: str, ready: Path, training: Any, device: str, threads: int) -> float:  # noqa: ANN401
+    """Seconds that an epoch of the LSTM takes on this machine, training and validation.
+
+    Timed for some seconds, after what is compiled at the first batch; of a longer epoch the rest is extrapolated.
+    """
+    from stages.training.device import prepare
+
+    module = kinds.task_module(kind)
+    data, where = module.Data(ready), prepare(device, threads)
+    nets = kinds.kind(kind).settings("lstm", training).values()
+    return sum(_seconds(module.Task(data, net, 0, [0], where)) for net in nets)
+
+
+def _seconds(task: Any) -> float:  # noqa: ANN401 - a task of any kind
+    from torch.nn.utils import clip_grad_norm_
+
+    def step(batch: Any) -> int:  # noqa: ANN401
+        taken = task.step(batch)
+        task.optimizer.zero_grad(set_to_none=True)
+        taken.loss.sum().backward()
+        if task.gradient_norm_limit is not None:
+            clip_grad_norm_(task.model.parameters(), task.gradient_norm_limit)
+        task.optimizer.step()
+        return int(taken.items)
+
+    task.model.train()
+    step(next(iter(task.batches([order_generator(0, 0, 0)]))))
+    items, began = 0, time.monotonic()
+    for epoch in count(1):
+        for batch in task.batches([order_generator(0, 0, epoch)]):
+            items += step(batch)
+            if time.monotonic() - began > _SECONDS_OF_TIMING:
+                break
+        if items >= 3 * task.train_items or time.monotonic() - began > _SECONDS_OF_TIMING:
+            break
+    train_seconds = (time.monotonic() - began) * int(task.train_items) / items
+    # A validation text is read forwards alone, and there are fewer: a third of training's time is more than enough.
+    return train_seconds * 4 / 3

@@ -1,0 +1,112 @@
+"""A person's own data as arrays: what stands in which part, and what the vocabulary knows."""
+
+import json
+
+import numpy as np
+import pytest
+
+from stages.support.files import read_json, write_json
+from stages.support.process import InputError
+from stages.tables.ready import labelled_part, read_series, tokenize_labelled, tokenize_series, tokenize_text
+from stages.text.tokens.basic_english import basic_english
+
+LABELS = ["bad", "good", "so so"]
+PARTS = ("train", "validation", "test")
+
+
+def labelled(folder, texts, unit="words"):
+    folder.mkdir()
+    lines = [json.dumps([text, label]) for text, label in texts]
+    (folder / "texts.jsonl").write_text("\n".join(lines) + "\n")
+    write_json(folder / "provenance.json", {"corpus": "t.csv", "unit": unit, "labels": LABELS, "rows": len(texts)})
+    return folder
+
+
+@pytest.fixture
+def texts():
+    """300 texts of three labels, one of them rare, and each tenth again in other case and spacing."""
+    random = np.random.default_rng(3)
+    words = [f"word{i}" for i in range(200)]
+    found = []
+    for i in range(300):
+        text = " ".join(random.choice(words, random.integers(1, 12)))
+        label = 2 if i % 50 == 0 else i % 2
+        found.append((text, label))
+        if i % 10 == 0:
+            found.append((f"  {text.upper()} ", label))
+    return found
+
+
+def test_equal_texts_stand_in_one_part_and_every_label_in_all(tmp_path, texts):
+    raw, ready = labelled(tmp_path / "raw", texts), tmp_path / "ready"
+    tokenize_labelled(raw, ready, 1000, 0.2, 0.2, 100)
+    parts = {name: labelled_part(raw, ready, name) for name in PARTS}
+    assert sorted(item for part in parts.values() for item in part) == sorted(texts)
+    keys = {name: {text.strip().lower() for text, _ in part} for name, part in parts.items()}
+    assert not keys["train"] & keys["validation"]
+    assert not keys["train"] & keys["test"]
+    assert not keys["validation"] & keys["test"]
+    assert all({label for _, label in part} == {0, 1, 2} for part in parts.values())
+    assert read_json(ready / "manifest.json")["texts"] == {name: len(part) for name, part in parts.items()}
+
+
+def test_arrays_say_what_the_texts_say_by_the_training_parts_words_alone(tmp_path, texts):
+    raw, ready = labelled(tmp_path / "raw", [*texts, ("<pad> " * 3, 0)]), tmp_path / "ready"
+    tokenize_labelled(raw, ready, 50, 0.2, 0.2, 5)
+    vocabulary = (ready / "vocabulary.txt").read_text().splitlines()
+    of_train = [word for text, _ in labelled_part(raw, ready, "train") for word in basic_english(text)[:5]]
+    counts = {word: of_train.count(word) for word in of_train if word != "<pad>"}
+    assert vocabulary[:2] == ["<unk>", "<pad>"]
+    assert vocabulary[2:] == sorted(counts, key=lambda word: (-counts[word], word))[:50]
+    for name in PARTS:
+        tokens, offsets = (np.load(ready / f"{name}.{what}.npy") for what in ("tokens", "offsets"))
+        labels = np.load(ready / f"{name}.labels.npy")
+        for (text, label), start, end, stored in zip(
+            labelled_part(raw, ready, name), offsets, offsets[1:], labels, strict=False
+        ):
+            words = basic_english(text)[:5]
+            known = [word if word in vocabulary and word != "<pad>" else "<unk>" for word in words]
+            assert [vocabulary[token] for token in tokens[start:end]] == known
+            assert label == stored
+    assert read_json(ready / "manifest.json")["cut"]["texts"] == sum(len(basic_english(t)) > 5 for t, _ in texts)
+
+
+def test_a_label_of_two_different_texts_is_refused_by_name(tmp_path):
+    texts = [(f"text {i}", i % 2) for i in range(40)] + [("one", 2), ("One ", 2), ("two", 2)]
+    with pytest.raises(InputError, match="'so so' has 2 different texts"):
+        tokenize_labelled(labelled(tmp_path / "raw", texts), tmp_path / "ready", 50, 0.2, 0.2, 5)
+
+
+@pytest.mark.parametrize("unit", ["words", "characters"])
+def test_a_text_is_cut_in_three_that_together_are_the_text(tmp_path, unit):
+    raw, ready = tmp_path / "raw", tmp_path / "ready"
+    raw.mkdir()
+    text = "".join(f"the {'cat' if i % 3 else 'dog'} sat on mat{i % 7}\n" for i in range(300))
+    (raw / "text.txt").write_text(text)
+    write_json(raw / "provenance.json", {"corpus": "t.txt", "unit": unit, "rows": 300})
+    tokenize_text(raw, ready, 1000, 0.1, 0.2)
+    vocabulary = (ready / "vocabulary.txt").read_text().splitlines()
+    tokens = [vocabulary[token] for name in PARTS for token in np.load(ready / f"{name}.tokens.npy")]
+    if unit == "characters":
+        assert "".join("\n" if token == "\\n" else token for token in tokens) == text
+    else:
+        assert tokens == text.replace("\n", " <eos> ").split()
+    counts = read_json(ready / "manifest.json")["tokens"]
+    assert counts["validation"] == round(0.1 * len(tokens))
+    assert counts["test"] == round(0.2 * len(tokens))
+
+
+def test_a_series_is_scaled_by_its_training_part_and_too_short_a_one_is_refused(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    values = np.stack([np.arange(100.0) ** 2, np.full(100, 3.0)], 1)
+    np.save(raw / "values.npy", values)
+    write_json(raw / "provenance.json", {"corpus": "s.csv", "unit": "words", "rows": 100, "columns": ["y", "x"]})
+    tokenize_series(raw, tmp_path / "ready", 5, 2, 0.2, 0.1)
+    stored, about = read_series(tmp_path / "ready")
+    assert (stored == values).all()
+    assert (about["train_end"], about["validation_end"]) == (70, 90)
+    assert about["mean"] == pytest.approx([(values[:70, 0]).mean(), 3.0])
+    assert about["deviation"] == pytest.approx([values[:70, 0].std(), 1.0])  # what never moves is not blown up
+    with pytest.raises(InputError, match="test part"):
+        tokenize_series(raw, tmp_path / "short", 5, 12, 0.2, 0.1)

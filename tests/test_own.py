@@ -1,0 +1,191 @@
+"""`python -m stages.own FILE`, as its users type it: refusals, and one study of a dirty table from end to end."""
+
+import csv
+import json
+import math
+import random
+import re
+import shutil
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from stages import own
+from stages.own import add_study, main
+from stages.support.process import InputError
+from tests.conftest import make_clone
+from tests.copies import ROOT
+
+GOOD = ["great", "lovely", "brilliant", "moving", "superb", "tender", "clever", "warm"]
+BAD = ["dull", "awful", "boring", "tedious", "weak", "clumsy", "cold", "cheap"]
+OTHER = ["the", "film", "was", "a", "story", "of", "two", "people", "who", "met", "in", "paris", "and", "left"]
+
+
+def reviews(count, seed=0, labels=("good", "bad")):
+    chance = random.Random(seed)
+    for i in range(count):
+        label = labels[i % len(labels)]
+        words = chance.choices(GOOD if label == labels[0] else BAD, k=2) + chance.choices(OTHER, k=8)
+        chance.shuffle(words)
+        yield f"{' '.join(words)} {i}", label
+
+
+def table(path, rows, header=("text", "label"), delimiter=",", encoding="utf-8"):
+    with path.open("w", encoding=encoding, newline="") as file:
+        csv.writer(file, delimiter=delimiter).writerows([header, *rows])
+    return path
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with params.yaml, where nothing can be trained."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    shutil.copy(ROOT / "params.yaml", folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+WAVE = [round(10 * math.sin(i) + i % 5, 2) for i in range(99)]
+
+
+def series(values):
+    return [[f"2020-{1 + i // 28:02}-{1 + i % 28:02}", value] for i, value in enumerate(values)]
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "rows", "words", "named"),
+    [
+        ("leak.csv", None, [[f"{text} {label}", label] for text, label in reviews(120)], [], ["label"]),
+        ("one.csv", None, [[text, "good"] for text, _ in reviews(60)], ["TEXT=text", "LABEL=label"], ["label"]),
+        ("constant.csv", ["date", "y"], series([5] * 100), [], ["constant", "y"]),
+        (
+            "two.csv",
+            ["date", "height", "width"],
+            [[*row, i * i % 11 + row[1]] for i, row in enumerate(series(WAVE))],
+            [],
+            ["VALUE="],
+        ),
+        ("few.csv", ["date", "y"], series([1, 2, 3, 2, 1]), ["VALUE=y"], ["5 rows"]),
+        ("good.csv", None, list(reviews(60)), ["NAME=Reviews 1"], ["NAME=Reviews 1"]),
+        ("good.csv", None, list(reviews(60)), ["NAME=imdb"], ["NAME=imdb"]),
+        ("good.csv", None, list(reviews(60)), ["NAME=studies"], ["NAME=studies"]),
+        ("good.csv", None, list(reviews(60)), ["NAME=record"], ["NAME=record"]),
+        ("good.csv", None, list(reviews(60)), ["BUDGET=soon"], ["BUDGET=soon"]),
+        ("good.csv", None, list(reviews(60)), ["COLUMN=text"], ["COLUMN=text", "LABEL="]),
+        ("good.csv", None, list(reviews(60)), ["LABEL=stars"], ["stars", "label"]),
+    ],
+)
+def test_what_cannot_be_a_study_is_refused_in_one_line_and_nothing_is_changed(
+    project, name, header, rows, words, named
+):
+    file = table(project.parent / name, rows, header or ("text", "label"))
+    before = (project / "params.yaml").read_bytes()
+    with pytest.raises(InputError) as failed:
+        main(str(file), *words)
+    line = str(failed.value)
+    assert "\n" not in line
+    assert all(word in line for word in named)
+    assert (project / "params.yaml").read_bytes() == before
+    assert not list(project.rglob("data/own/*"))
+
+
+def test_a_section_is_added_and_every_comment_and_value_stays(tmp_path):
+    path = tmp_path / "params.yaml"
+    before = (ROOT / "params.yaml").read_text()
+    path.write_text(before)
+    section = {
+        "kind": "series",
+        "corpus": {"source": "file", "path": "data/own/s.csv", "value": "y: z", "inputs": ["no", "1"]},
+        "tokens": {"window": 4, "horizon": 1, "validation_fraction": 0.1, "test_fraction": 0.1},
+        "training": {"repeats": "0", "epochs": 2, "batch_size": 4, "learning_rate": 0.00001, "hidden_size": 3},
+    }
+    add_study("shares", section, path)
+    after = path.read_text()
+    mine = after.index("\nshares:\n")
+    assert after[:mine].replace("- shares\n", "") + "\n" == before
+    added = [line for line in after.splitlines() if line not in before.splitlines()]
+    add_study("shares", section, path)
+    assert path.read_text() == after
+    with pytest.raises(InputError, match=r"shares\.tokens\.window"):
+        add_study("shares", section | {"tokens": section["tokens"] | {"window": 0}}, path)
+    assert path.read_text() == after
+    assert any("y: z" in line for line in added)
+
+
+def test_an_address_is_downloaded_once(project):
+    served = table(project.parent / "some%20reviews.csv", list(reviews(60)))
+    asked = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(served.read_bytes())
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}/some%20reviews.csv?version=2"
+        for _ in range(2):
+            path, name = own._found(address, "")
+            assert (str(path), name) == ("data/own/some_reviews.csv", "some_reviews")
+            assert path.read_bytes() == served.read_bytes()
+    finally:
+        server.shutdown()
+    assert asked == ["/some%20reviews.csv?version=2"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A clone in which a dirty table has become a study with the smallest budget, and what that command said."""
+    clone = make_clone(tmp_path_factory.mktemp("own") / "lstm-vs-gru")
+    rows = [[text, label, ""] for text, label in reviews(240)]
+    rows[7:7] = [["", "good", ""], [rows[3][0].upper(), rows[3][1], ""]]
+    table(clone.folder.parent / "Kritiken 2.csv", rows, ("Größe", "Urteil", ""), ";", "latin-1")
+    done = clone.run("python", "-m", "stages.own", "../Kritiken 2.csv", "LABEL=Urteil", "BUDGET=0.01")
+    return clone, done
+
+
+@pytest.mark.end_to_end
+def test_a_table_becomes_an_answer(trained):
+    clone, done = trained
+    assert "240" in done.stdout or "241" in done.stdout
+    rows = {cell: json.loads(clone.read(f"metrics/kritiken_2/{cell}.json")) for cell in ("rnn", "lstm", "gru")}
+    assert {row["corpus"] for of_cell in rows.values() for row in of_cell} == {"Kritiken 2.csv"}
+    assert {tuple(row["protocols"]) for row in rows["lstm"]} == {("tuned", "equal_size")}
+    assert {tuple(row["protocols"]) for row in rows["gru"]} == {("tuned",), ("equal_size",)}
+    assert {row["repeat"] for row in rows["gru"]} == {10, 11, 12}
+    (said,) = [line for line in done.stdout.splitlines() if line.startswith("On kritiken_2 (tuned)")]
+    means = [f"{100 * sum(r['test']['accuracy'] for r in rows[cell] if 'tuned' in r['protocols']) / 3:.1f} %"
+             for cell in ("lstm", "gru")]  # fmt: skip
+    assert all(mean in said for mean in means)
+    page = clone.read("report/kritiken_2.html")
+    assert said.split(";")[0].replace("'", "&#39;") in page
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    baseline = json.loads(clone.read("metrics/kritiken_2/baseline.json"))["rows"][-1]
+    (line,) = [line for line in clone.read("plots/kritiken_2/table.md").splitlines() if baseline["name"] in line]
+    assert f"{baseline['test']['accuracy']:.2%}" in line
+
+
+@pytest.mark.end_to_end
+def test_its_model_names_labels_and_a_changed_file_reruns_its_chain(trained):
+    clone, _ = trained
+    words = ("python", "-m", "stages.predict", "kritiken_2", "--json", "a great lovely superb film", "a dull weak film")
+    given = [json.loads(line) for line in clone.run(*words).stdout.splitlines()]
+    assert all(set(verdict["probabilities"]) == {"good", "bad"} for verdict in given)
+    assert all(sum(verdict["probabilities"].values()) == pytest.approx(1) for verdict in given)
+    target = "headline@kritiken_2"
+    assert clone.stages_run(clone.run("dvc", "repro", target)) == []
+    file = clone.folder.parent / "Kritiken 2.csv"
+    file.write_bytes(file.read_bytes() + "ein guter Film;good;\r\n".encode("latin-1"))
+    assert "tokenize@kritiken_2" in clone.stages_run(clone.run("dvc", "repro", "tokenize@kritiken_2"))
+    other = table(clone.folder / "kritiken_2.csv", list(reviews(60)))
+    failed = clone.run("python", "-m", "stages.own", str(other), check=False)
+    assert failed.returncode == 2
+    assert "NAME=" in failed.stderr

@@ -1,0 +1,70 @@
+"""A trained series model: forecasts in the series' unit, closed on themselves, and the dates that follow."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+import torch
+
+from stages.kinds.series.model import Forecaster
+from stages.support.process import InputError
+from stages.support.tensors import write_tensors
+from stages.tables.dates import DateForm, read_date
+from stages.trained.series import SeriesModel, later
+
+MEAN, DEVIATION = 40.0, 8.0
+
+
+def model(folder, columns=("y",), horizon=2, window=4):
+    net = Forecaster("gru", len(columns), horizon, 5, 1, engine="padded")
+    net.start(torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        net.output.weight.normal_(generator=torch.Generator().manual_seed(3))
+    write_tensors(folder / "w.safetensors", {name: value.numpy() for name, value in net.state_dict().items()})
+    scale = {"mean": [MEAN] * len(columns), "deviation": [DEVIATION] * len(columns)}
+    ready = {"columns": list(columns), "window": window, "horizon": horizon, **scale}
+    hyperparameters = {"cell": "gru", "hidden_size": 5, "layers": 1, "epochs": 3}
+    return SeriesModel(hyperparameters, folder / "w.safetensors", ready), net.eval()
+
+
+@torch.no_grad()
+def test_it_goes_on_from_its_own_forecasts_in_the_series_unit(tmp_path):
+    mine, net = model(tmp_path)
+    values = np.random.default_rng(0).normal(MEAN, DEVIATION, (20, 1))
+    known = list(values[:, 0])
+    for _ in range(3):  # two steps at a time
+        window = torch.tensor([(value - MEAN) / DEVIATION for value in known[-4:]])[:, None, None].float()
+        known += [value * DEVIATION + MEAN for value in net(window)[0].tolist()]
+    assert mine.forecast(values, 5) == pytest.approx(known[20:25], rel=1e-5)
+    assert len(set(np.round(known[20:], 3))) == 6
+
+
+def test_with_other_inputs_it_stops_at_the_horizon_and_too_few_rows_are_refused(tmp_path):
+    mine, _ = model(tmp_path, columns=("y", "x"))
+    values = np.random.default_rng(0).normal(MEAN, DEVIATION, (4, 2))
+    assert mine.forecast(values, 2).shape == (2,)
+    with pytest.raises(InputError, match="steps 3"):
+        mine.forecast(values, 3)
+    with pytest.raises(InputError, match="3 rows are too few"):
+        mine.forecast(values[:3], 1)
+
+
+def seconds(*dates):
+    return np.array([read_date(date, DateForm("ymd")) for date in dates])
+
+
+@pytest.mark.parametrize("step", [timedelta(days=1), timedelta(days=7), timedelta(minutes=15)])
+def test_equal_steps_go_on(step):
+    dates = [datetime(2023, 12, 20) + step * i for i in range(30)]
+    known = seconds(*(date.isoformat(sep=" ") for date in dates[:20]))
+    found = later(known, 10)
+    assert [datetime.fromisoformat(date) for date in found] == dates[20:]
+
+
+def test_months_and_quarters_go_on_over_the_year_and_anything_else_does_not():
+    assert later(seconds("1960-10-01", "1960-11-01", "1960-12-01"), 3) == ["1961-01-01", "1961-02-01", "1961-03-01"]
+    assert later(seconds("2020-04-01", "2020-07-01", "2020-10-01"), 2) == ["2021-01-01", "2021-04-01"]
+    assert later(seconds("2020-01-02", "2020-01-03", "2020-01-06", "2020-01-07"), 2) is None  # a weekend
+    assert later(seconds("2020-01-31", "2020-02-29", "2020-03-31"), 2) is None
+    assert later(seconds("2020-01-01", "2020-01-02"), 2) is None
+    assert later(seconds("2020-01-01", "2020-01-01", "2020-01-01"), 2) is None
