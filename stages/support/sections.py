@@ -5,6 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+MOST_REPEATS = 10_000
+
 
 def parse_repeats(text: object) -> range:
     """Read `0-9`, `3` or `3-3` as the repeats from the first to the last, both included.
@@ -16,6 +18,8 @@ def parse_repeats(text: object) -> range:
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
     if last < first:
         raise ValueError("repeats are a number or first-last, such as 0-9")
+    if last - first >= MOST_REPEATS:
+        raise ValueError(f"at most {MOST_REPEATS} repeats at a time")
     return range(first, last + 1)
 
 
@@ -32,11 +36,13 @@ def _check_repeats(text: object) -> str:
 
 
 # PyYAML reads `1e-06`, which `-S` writes, as text; pydantic reads such text as the number it is.
-Positive = Annotated[int, BeforeValidator(no_bool), Field(ge=1)]
+# The upper ends are those of sense: beyond them a finger slipped, and memory or days would say so later.
+Positive = Annotated[int, BeforeValidator(no_bool), Field(ge=1, le=10_000_000)]
+Size = Annotated[int, BeforeValidator(no_bool), Field(ge=1, le=20_000)]
 Count = Annotated[int, BeforeValidator(no_bool), Field(ge=0)]
 Fraction = Annotated[float, BeforeValidator(no_bool), Field(ge=0, lt=1)]
 PositiveReal = Annotated[float, BeforeValidator(no_bool), Field(gt=0, allow_inf_nan=False)]
-ValidationFraction = Annotated[float, BeforeValidator(no_bool), Field(gt=0, lt=1)]
+ValidationFraction = Annotated[float, BeforeValidator(no_bool), Field(ge=0.001, le=0.9)]
 Seed = Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**63)]
 Repeats = Annotated[str, BeforeValidator(_check_repeats)]
 Heading = Literal["published", "corrected", "tuned", "equal_size", "what_if", "tuning"]

@@ -18,6 +18,7 @@ from stages.support.sections import (
     PositiveReal,
     Section,
     Seed,
+    Size,
     TrainingSection,
     ValidationFraction,
     no_bool,
@@ -50,7 +51,7 @@ class Training(TrainingSection):
     epochs: Positive
     batch_size: Positive
     learning_rate: PositiveReal
-    hidden_size: Positive
+    hidden_size: Size
 
     @model_validator(mode="after")
     def _lengths(self) -> Self:

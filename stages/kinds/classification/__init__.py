@@ -17,6 +17,7 @@ from stages.support.sections import (
     PositiveReal,
     Precision,
     Section,
+    Size,
     TrainingSection,
     ValidationFraction,
     no_bool,
@@ -67,8 +68,8 @@ class Training(TrainingSection):
     epochs: Positive
     batch_size: Positive
     learning_rate: PositiveReal
-    embedding_size: Positive
-    hidden_size: Positive
+    embedding_size: Size
+    hidden_size: Size
     precision: Precision
 
 

@@ -17,6 +17,7 @@ from stages.support.sections import (
     PositiveReal,
     Precision,
     Section,
+    Size,
     TrainingSection,
     ValidationFraction,
     no_bool,
@@ -61,15 +62,15 @@ class Tokens(Section):
 class Basic(Section):
     """The basic net: one layer."""
 
-    embedding_size: Positive
-    hidden_size: Positive
+    embedding_size: Size
+    hidden_size: Size
     epochs: Positive
 
 
 class Better(Section):
     """The better net: one size, since embedding and output share their weights."""
 
-    size: Positive
+    size: Size
     epochs: Positive
     rate_divisor: Annotated[float, BeforeValidator(no_bool), Field(ge=1, allow_inf_nan=False)]
 

@@ -15,6 +15,7 @@ from stages.support.sections import (
     Positive,
     PositiveReal,
     Section,
+    Size,
     TrainingSection,
     ValidationFraction,
     no_bool,
@@ -56,7 +57,7 @@ class Training(TrainingSection):
     epochs: Positive
     batch_size: Positive
     learning_rate: PositiveReal
-    hidden_size: Positive
+    hidden_size: Size
     layer_counts: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1,)
     dropout: Fraction = 0.0
     optimizer: Literal["sgd", "adam"]

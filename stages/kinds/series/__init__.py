@@ -14,6 +14,7 @@ from stages.support.sections import (
     Positive,
     PositiveReal,
     Section,
+    Size,
     TrainingSection,
     ValidationFraction,
 )
@@ -45,7 +46,7 @@ class Training(TrainingSection):
     epochs: Positive
     batch_size: Positive
     learning_rate: PositiveReal
-    hidden_size: Positive
+    hidden_size: Size
     layers: Annotated[int, Field(ge=1, le=4)] = 1
 
 
