@@ -51,8 +51,8 @@ own: setup ## LSTM or GRU on your own data: make own FILE=reviews.csv (docs/own-
 	@test -n "$(FILE)" || { echo "usage: make own FILE=reviews.csv [$(foreach option,$(OWN_OPTIONS),$(option)=)]" >&2; exit 2; }
 	@python -m stages.own "$(FILE)" $(foreach option,$(OWN_OPTIONS),$(if $(findstring command,$(origin $(option))),"$(option)=$($(option))"))
 
-test: setup ## Run the tests, linters included
-	python -m pytest
+test: setup ## Run the tests, linters included, on all cores
+	python -m pytest -n auto --dist loadgroup
 
 lint: setup ## Lint, check the format and the types
 	ruff check .

@@ -14,11 +14,11 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 import numpy as np
 import torch
-from stages.nn.keras import start_as_keras
 
 from benchmarks.measure import RESULTS, about, positive, processor_milliseconds, run_peer
 from benchmarks.replicas import Shape
 from stages.nn.cells import CELLS
+from stages.nn.keras import start_as_keras
 from stages.nn.replicas import Replicas, train_epoch
 from stages.support.files import write_json
 from stages.support.process import run_stage

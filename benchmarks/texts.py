@@ -15,7 +15,7 @@ from stages.kinds import classification, language_model
 from stages.kinds.classification.model import PADDING, UNKNOWN
 from stages.kinds.classification.task import Data as Reviews
 from stages.kinds.language_model.task import Data as News
-from stages.support.files import write_json
+from stages.support.files import seal
 
 REVIEW_VOCABULARY, NEWS_VOCABULARY = 25_002, 10_000
 _RANK_OFFSET = 2.7  # Mandelbrot's, as for English
@@ -41,7 +41,7 @@ def write_reviews(folder: Path, lengths: NDArray[np.int64], copies: int = 1) -> 
         np.save(folder / f"{part}.tokens.npy", part_tokens)
         np.save(folder / f"{part}.labels.npy", part_labels)
     (folder / "sentences.txt").write_text("short\n", encoding="utf-8")
-    write_json(folder / "manifest.json", {"corpus": "random", "digest": "", "vocabulary_size": REVIEW_VOCABULARY})
+    seal(folder, {"corpus": "random", "digest": "", "vocabulary_size": REVIEW_VOCABULARY})
     return Reviews(folder)
 
 
@@ -50,7 +50,7 @@ def write_news(folder: Path, tokens: int, vocabulary: int = NEWS_VOCABULARY) -> 
     text = words(tokens, vocabulary, np.random.default_rng(0)).astype(np.uint16)
     for part, part_text in {"train": text, "validation": text[:2], "test": text[:2]}.items():
         np.save(folder / f"{part}.tokens.npy", part_text)
-    write_json(folder / "manifest.json", {"corpus": "random", "digest": "", "vocabulary_size": vocabulary})
+    seal(folder, {"corpus": "random", "digest": "", "vocabulary_size": vocabulary})
     return News(folder)
 
 

@@ -142,6 +142,11 @@ def _settings(study: str, cell: str) -> list[str]:
     return ["profile=full", f"cell={cell}", f"cells=[{cell}]", f"studies=[{study}]"]
 
 
+def _added(setting: str) -> str:
+    """As `-S` takes a setting of a `full:` section, which may not have it yet; `check` refuses what is no setting."""
+    return f"++{setting}" if ".full." in setting and not setting.startswith("+") else setting
+
+
 def _overridden(settings: Sequence[str]) -> Project:
     """The parameters as `-S` would write them."""
     from dvc.exceptions import InvalidArgumentError
@@ -150,7 +155,7 @@ def _overridden(settings: Sequence[str]) -> Project:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(shutil.copy("params.yaml", folder))
         try:
-            apply_overrides(path, list(settings))
+            apply_overrides(path, [_added(setting) for setting in settings])
         except InvalidArgumentError as error:
             raise InputError(f"record: a setting is not allowed: {str(error.__cause__).splitlines()[0]}") from None
         with contextlib.chdir(folder):
@@ -162,7 +167,7 @@ def _run(study: str, cell: str, repeats: str, settings: Sequence[str]) -> list[R
     import dvc.api
 
     name = f"record-{study}-{cell}-{repeats}-{os.urandom(3).hex()}"
-    overrides = [word for setting in settings for word in ("-S", setting)]
+    overrides = [word for setting in settings for word in ("-S", _added(setting))]
     baseline = record.RECORD / study / "baseline.json"
     with_baseline = not baseline.exists()
     targets = [f"evaluate@{study}-{cell}", *([f"baseline@{study}"] if with_baseline else [])]

@@ -54,7 +54,9 @@ def main(study: str, cell: str) -> None:
             corpus=data.corpus,
             profile=params.profile,
         )
-        results = dict(zip(jobs, run_parallel(train_one, [(job,) for job in jobs], at_once), strict=True))
+        results = dict(
+            zip(jobs, run_parallel(train_one, [(job,) for job in jobs], at_once, f"{study}/{cell}"), strict=True)
+        )
         fitted.update({job: result for job, result in results.items() if result is not None})
         return [[result for job, result in results.items() if job.arm is arm] for arm in arms]
 

@@ -99,3 +99,10 @@ def make_clone(folder):
     made.run("git", "add", "--all")
     made.run("git", "commit", "--quiet", "--message=Small")
     return made
+
+
+def pytest_collection_modifyitems(items):
+    """Give all tests of the one shared clone to one of pytest-xdist's workers."""
+    for item in items:
+        if "clone" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("clone"))

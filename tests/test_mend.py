@@ -124,6 +124,7 @@ def ended():
         (json.dumps({"write": {"a": info(os.getpid())}, "read": {}}), [f"process {os.getpid()} "]),
         (json.dumps({"write": {}, "read": {"b": [info(ended())]}}), ["dvc repro"]),
     ],
+    ids=["empty", "cut off", "a list", "without a number", "the first process", "another program", "ended"],
 )
 def test_dvcs_list_of_files_in_use_names_nobody_who_has_ended(project, rwlock, words):
     path = project / ".dvc/tmp/rwlock"

@@ -28,9 +28,11 @@ def module_files(name: str) -> list[Path]:
 
 
 def imports(tree: ast.AST) -> set[Path]:
-    """The project's files that some code imports, at its top or inside its functions."""
+    """The project's files that some code imports, at its top or inside its functions, but for types alone."""
     found: set[Path] = set()
-    for node in ast.walk(tree):
+    for_types = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    unused = {id(inner) for block in for_types for inner in ast.walk(block)}
+    for node in (node for node in ast.walk(tree) if id(node) not in unused):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -8,12 +8,14 @@ import ast
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
-from stages.kinds.layers import RecurrentLayers
+from stages.nn.sizes import RecurrentLayers
 from stages.support.process import InputError
 from stages.support.sections import Section
-from stages.text.corpora.download import Mirror
+
+if TYPE_CHECKING:
+    from stages.text.corpora.download import Mirror
 
 
 @runtime_checkable
@@ -48,7 +50,7 @@ class Kind(Protocol):
     def settings(self, cell: str, training: Any) -> dict[str, Any]:  # noqa: ANN401
         """The `Hyperparameters` of each setting of a study's grid, by the setting's name ('' where there is one)."""
 
-    def fetch(self, corpus: Any, target: Path, mirror: Mirror, downloads: Path) -> None:  # noqa: ANN401
+    def fetch(self, corpus: Any, target: Path, mirror: "Mirror", downloads: Path) -> None:  # noqa: ANN401
         """Write the folder data/raw/STUDY, whole: raw data and provenance.json, which names the `corpus`."""
 
     def tokenize(self, tokens: Any, raw: Path, ready: Path) -> None:  # noqa: ANN401

@@ -15,7 +15,7 @@ from stages.nn.engines import ENGINES
 class Recurrent(nn.Module):
     """Recurrent layers with dropout between them; parameters named and laid out as in torch's own layers.
 
-    The weights are left as torch's `empty` gives them: `stages.nn.initialise` fills them.
+    The weights are left as torch's `empty` gives them: a kind's model starts them.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ class Replicas(nn.Module):
     `stepwise` runs the cell's `step` under autograd, the definition that those are tested against. Where the cell has
     no scalars, on another device, or where autograd is asked for gradients, either name means step by step.
 
-    The weights are left as torch's `empty` gives them: `stages.nn.initialise` fills them.
+    The weights are left as torch's `empty` gives them: a kind's model starts them.
     """
 
     def __init__(

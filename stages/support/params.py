@@ -88,11 +88,11 @@ class Training:
     tuning: Tuning | None
 
 
-class _Loader(yaml.SafeLoader):
+class _SafeLoader(yaml.SafeLoader):
     """YAML in which a key stands once."""
 
 
-def _mapping_once(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _mapping_once(loader: _SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node)
@@ -105,7 +105,7 @@ def _mapping_once(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
 
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_once)
+_SafeLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_once)
 
 
 def load_project(path: Path = Path("params.yaml")) -> Project:
@@ -273,7 +273,7 @@ def _check_combinations(params: Params) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_SafeLoader)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; stages run in the project's top folder") from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:

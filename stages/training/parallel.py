@@ -2,6 +2,9 @@
 
 import multiprocessing
 import os
+import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -11,23 +14,32 @@ import torch
 
 from stages.support.process import StageError, die_with_parent
 
+_SECONDS_BETWEEN_MESSAGES = 30.0
 
-def run_parallel(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], jobs: int) -> list[Any]:
+
+def run_parallel(
+    function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], jobs: int, doing: str = ""
+) -> list[Any]:
     """Call `function` with each of `calls`, `jobs` at a time, and return the results in the order of `calls`.
 
-    A call that fails, also for lack of room on the disk, lets the others end, so that what they did is kept.
+    A call that fails, also for lack of room on the disk, lets the others end, so that what they did is kept. Where
+    `doing` says what is done, so does a line now and then, with how much is done and about how long the rest takes.
 
     Raises:
         StageError: the first one that a call raised, or a process that was killed (out of memory, say).
         OSError: the same, of the operating system's.
     """
     if jobs == 1 or len(calls) == 1:
-        results = [_guarded(function, call) for call in calls]
+        progress = _Progress(doing, len(calls))
+        results = [progress.after(_guarded(function, call)) for call in calls]
     else:
         # A fork has torch imported already; CUDA does not survive one.
         context = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "fork")
         with ProcessPoolExecutor(min(jobs, len(calls)), context, die_with_parent, (os.getpid(),)) as pool:
+            progress = _Progress(doing, len(calls))
             futures = [pool.submit(_guarded, function, call) for call in calls]
+            for future in futures:
+                future.add_done_callback(progress.after)
             try:
                 results = [future.result() for future in futures]
             except BrokenProcessPool:
@@ -38,6 +50,27 @@ def run_parallel(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]],
         if isinstance(result, StageError | OSError):
             raise result
     return results
+
+
+class _Progress:
+    """Says at most every half minute how many of some calls are done, and about how long the others take."""
+
+    def __init__(self, doing: str, calls: int) -> None:
+        self._doing, self._calls, self._done = doing, calls, 0
+        self._start = self._spoken = time.monotonic()
+        self._lock = threading.Lock()
+
+    def after(self, result: Any) -> Any:  # noqa: ANN401
+        """Count one more; returns what it is given."""
+        with self._lock:
+            self._done += 1
+            now = time.monotonic()
+            if self._doing and self._done < self._calls and now - self._spoken > _SECONDS_BETWEEN_MESSAGES:
+                self._spoken = now
+                minutes = (now - self._start) / self._done * (self._calls - self._done) / 60
+                left = f"about {minutes:.0f} min left" if minutes >= 1 else "less than a minute left"
+                print(f"{self._doing}: {self._done} of {self._calls} done, {left}", file=sys.stderr, flush=True)
+        return result
 
 
 def _guarded(function: Callable[..., Any], call: tuple[Any, ...]) -> Any:  # noqa: ANN401

@@ -11,8 +11,8 @@ from dataclasses import replace
 from statistics import mean
 
 from stages.kinds import Kind
-from stages.kinds.layers import RecurrentLayers
 from stages.nn.cells import CELLS
+from stages.nn.sizes import RecurrentLayers
 from stages.studies import Arm
 from stages.support.sections import Heading, Tuning
 from stages.training.loop import Fitted

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from stages.kinds import language_model
 from stages.kinds.language_model.task import Data, Task
 from stages.studies import arms
-from stages.support.files import write_json
+from stages.support.files import seal
 from stages.training.seeds import order_generator
 
 VOCABULARY = 12
@@ -34,7 +34,7 @@ def folder(tmp_path):
     random = np.random.default_rng(0)
     for part, tokens in (("train", 101), ("validation", 38), ("test", 40)):
         np.save(tmp_path / f"{part}.tokens.npy", random.integers(0, VOCABULARY, tokens).astype(np.uint16))
-    write_json(tmp_path / "manifest.json", {"corpus": "sample", "digest": "d", "vocabulary_size": VOCABULARY})
+    seal(tmp_path, {"corpus": "sample", "digest": "d", "vocabulary_size": VOCABULARY})
     return tmp_path
 
 

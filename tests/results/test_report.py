@@ -21,11 +21,12 @@ from stages.results.report import Section, record_page, render, run_page, unmeas
 from stages.results.row import read_rows, write_rows
 from stages.results.table import Cell, Table
 from stages.results.verdict import Verdict
+from stages.support.params import load_project
 
 ROOT = Path(__file__).parent.parent.parent
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 STUDIES, CELLS = PARAMS["studies"], PARAMS["cells"]
-REPEATS = {study: PARAMS[study]["full"]["training"]["repeats"] for study in STUDIES}
+REPEATS = {study: load_project(ROOT / "params.yaml").studies[study]["full"].training.repeats for study in STUDIES}
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 HOSTILE = "\"><img src=x onerror='alert(1)'><script>alert(2)</script>&amp;"
 

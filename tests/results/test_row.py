@@ -7,23 +7,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from rows import make_row
 
+from stages.kinds import kind
 from stages.results.record import RECORD
 from stages.results.row import check_recorded, parse_rows, protocol_digest, read_rows, write_rows
+from stages.studies import document
 from stages.support.files import read_json, without_defaults
 from stages.support.process import InputError
-from stages.training.repeats import study_module
 
+KINDS = yaml.safe_load(Path("params.yaml").read_text())
 FILES = sorted(path for path in RECORD.glob("*/*.json") if path.stem != "baseline")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_recorded_row_is_whole_and_written_back_to_the_byte(path, tmp_path):
     rows = check_recorded(path, read_rows(path))
-    study = study_module(path.parent.name)
+    hyperparameters = kind(KINDS[path.parent.name]["kind"]).Hyperparameters
+    cells = document(path.parent.name)["cells"]
     for row in rows:
-        study.Hyperparameters(**row.hyperparameters)
+        assert row.hyperparameters == without_defaults(hyperparameters(**row.hyperparameters))
+        assert row.cell in cells or "published" not in row.protocols
         assert not row.provenance.commit.endswith("-dirty"), "a row must name the code that computed it"
         assert row.provenance.versions
         assert row.provenance.seconds > 0

@@ -12,7 +12,13 @@ from stages.support.code import code_digest, training_code
 from tests.copies import ROOT, python_in, small_study
 
 CELLS = ("rnn", "lstm", "gru")
-A_STUDY = {"bits": "latch", "classification": "imdb", "language_model": "ptb", "sequence": "damped"}
+A_STUDY = {"bits": "latch", "classification": "imdb", "language_model": "ptb", "sequence": "damped", "series": "own"}
+OWN = {
+    "kind": "series",
+    "corpus": {"source": "file", "path": "own.csv", "value": "y"},
+    "tokens": {"window": 3, "horizon": 1, "validation_fraction": 0.2, "test_fraction": 0.2},
+    "training": {"repeats": "0", "epochs": 1, "batch_size": 8, "learning_rate": 0.01, "hidden_size": 2},
+}
 
 TRAIN = """
 import json, sys
@@ -28,7 +34,7 @@ kind = kinds.kind(settings.kind)
 kind.fetch(settings.corpus, Path("raw"), Mirror(), Path("downloads"))
 kind.tokenize(settings.tokens, Path("raw"), Path("ready"))
 found = arms(study, kind, "gru", settings.training)
-common = {"seed": 1, "device": "cpu", "threads": 1, "data_digest": "d", "corpus": "sample"}
+common = {"seed": 1, "device": "cpu", "threads": 1, "data_digest": "d", "corpus": "c", "profile": "sample"}
 jobs = split_into_jobs(found, range(1), 1, study=study, kind=settings.kind, data_folder=Path("ready"), **common)
 train_job(jobs[-1])
 files = [Path(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None)]
@@ -125,7 +131,8 @@ def test_how_far_a_line_is_indented_is_code(copy):
 def test_all_that_a_training_loads_is_among_its_code(tmp_path, kind):
     study = A_STUDY[kind]
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params |= {study: small_study(params[study])}
+    params |= {study: OWN if study == "own" else small_study(params[study])}
+    (tmp_path / "own.csv").write_text("x,y\n" + "".join(f"{i},{i * i % 17}\n" for i in range(60)))
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     done = python_in(tmp_path, "-c", TRAIN, study, str(ROOT), stages=ROOT)
     assert done.returncode == 0, done.stderr

@@ -6,11 +6,11 @@ Source: document 002_89a61afb7de75c8a and its answer.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from stages.kinds.layers import RecurrentLayers
+from stages.nn.sizes import RecurrentLayers
 from stages.support.files import whole
 from stages.support.sections import (
     NO_HYPERPARAMETERS,
@@ -22,7 +22,9 @@ from stages.support.sections import (
     ValidationFraction,
     no_bool,
 )
-from stages.text.corpora.download import Mirror
+
+if TYPE_CHECKING:
+    from stages.text.corpora.download import Mirror
 
 
 class Corpus(Section):
@@ -140,7 +142,7 @@ def resized(hyperparameters: Hyperparameters, hidden_size: int) -> Hyperparamete
     return replace(hyperparameters, hidden_size=hidden_size)
 
 
-def fetch(corpus: Corpus, target: Path, mirror: Mirror, downloads: Path) -> None:
+def fetch(corpus: Corpus, target: Path, mirror: "Mirror", downloads: Path) -> None:
     """Make the sequences of the training and the test part, and provenance.json."""
     from stages.synthetic.bits import write_sequences
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from stages.kinds.layers import RecurrentLayers
+from stages.nn.sizes import RecurrentLayers
 from stages.support.files import read_json, whole
 from stages.support.sections import (
     NO_HYPERPARAMETERS,
@@ -21,7 +21,9 @@ from stages.support.sections import (
     ValidationFraction,
     no_bool,
 )
-from stages.text.corpora.download import Mirror
+
+if TYPE_CHECKING:
+    from stages.text.corpora.download import Mirror
 
 
 class Imdb(Section):
@@ -126,7 +128,7 @@ def resized(hyperparameters: Hyperparameters, hidden_size: int) -> Hyperparamete
     return replace(hyperparameters, hidden_size=hidden_size)
 
 
-def fetch(corpus: Imdb | Sample | Own, target: Path, mirror: Mirror, downloads: Path) -> None:
+def fetch(corpus: Imdb | Sample | Own, target: Path, mirror: "Mirror", downloads: Path) -> None:
     """Write reviews.tar and the licence, or of a person's own texts texts.jsonl; and provenance.json."""
     if isinstance(corpus, Own):
         from stages.tables.raw import write_labelled

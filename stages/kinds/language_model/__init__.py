@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from stages.kinds.layers import RecurrentLayers
+from stages.nn.sizes import RecurrentLayers
 from stages.support.files import read_json, whole
 from stages.support.sections import (
     Fraction,
@@ -21,7 +21,9 @@ from stages.support.sections import (
     ValidationFraction,
     no_bool,
 )
-from stages.text.corpora.download import Mirror
+
+if TYPE_CHECKING:
+    from stages.text.corpora.download import Mirror
 
 
 class Ptb(Section):
@@ -159,7 +161,7 @@ def resized(hyperparameters: Hyperparameters, hidden_size: int) -> Hyperparamete
     return replace(hyperparameters, hidden_size=hidden_size, embedding_size=embedding_size)
 
 
-def fetch(corpus: Ptb | Sample | Own, target: Path, mirror: Mirror, downloads: Path) -> None:
+def fetch(corpus: Ptb | Sample | Own, target: Path, mirror: "Mirror", downloads: Path) -> None:
     """Write the three texts and the licence, or a person's own text; and provenance.json."""
     if isinstance(corpus, Own):
         from stages.tables.raw import write_text

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from stages.kinds.layers import RecurrentLayers
+from stages.nn.sizes import RecurrentLayers
 from stages.support.files import whole
 from stages.support.sections import (
     NO_HYPERPARAMETERS,
@@ -19,7 +19,9 @@ from stages.support.sections import (
     ValidationFraction,
     no_bool,
 )
-from stages.text.corpora.download import Mirror
+
+if TYPE_CHECKING:
+    from stages.text.corpora.download import Mirror
 
 
 class DampedOscillation(Section):
@@ -140,7 +142,7 @@ def resized(hyperparameters: Hyperparameters, hidden_size: int) -> Hyperparamete
     return replace(hyperparameters, hidden_size=hidden_size)
 
 
-def fetch(corpus: DampedOscillation | Fibonacci, target: Path, mirror: Mirror, downloads: Path) -> None:
+def fetch(corpus: DampedOscillation | Fibonacci, target: Path, mirror: "Mirror", downloads: Path) -> None:
     """Make the sequence: series.npy and test.npy, and provenance.json."""
     from stages.synthetic import damped, fibonacci
 

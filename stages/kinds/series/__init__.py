@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from stages.kinds.layers import RecurrentLayers
+from stages.nn.sizes import RecurrentLayers
 from stages.support.sections import (
     NO_HYPERPARAMETERS,
     OwnFile,
@@ -17,7 +17,9 @@ from stages.support.sections import (
     TrainingSection,
     ValidationFraction,
 )
-from stages.text.corpora.download import Mirror
+
+if TYPE_CHECKING:
+    from stages.text.corpora.download import Mirror
 
 
 class Corpus(OwnFile):
@@ -102,7 +104,7 @@ def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:
     return {"": Hyperparameters(cell, **training.model_dump(exclude=NO_HYPERPARAMETERS))}
 
 
-def fetch(corpus: Corpus, target: Path, mirror: Mirror, downloads: Path) -> None:
+def fetch(corpus: Corpus, target: Path, mirror: "Mirror", downloads: Path) -> None:
     """Read the file: values.npy, (steps, 1 + inputs), the target first, and provenance.json."""
     from stages.tables.raw import write_series
 
