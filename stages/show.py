@@ -39,7 +39,7 @@ def screen(studies: Sequence[str], cells: Sequence[str]) -> list[str]:
     for said in in_three_sentences(recorded or here):
         lines += textwrap.wrap(said, _WIDTH)
     lines.append(
-        "The documents' claims in the record (✓ supported, ✗ contradicted, ? open); this run agrees: =, or not: ≠"
+        "Claims in the record (✓ supported, ✗ contradicted, ? open); = this run agrees, ≠ it does not"
     )
     lines += _in_columns(marks(record_verdicts(), run_verdicts(studies, cells)))
     lines += [
