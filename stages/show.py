@@ -38,13 +38,11 @@ def screen(studies: Sequence[str], cells: Sequence[str]) -> list[str]:
     lines += answers_on_screen(recorded, here)
     for said in in_three_sentences(recorded or here):
         lines += textwrap.wrap(said, _WIDTH)
-    lines.append(
-        "The documents' claims in the record (✓ supported, ✗ contradicted, ? open); this run agrees: =, or not: ≠"
-    )
+    lines.append("Claims in the record (✓ supported, ✗ contradicted, ? open); = this run agrees, ≠ it does not")
     lines += _in_columns(marks(record_verdicts(), run_verdicts(studies, cells)))
     lines += [
         "Next: report/record.html and report/run.html say what decided; python -m stages.show STUDY; make ui;",
-        "      dvc exp run -S cell=gru && dvc metrics diff; your own data: make own FILE=...",
+        "      dvc exp run -S cell=gru && dvc metrics diff; your own data: python -m stages.own FILE",
     ]
     return lines
 

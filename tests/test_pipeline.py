@@ -74,11 +74,12 @@ def test_a_run_from_nothing_makes_every_result_and_a_second_one_does_nothing(clo
     assert clone.stages_run(clone.run("dvc", "repro")) == []
     assert "up to date" in clone.run("dvc", "repro").stdout
     shown = clone.run("python", "-m", "stages.show").stdout
-    assert "Where to look next" in shown
-    assert "## Verdicts of this run on sample text" in shown
+    assert len(shown.splitlines()) <= 40
+    assert max(map(len, shown.splitlines())) <= 100
     for page in ("run", "record"):
         assert "</html>" in clone.read(f"report/{page}.html")
-    assert "## ptb" in shown
+    assert "## ptb" in clone.run("python", "-m", "stages.show", "ptb").stdout
+    assert json.loads(clone.read("metrics/ptb.json"))["measured_on"] == "sample text"
 
 
 def test_scores_agree_with_each_other_along_the_chain(clone):

@@ -1,6 +1,5 @@
 """What a row measures, by what its document says of the scores. Nothing heavier than numpy is imported."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from stages.results.documents import SAMPLE, documents, full_hyperparameters
 from stages.results.row import Row
 
+_FURTHEST_OFF = 1000.0
 _SCALED_IN_SAMPLES_EXCEPT = ("layers", "dropout", "precision")
 
 
@@ -40,13 +40,13 @@ def diverged(row: Row) -> bool:
 
 def amplitude(loop: Sequence[float], truth: Sequence[float]) -> float:
     """How far a closed loop swings: its standard deviation over the truth's."""
-    return float(np.std(loop) / np.std(truth))
+    return float(np.std(loop) / np.std(truth)) if np.ptp(loop) else 0.0
 
 
 def amplitude_off(loop: Sequence[float], truth: Sequence[float]) -> float:
-    """How many times too small or too large the swing is, from 1 on; infinite for a flat line."""
-    ratio = amplitude(loop, truth)
-    return max(ratio, 1 / ratio) if ratio else math.inf
+    """How many times too small or too large the swing is, from 1 on; 1,000 at most (a flat line)."""
+    ratio = max(amplitude(loop, truth), 1 / _FURTHEST_OFF)
+    return max(ratio, 1 / ratio)
 
 
 def zero_crossings(values: Sequence[float]) -> int:
@@ -71,7 +71,7 @@ def lagged_correlation(loop: Sequence[float], truth: Sequence[float]) -> float:
     for lag in range(-(steps // 2), steps // 2 + 1):
         mine = np.asarray(loop)[max(lag, 0) : steps + min(lag, 0)]
         other = np.asarray(truth)[max(-lag, 0) : steps + min(-lag, 0)]
-        if mine.std() == 0 or other.std() == 0:
+        if np.ptp(mine) == 0 or np.ptp(other) == 0:
             return 0.0
         best = max(best, float(np.corrcoef(mine, other)[0, 1]))
     return best

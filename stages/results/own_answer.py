@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
@@ -25,6 +24,13 @@ def read_answers(study: str, cells: Sequence[str]) -> tuple[list[Answer], list[s
     items, notes = _test_items(Path("data/ready", study))
     answers = study_answers(study, rows, baselines, test_items=items)
     seconds = {cell: _epoch_seconds(study, cell) for cell in _CELLS if cell in cells}
+    finals = [row for row in rows if "tuned" in row.protocols and row.cell in _CELLS]
+    late = sum(row.best_epoch == row.hyperparameters["epochs"] for row in finals)
+    if 2 * late > len(finals):
+        notes.append(
+            f"In {late} of {len(finals)} trainings the last epoch was the best: with more epochs (BUDGET=) "
+            "the scores may still change."
+        )
     timed = [replace(found, seconds_an_epoch=seconds) if found.heading == "tuned" else found for found in answers]
     return timed, notes
 
@@ -44,7 +50,7 @@ def _test_items(ready: Path) -> tuple[int | None, list[str]]:
             f"The {total:,} texts are divided into parts once: the intervals are over repeated trainings, and another "
             "division may change the scores by more."
         ]
-        return about["texts"]["test"], notes if total < SMALL else []
+        return about["texts"]["test"], notes[: total < SMALL]
     if "tokens" in about:
         return about["tokens"]["test"], []
     steps = len(np.load(ready / "values.npy", mmap_mode="r"))
@@ -52,8 +58,8 @@ def _test_items(ready: Path) -> tuple[int | None, list[str]]:
 
 
 def _epoch_seconds(study: str, cell: str) -> float | None:
-    """Median seconds of an epoch of the tuned arm's trainings that this machine has timed."""
+    """The least seconds of an epoch of the tuned arm's trainings here, since others at work only ever add to it."""
     rows = read_rows(Path("models", study, cell, "runs.json"))
     timings = {Path("timings", f"{row.job}.json") for row in rows if "tuned" in row.protocols}
     seconds = [epoch["seconds"] for path in timings if path.exists() for epoch in read_json(path)["epochs"]]
-    return median(seconds) if seconds else None
+    return min(seconds, default=None)

@@ -265,6 +265,9 @@ def _falls(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
             continue
         values = _values(runs.rows(base.protocol, cell), rule["score"], base.protocol, False, True)
         settings, table = _differences(values, dict.fromkeys(values, 0.0))
+        if len(settings) < 2:
+            parts.append(replace(part, reason=f"{len(settings)} length of {cell} has no slope"))
+            continue
         slopes = 100 * np.polyfit(np.array(settings, dtype=np.float64), table.T, 1)[0]
         part = replace(part, scaled=runs.departures(base.protocol, [cell]))
         effect = paired_effect(slopes, bootstrapped=True)

@@ -49,7 +49,7 @@ def repeats_table(rows: Iterable[Row]) -> pd.DataFrame:
 
 
 def curves_table(rows: Iterable[Row]) -> pd.DataFrame:
-    """One row per (repeat, epoch); rows without a curve have none.
+    """One row per (repeat, epoch); rows without a curve, and trials, have none.
 
     Columns: setting, protocols (separated by spaces), cell, repeat, custom, epoch, train_* and validation_*.
     """
@@ -63,6 +63,7 @@ def curves_table(rows: Iterable[Row]) -> pd.DataFrame:
         }
         | point
         for row in rows
+        if row.protocols != ("tuning",)
         for point in row.curve
     )
 

@@ -1,7 +1,7 @@
 """Verdicts: scores made so that the answer is known, rules held by simulation, and what must not decide."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +9,30 @@ import pytest
 from rows import make_row
 from scipy import stats
 
+from stages.kinds import kind
 from stages.results import documents as module
 from stages.results.claims import read_record, read_run, read_seconds, verdicts
 from stages.results.documents import claims, documents
-from stages.results.verdict import verdicts_table
+from stages.results.verdict import known_text, verdicts_table
 from stages.support.files import write_json
+from stages.support.params import load_project
 
 BOTH = ("published", "corrected")
 SENTENCE = "I hate it, but my friend likes it."
+
+
+def _full():
+    """The hyperparameters of the full profile, by (study, cell) and setting."""
+    project = load_project(Path(__file__).parents[2] / "params.yaml")
+    found = {}
+    for study, profiles in project.studies.items():
+        for cell in ("rnn", "lstm", "gru"):
+            settings = kind(profiles["full"].kind).settings(cell, profiles["full"].training)
+            found[study, cell] = {name: asdict(values) for name, values in settings.items()}
+    return found
+
+
+FULL = _full()
 
 
 def normal(mean, deviation, repeats):
@@ -27,8 +43,12 @@ def normal(mean, deviation, repeats):
 
 def arm(study, cell, tests, setting="", protocols=BOTH, seed=1, first=0, corpus="real", parameters=1000, **changes):
     """The rows of an arm that is as its protocol says, but for `changes`; `tests` are its repeats' scores."""
-    protocol = documents()[study]["protocol"]
-    values = protocol.get("", {}) | protocol.get(setting, {}) | changes
+    if setting not in FULL[study, cell]:  # a length that the protocol has not
+        setting, changes = next(iter(FULL[study, cell])), changes | {"setting": setting}
+    values = FULL[study, cell][setting] | changes
+    setting = values.pop("setting", setting)
+    if study == "imdb" and protocols == ["published"]:
+        values |= {"dropout_between_layers": 0.8}
     return [
         make_row(
             study,
@@ -40,7 +60,8 @@ def arm(study, cell, tests, setting="", protocols=BOTH, seed=1, first=0, corpus=
             parameters=parameters,
             repeat=first + n,
             seed=seed,
-            validation={"loss": 1.0} | test,
+            validation={"loss": 1.0} | {name: value for name, value in test.items() if name != "closed_loop"},
+            closed_loop_truth=(1.0, -1.0, 1.0, -1.0) if study == "damped" else (),
             test=test,
         )
         for n, test in enumerate(tests)
@@ -57,6 +78,12 @@ def changed(rows, **changes):
     return [replace(row, hyperparameters=row.hyperparameters | changes) for row in rows]
 
 
+def claimed(monkeypatch, *rules, study="latch", protocols=("corrected",)):
+    """One claim alone, of these rules."""
+    about = {"id": "x", "study": study, "source": "s", "claim": "c", "published": "", "protocols": list(protocols)}
+    monkeypatch.setattr(module, "claims", lambda: [about | {"rules": list(rules)}])
+
+
 def decided(studies, name, protocol="corrected", **settings):
     return next(v for v in verdicts(studies, {}, **settings) if (v.id, v.protocol) == (name, protocol))
 
@@ -66,7 +93,7 @@ def reviews(accuracies, sentence=0.9, unknown=0.5, batch_means=None):
     batch_means = accuracies if batch_means is None else batch_means
     return [
         {"accuracy": a, "loss": 0.3, "batch_mean_accuracy": b, "batch_mean_loss": 0.3}
-        | {"sentences": {SENTENCE: s, "hogehoge": u}}
+        | {"sentences": dict.fromkeys(documents()["imdb"]["sentences"], s) | {"hogehoge": u}}
         for a, b, s, u in np.broadcast(accuracies, batch_means, sentence, unknown)
     ]  # fmt: skip
 
@@ -127,11 +154,11 @@ def test_published_and_corrected_stand_side_by_side_and_may_differ():
     pair = [v for v in found if v.id == "imdb-accuracy-equal"]
     assert [(v.protocol, v.verdict) for v in pair] == [("published", "contradicted"), ("corrected", "supported")]
     assert [v.effect for v in pair] == pytest.approx([0.05, 0.001])
-    ((_, _, published, corrected),) = verdicts_table(pair).rows
+    ((_, _, _, published, corrected),) = verdicts_table(pair).rows
     assert published.text.split(":")[0] == "**contradicted**"
     assert corrected.text.split(":")[0] == "**supported**"
     assert "5.0 points [" in published.text
-    assert "], 6 repeats" in corrected.text
+    assert "], 6 seeds" in corrected.text
 
 
 def test_repeats_are_paired_by_seed_and_number_whatever_their_order():
@@ -175,7 +202,12 @@ def test_ratios_are_compared_on_logarithms():
 def test_without_repeats_a_claim_is_open_and_says_so():
     for verdict in verdicts({}, {}):
         assert (verdict.verdict, verdict.effect, verdict.repeats) == ("open", None, 0)
-        assert verdict.reason.startswith("no timings of" if "second" in verdict.effect_label else "no repeats recorded")
+        if "seconds" in verdict.effect_label:
+            assert verdict.reason.startswith("no timings of")
+        elif verdict.effect_label:
+            assert verdict.reason == "no repeats recorded"
+        else:  # nothing here could decide it
+            assert verdict.reason
 
 
 def test_too_few_repeats_are_open_and_their_number_is_said():
@@ -189,14 +221,20 @@ def test_too_few_repeats_are_open_and_their_number_is_said():
     assert "5 are too few: an interval takes 6" in five.reason
 
 
-def test_repeats_that_agree_exactly_do_not_prove_an_equality():
+EQUAL_TO_RNN = {"score": "validation_accuracy", "pairs": [["gru", "rnn"]], "expect": "equal", "margin": 0.05}
+AHEAD_OF_BOTH = {"score": "validation_accuracy", "pairs": [["rnn", "lstm"], ["rnn", "gru"]], "expect": "greater"}
+BEST_OF_BOTH = {"different_winner": {"latch": "", "relay": ""}, "cells": ["rnn", "lstm", "gru"]}
+
+
+def test_repeats_that_agree_exactly_do_not_prove_an_equality(monkeypatch):
     # One cell in ten failing would be a difference of 0.05: ten repeats would miss it one time in three.
     rnn, gru, lstm = np.ones((10, 3)), np.ones((10, 3)), np.full((10, 3), 0.5)
     cells = study_of("latch", *(by_length(c, a) for c, a in (("rnn", rnn), ("gru", gru), ("lstm", lstm))))
-    verdict = decided(cells, "latch-gru-like-rnn-once-fixed")
+    assert decided(cells, "latch-rnn-beats-lstm").verdict == "supported"  # which way they differ, ten do prove
+    claimed(monkeypatch, EQUAL_TO_RNN)
+    verdict = decided(cells, "x")
     assert verdict.verdict == "open"
     assert "agree exactly" in verdict.reason
-    assert decided(cells, "latch-rnn-beats-lstm").verdict == "supported"  # which way they differ, ten do prove
 
 
 @pytest.mark.parametrize("difference", [0.012, 0.017, 0.027])
@@ -217,17 +255,15 @@ def test_on_the_margin_no_number_of_repeats_would_do():
 
 
 def test_what_is_said_to_be_detectable_is_detected_four_times_in_five(monkeypatch):
-    only(monkeypatch, "ptb-gates-beat-rnn")
+    pairs = [["basic lstm", "basic rnn"], ["basic gru", "basic rnn"]]
+    claimed(monkeypatch, {"score": "perplexity", "pairs": pairs, "expect": "less"}, study="ptb")
     deviation, generator = 0.05, np.random.default_rng(0)
     rnn = perplexities("basic", "rnn", np.full(5, 100.0))
-    seen = decided(language(rnn, np.exp(normal(-0.01, deviation, 5))), "ptb-gates-beat-rnn", "")
+    seen = decided(language(rnn, np.exp(normal(-0.01, deviation, 5))), "x")
     assert seen.verdict == "open"
     assert seen.detectable < 1.0  # on the claim's side
     truth, trials = math.log(seen.detectable), 150
-    found = [
-        decided(language(rnn, np.exp(generator.normal(truth, deviation, 5))), "ptb-gates-beat-rnn", "").verdict
-        for _ in range(trials)
-    ]
+    found = [decided(language(rnn, np.exp(generator.normal(truth, deviation, 5))), "x").verdict for _ in range(trials)]
     assert stats.binomtest(found.count("supported"), trials, 0.8).pvalue > 0.001
 
 
@@ -266,7 +302,7 @@ def test_an_effect_on_the_margin_is_called_within_the_nominal_rate(monkeypatch):
 
 def test_a_cell_that_fails_now_and_then_is_not_taken_for_an_equal(monkeypatch):
     # The gru fails in one repeat of ten, the rnn never: just the margin apart. One run in three shows no failure.
-    only(monkeypatch, "latch-gru-like-rnn-once-fixed")
+    claimed(monkeypatch, EQUAL_TO_RNN)
     generator, trials = np.random.default_rng(0), 120
     found = []
     for _ in range(trials):
@@ -276,7 +312,7 @@ def test_a_cell_that_fails_now_and_then_is_not_taken_for_an_equal(monkeypatch):
             "lstm": generator.normal(0.55, 0.01, (10, 1)),
         }
         studies = study_of("latch", *(by_length(cell, values) for cell, values in cells.items()))
-        found.append(decided(studies, "latch-gru-like-rnn-once-fixed").verdict)
+        found.append(decided(studies, "x").verdict)
     assert found.count("supported") <= at_most(0.025, trials)
     assert found.count("contradicted") <= at_most(0.025, trials)
 
@@ -337,11 +373,12 @@ def test_a_repeat_that_lacks_a_length_does_not_count_nor_a_length_that_most_lack
     ("lstm", "gru", "expected"),
     [(0.5, 0.5, "supported"), (0.5, 0.95, "contradicted"), (0.5, 0.9, "open"), (0.9, 0.95, "contradicted")],
 )
-def test_all_parts_must_hold_and_one_that_fails_refutes(lstm, gru, expected):
+def test_all_parts_must_hold_and_one_that_fails_refutes(lstm, gru, expected, monkeypatch):
+    claimed(monkeypatch, AHEAD_OF_BOTH)
     means = {"rnn": 0.9, "lstm": lstm, "gru": gru}
     noise = {"rnn": np.zeros(8), "lstm": normal(0, 0.01, 8), "gru": normal(0, 0.01, 8)}
     cells = [by_length(cell, (mean + noise[cell])[:, None]) for cell, mean in means.items()]
-    verdict = decided(study_of("latch", *cells), "latch-gates-not-good")
+    verdict = decided(study_of("latch", *cells), "x")
     assert verdict.verdict == expected
     assert len(verdict.parts) == 2
     decides = {"supported": {0, 1}, "contradicted": {1}, "open": {0, 1}}[expected]
@@ -364,27 +401,31 @@ def accuracies_of(means, study):
         ({"rnn": 0.9, "lstm": 0.6, "gru": 0.9}, {"rnn": 0.6, "lstm": 0.9, "gru": 0.9}, "open"),
     ],
 )
-def test_the_best_cell_depends_on_the_task_where_each_is_beaten_somewhere(latch, relay, expected):
+def test_the_best_cell_depends_on_the_task_where_each_is_beaten_somewhere(latch, relay, expected, monkeypatch):
+    claimed(monkeypatch, BEST_OF_BOTH, study="latch, relay")
     studies = accuracies_of(latch, "latch") | accuracies_of(relay, "relay")
-    verdict = decided(studies, "best-cell-depends-on-task")
+    verdict = decided(studies, "x")
     assert verdict.verdict == expected
-    assert (verdict.study, verdict.repeats, len(verdict.parts)) == ("latch, relay", 10, 6)
-    assert decided(accuracies_of(latch, "latch"), "best-cell-depends-on-task").reason == "no repeats recorded"
+    assert (verdict.study, len(verdict.parts), verdict.parts[0].repeats) == ("latch, relay", 6, 10)
+    alone = decided(accuracies_of(latch, "latch"), "x")
+    assert alone.verdict == "open"
+    assert {part.reason for part in alone.parts[3:]} == {"no repeats recorded"}
 
 
-def test_the_many_chances_of_a_best_cell_take_surer_intervals():
+def test_the_many_chances_of_a_best_cell_take_surer_intervals(monkeypatch):
     ahead = normal(0.85, 1.0, 10)[:, None] / 100  # 0.72 deviations would do at 95 %, 0.98 at what is asked for here
     rest = {"lstm": np.full((10, 1), 0.8), "gru": np.full((10, 1), 0.5)}
     cells = {"rnn": 0.8 + ahead, **rest}
     studies = study_of("latch", *(by_length(cell, values) for cell, values in cells.items()))
     studies |= study_of("relay", *(by_length(cell, values, "relay") for cell, values in cells.items()))
     assert decided(studies, "latch-rnn-beats-lstm").verdict == "supported"
-    verdict = decided(studies, "best-cell-depends-on-task")
+    claimed(monkeypatch, BEST_OF_BOTH, study="latch, relay")
+    verdict = decided(studies, "x")
     assert (verdict.verdict, verdict.parts[0].verdict) == ("open", "open")
 
 
 def test_a_best_cell_is_called_within_the_nominal_rate_where_one_is_best_of_both(monkeypatch):
-    only(monkeypatch, "best-cell-depends-on-task")
+    claimed(monkeypatch, BEST_OF_BOTH, study="latch, relay")
     generator, trials = np.random.default_rng(0), 25
     calls = 0
     for _ in range(trials):  # all alike, so that a cell that is best of both is never truly beaten
@@ -392,7 +433,7 @@ def test_a_best_cell_is_called_within_the_nominal_rate_where_one_is_best_of_both
         for study in ("latch", "relay"):
             cells = [by_length(cell, generator.normal(0.8, 0.05, (12, 1)), study) for cell in ("rnn", "lstm", "gru")]
             studies |= study_of(study, *cells)
-        calls += decided(studies, "best-cell-depends-on-task").verdict != "open"
+        calls += decided(studies, "x").verdict != "open"
     assert calls <= at_most(0.05, trials)
 
 
@@ -482,7 +523,7 @@ def test_a_word_nobody_knows_must_stay_near_one_half(unknown, expected):
     [(5201, {}, "supported"), (5200, {}, "contradicted"), (5200, {"hidden_size": 4}, "open")],
 )
 def test_counts_are_held_to_the_published_ones(gru, changes, expected):
-    tests = [{"closed_loop_rmse": 1.0}]
+    tests = [{"closed_loop_rmse": 1.0, "closed_loop": [0.5, -1.0, 0.5, 0.25]}]
     cells = [arm("damped", cell, tests, parameters=count, **changes) for cell, count in (("gru", gru), ("lstm", 6761))]
     verdict = decided(study_of("damped", *cells), "damped-fewer-parameters", "", scaled=True)
     assert verdict.verdict == expected
@@ -518,16 +559,15 @@ def test_tying_is_counted_against_the_same_model_made_untied():
 
     verdict = decided(study_of("ptb", *arms()), "ptb-tying-cuts-parameters", "", scaled=True)
     assert verdict.verdict == "supported"
-    for part, cell in zip(verdict.parts, cells, strict=True):
-        assert part.effect == pytest.approx(counted(cell, 20, 2, True) / counted(cell, 20, 2, False))
-        assert part.reason == f"counted: {counted(cell, 20, 2, True):,}, untied {counted(cell, 20, 2, False):,}"
+    assert verdict.effect == pytest.approx(counted("lstm", 20, 2, True) / counted("lstm", 20, 2, False))
+    assert verdict.reason == f"counted: {counted('lstm', 20, 2, True):,}, untied {counted('lstm', 20, 2, False):,}"
     assert cells["gru"][1][0].hyperparameters["epochs"] == 40
     for pair in cells.values():  # how long a net was trained leaves its size alone
         pair[1] = changed(pair[1], epochs=2)
     assert decided(study_of("ptb", *arms()), "ptb-tying-cuts-parameters", "").verdict == "supported"
     assert decided(study_of("ptb", *arms()), "ptb-better-is-better", "").verdict == "open"
-    gru = cells["gru"]
-    gru[1] = [replace(row, parameters=row.parameters + 1) for row in gru[1]]  # which no number of words explains
+    lstm = cells["lstm"]
+    lstm[1] = [replace(row, parameters=row.parameters + 1) for row in lstm[1]]  # which no number of words explains
     assert decided(study_of("ptb", *arms()), "ptb-tying-cuts-parameters", "", scaled=True).verdict == "open"
 
 
@@ -541,21 +581,27 @@ def timings(seconds, tmp_path):
     rows = [dict(zip(names, key, strict=True)) | {"kernel": "k", "seconds": list(s)} for key, s in seconds.items()]
     about = {device: {"processor": "a processor", "device": "a GPU", "torch": "2"} for device in ("cpu", "cuda")}
     write_json(path, {"about": about, "rows": rows})
-    return read_seconds(path)
+    return read_seconds(path, tmp_path / "none.json")
 
 
-def timed(name, seconds, tmp_path):
-    return next(v for v in verdicts({}, timings(seconds, tmp_path)) if v.id == name)
+def timed(rule, seconds, tmp_path, monkeypatch):
+    claimed(monkeypatch, {"seconds": "fibonacci"} | rule, study="fibonacci")
+    (found,) = verdicts({}, timings(seconds, tmp_path))
+    return found
 
 
-def test_timings_taken_in_turn_are_compared_round_by_round(tmp_path):
+STEPWISE_TO_FUSED = {"first": {"cell": "lstm", "engine": "stepwise"}, "second": {"cell": "lstm", "engine": "packed"}}
+
+
+def test_timings_taken_in_turn_are_compared_round_by_round(tmp_path, monkeypatch):
     machine = np.array([1.0, 3.0, 2.0, 5.0, 1.5])  # a busy machine slows both alike
     noise = np.exp(normal(0, 0.02, 5))
     seconds = {
         ("fibonacci", "lstm", "cpu", "packed"): machine,
         ("fibonacci", "lstm", "cpu", "stepwise"): 1.1 * machine * noise,
     }
-    verdict = timed("fibonacci-fused-equal-on-cpu", seconds, tmp_path)
+    rule = STEPWISE_TO_FUSED | {"where": [{"device": "cpu"}], "expect": "equal", "margin": 1.5}
+    verdict = timed(rule, seconds, tmp_path, monkeypatch)
     assert (verdict.verdict, verdict.repeats) == ("supported", 5)
     assert verdict.effect == pytest.approx(1.1)
     assert verdict.claimed_high == pytest.approx(1.5)
@@ -564,38 +610,43 @@ def test_timings_taken_in_turn_are_compared_round_by_round(tmp_path):
     assert {row["hardware"] for row in verdict.details} == {"a processor"}
 
 
-def test_two_devices_are_not_compared_in_pairs(tmp_path):
+def test_two_devices_are_not_compared_in_pairs(tmp_path, monkeypatch):
     cpu, cuda = np.array([1.0, 1.2, 1.1, 0.9]), np.array([2.0, 2.2, 1.9, 2.4, 2.1])
     seconds = {("fibonacci", "lstm", "cpu", "stepwise"): cpu, ("fibonacci", "lstm", "cuda", "stepwise"): cuda}
-    verdict = timed("fibonacci-stepwise-slower-on-gpu-than-cpu", seconds, tmp_path)
+    where = [{"cell": "lstm", "engine": "stepwise"}]
+    rule = {"first": {"device": "cuda"}, "second": {"device": "cpu"}, "where": where, "expect": "greater"}
+    verdict = timed(rule, seconds, tmp_path, monkeypatch)
     interval = stats.ttest_ind(np.log(cuda), np.log(cpu), equal_var=False).confidence_interval()
     assert verdict.verdict == "supported"
     assert (verdict.low, verdict.high) == pytest.approx(np.exp([interval.low, interval.high]))
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(3.0, "supported"), (1.5, "contradicted"), (2.0, "open")])
-def test_much_faster_means_more_than_twice(factor, expected, tmp_path):
+def test_much_faster_means_more_than_twice(factor, expected, tmp_path, monkeypatch):
     fused = np.array([1.0, 1.1, 0.9, 1.05])
     slower = factor * fused * np.exp(normal(0, 0.01, 4))
     seconds = {("fibonacci", "lstm", "cuda", "packed"): fused, ("fibonacci", "lstm", "cuda", "stepwise"): slower}
-    assert timed("fibonacci-fused-faster-on-gpu", seconds, tmp_path).verdict == expected
+    rule = STEPWISE_TO_FUSED | {"where": [{"device": "cuda"}], "expect": "greater", "factor": 2.0}
+    assert timed(rule, seconds, tmp_path, monkeypatch).verdict == expected
 
 
-def test_a_device_without_timings_leaves_the_claim_open_unless_another_refutes_it(tmp_path):
+def test_a_device_without_timings_leaves_the_claim_open_unless_another_refutes_it(tmp_path, monkeypatch):
     gru = np.array([1.0, 1.1, 0.9])
     for factor, expected in ((1.2, "open"), (0.5, "contradicted")):
         seconds = {
-            ("damped", "gru", "cpu", "kernel"): gru,
-            ("damped", "lstm", "cpu", "kernel"): factor * gru * [1, 1.01, 0.99],
+            ("fibonacci", "gru", "cpu", "kernel"): gru,
+            ("fibonacci", "lstm", "cpu", "kernel"): factor * gru * [1, 1.01, 0.99],
         }
-        verdict = timed("damped-lstm-slower", seconds, tmp_path)
+        where = [{"device": "cpu"}, {"device": "cuda"}]
+        rule = {"first": {"cell": "lstm"}, "second": {"cell": "gru"}, "where": where, "expect": "greater"}
+        verdict = timed(rule, seconds, tmp_path, monkeypatch)
         assert verdict.verdict == expected
         assert verdict.parts[0].verdict == ("supported" if factor > 1 else "contradicted")
         assert verdict.parts[1].reason == "no timings of lstm, cuda; no timings of gru, cuda"
 
 
 def test_without_a_file_of_timings_there_are_none():
-    assert read_seconds(Path("no such file.json")) == {}
+    assert read_seconds(Path("no such file.json"), Path("nor this.json")) == {}
 
 
 # --- the list of claims ---
@@ -606,13 +657,13 @@ def test_every_rule_is_about_something_that_the_documents_measure():
     assert len(names) == len(set(names))
     for claim in claims():
         studies = claim["study"].split(", ")
-        assert {documents()[study]["source"] for study in studies} == {claim["source"]}
-        assert claim.get("origin", "document") in ("document", "book", "project")
-        for rule in claim["rules"]:
-            if "score" in rule:
-                assert all(rule["score"] in documents()[study]["scores"] for study in studies)
-            if "sentence" in rule:
-                assert rule["sentence"] in documents()["imdb"]["sentences"]
+        assert claim["source"] == documents()[studies[0]]["document"]["id"]
+        assert claim.get("origin", "document") in ("document", "answer", "book", "project")
+        for rule in [*claim["rules"], *claim.get("beside", ())]:
+            for score in filter(None, (rule.get("score"), rule.get("below_chance"))):
+                assert all(score in documents()[study]["scores"] for study in studies)
+            for sentence in (*filter(None, [rule.get("sentence")]), *rule.get("same_words", ())):
+                assert sentence in documents()["imdb"]["sentences"]
 
 
 def test_every_open_claim_of_this_repository_says_what_its_repeats_could_have_shown():
@@ -620,10 +671,12 @@ def test_every_open_claim_of_this_repository_says_what_its_repeats_could_have_sh
     assert {v.verdict for v in found} <= {"supported", "contradicted", "open"}
     for verdict in found:
         assert verdict.reason
-        if verdict.verdict == "open" and verdict.repeats > 1 and verdict.effect is not None:
-            assert verdict.detectable is not None
-            assert (verdict.repeats_needed or math.inf) > verdict.repeats
-            assert verdict.repeats_needed or "not even" in verdict.reason
+        if verdict.verdict == "open" and verdict.repeats > 1 and verdict.low is not None:
+            assert known_text(verdict)
+            if "longest length" not in verdict.effect_label:
+                assert verdict.detectable is not None
+                assert (verdict.repeats_needed or math.inf) > verdict.repeats
+                assert verdict.repeats_needed or "not even" in verdict.reason
         if verdict.verdict == "supported" and verdict.low is not None:
             assert verdict.claimed_low is None or verdict.claimed_low < verdict.low
             assert verdict.claimed_high is None or verdict.high < verdict.claimed_high

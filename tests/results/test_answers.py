@@ -1,0 +1,159 @@
+"""LSTM or GRU, of made rows: pairs, headings, what counts; of the record, by other code; and on one screen."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rows import make_row
+from scipy import stats
+from test_claims import arm, by_length, perplexities, reviews
+
+from stages.results.answer import Naive
+from stages.results.answers import (
+    answers_table,
+    first_headings,
+    in_three_sentences,
+    record_answers,
+    study_answers,
+)
+from stages.results.row import Machine, Provenance, read_rows
+from stages.show import screen
+from tests.copies import ROOT
+
+BASELINES = [
+    {"name": "majority class", "test": {"accuracy": 0.5}},
+    {"name": "TF-IDF", "test": {"accuracy": 0.85}},
+    {"name": "of no such score", "test": {"loss": 0.1}},
+]
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def pair(study, lstm, gru, **settings):
+    return [*arm(study, "lstm", lstm, **settings), *arm(study, "gru", gru, **settings)]
+
+
+def test_repeats_are_paired_and_the_best_naive_row_stands_beside():
+    accuracies = {"lstm": [0.80, 0.84, 0.82, 0.86], "gru": [0.88, 0.86, 0.90, 0.87]}
+    rows = pair("imdb", reviews(accuracies["lstm"]), reviews(accuracies["gru"]), protocols=("corrected",))
+    rows += arm("imdb", "gru", reviews([0.1]), first=9, protocols=("corrected",))  # which the LSTM has not
+    rows += arm("imdb", "rnn", reviews([0.99] * 4), protocols=("corrected",))
+    (found,) = study_answers("imdb", rows[::-1], BASELINES)
+    interval = stats.ttest_rel(accuracies["gru"], accuracies["lstm"]).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((100 * interval.low, 100 * interval.high))
+    assert (found.study, found.heading, found.repeats, found.naive_name) == ("imdb", "corrected", 4, "TF-IDF")
+    assert found.naive_score == 0.85
+    assert found.score.margin == 2
+
+
+def test_every_heading_that_both_cells_have_is_answered_and_equal_ones_once():
+    rows = pair("imdb", reviews([0.8] * 4), reviews([0.81, 0.82, 0.83, 0.84]))
+    assert [found.heading for found in study_answers("imdb", rows, [])] == ["corrected"]
+    tuned = {"learning_rate": 0.003, "first": 100}
+    rows += arm("imdb", "lstm", reviews([0.9, 0.91, 0.92]), protocols=("tuned", "equal_size"), **tuned)
+    rows += arm("imdb", "gru", reviews([0.88, 0.87, 0.89]), protocols=("tuned",), **tuned)
+    rows += arm("imdb", "gru", reviews([0.93, 0.95, 0.94]), protocols=("equal_size",), hidden_size=38, **tuned)
+    found = study_answers("imdb", rows, [])
+    assert [one.heading for one in found] == ["tuned", "equal size", "corrected"]
+    assert [one.means["gru"] for one in found] == pytest.approx([0.88, 0.94, 0.825])
+    assert first_headings(found) == [found[0]]
+
+
+def test_custom_rows_count_in_a_run_of_the_sample_profile_alone():
+    rows = pair("imdb", reviews([0.8] * 4), reviews([0.81, 0.82, 0.83, 0.84]), epochs=3)
+    assert study_answers("imdb", rows, []) == []
+    sample = [replace(row, profile="sample", corpus="sample") for row in rows]
+    (found,) = study_answers("imdb", sample, [])
+    assert found.study == "imdb (sample text)"
+
+
+def test_settings_are_answered_one_by_one_and_a_diverged_repeat_is_left_out():
+    values = {"lstm": [140.0, 141.0, 142.0, 139.0], "gru": [150.0, 151.0, 22_000.0, 149.0]}
+    rows = [row for cell, of_cell in values.items() for row in perplexities("basic", cell, of_cell)]
+    rows += [row for cell in values for row in perplexities("better", cell, [80.0, 81.0, 79.0])]
+    basic, better = study_answers("ptb", rows, [{"name": "source (lowest possible)", "test": {"perplexity": 14.0}}])
+    assert (basic.study, better.study) == ("ptb basic", "ptb better")
+    assert (basic.repeats, basic.diverged) == (3, {"lstm": 0, "gru": 1})
+    kept = np.array([[140.0, 141.0, 139.0], [150.0, 151.0, 149.0]])
+    assert basic.effect == pytest.approx(np.exp(np.log(kept[1] / kept[0]).mean()))
+    assert basic.naive_name is None  # the source is no model
+
+
+def test_over_a_sweep_a_repeat_is_its_mean_over_the_lengths_of_both():
+    lstm = by_length("lstm", np.array([[1.0, 0.9, 0.5, 0.5]] * 6))
+    gru = by_length("gru", np.array([[1.0, 1.0, 0.8]] * 6))  # without length 100
+    (found,) = study_answers("latch", [*lstm, *gru], [])
+    assert (found.means["lstm"], found.means["gru"]) == pytest.approx((0.8, 2.8 / 3))
+    assert (found.naive_name, found.naive_score, found.score.margin) == ("guessing", 0.5, 5)
+
+
+def test_seconds_are_the_least_of_a_repeat_on_a_processor_that_had_both():
+    def timed(row, seconds, processor, at_once):
+        origin = Provenance(
+            commit="0" * 40, machine=Machine(processor), seconds_per_epoch=seconds, repeats_at_once=at_once
+        )
+        return replace(row, provenance=origin)
+
+    rows = [make_row("damped", cell, test={"closed_loop": [1.0, -1.0]}, closed_loop_truth=(1.0, -1.0), repeat=n,
+                     hyperparameters={"hidden_size": 40, "batch_size": 10, "learning_rate": 0.01, "epochs": 1000})
+            for cell in ("lstm", "gru") for n in (0, 1)]  # fmt: skip
+    given = [(8.0, "a", 2), (6.0, "a", 2), (5.0, "a", 5), (0.1, "b", 1)]
+    (found,) = study_answers("damped", [timed(row, *about) for row, about in zip(rows, given, strict=True)], [])
+    assert found.seconds_an_epoch == {"lstm": 3.0, "gru": 1.0}
+    (apart,) = study_answers("damped", [timed(row, 1.0, row.cell, 1) for row in rows], [])
+    assert apart.seconds_an_epoch == {"lstm": None, "gru": None}
+
+
+def test_the_records_answers_by_other_code():
+    found = {(one.study, one.heading): one for one in record_answers()}
+    rows = {cell: read_rows(ROOT / f"metrics/record/imdb/{cell}.json") for cell in ("lstm", "gru")}
+    accuracy = {
+        cell: [row.test["accuracy"] for row in of_cell if "corrected" in row.protocols and row.repeat < 100]
+        for cell, of_cell in rows.items()
+    }
+    interval = stats.ttest_rel(accuracy["gru"], accuracy["lstm"]).confidence_interval()
+    imdb = found["imdb", "corrected"]
+    assert (imdb.low, imdb.high) == pytest.approx((100 * interval.low, 100 * interval.high))
+    tfidf = json.loads((ROOT / "metrics/record/imdb/baseline.json").read_text())["rows"][0]
+    assert imdb.naive_score == tfidf["test"]["accuracy"]
+    assert ("relay", "published") not in found or found["relay", "published"].repeats < 30
+    assert not [study for study, _ in found if "sample" in study]
+
+
+def test_the_table_and_the_sentences_say_the_same():
+    answers = record_answers()
+    table = answers_table(answers)
+    assert [row[0].text for row in table.rows] == [found.study for found in answers]
+    ahead, margins, _ = in_three_sentences(answers)
+    for found in first_headings(answers):
+        study = found.study.split()[0]
+        assert study in ahead
+        if found.margin_passed:
+            assert study in margins
+    for row, found in zip(table.rows, answers, strict=True):
+        assert row[4].text.startswith({"lstm": "LSTM by", "gru": "GRU by"}.get(found.ahead, ""))
+
+
+def test_where_a_naive_row_is_not_beaten_the_third_sentence_says_so():
+    rows = pair("imdb", reviews([0.80, 0.81, 0.79]), reviews([0.82, 0.80, 0.81]), protocols=("corrected",))
+    said = in_three_sentences(study_answers("imdb", rows, BASELINES))[2]
+    assert "imdb (TF-IDF)" in said
+    better = study_answers("imdb", rows, [{"name": "TF-IDF", "test": {"accuracy": 0.5}}])
+    assert "TF-IDF" not in in_three_sentences(better)[2]
+    assert Naive("TF-IDF", [0.5]).name == better[0].naive_name
+
+
+def test_it_fits_on_one_screen_with_every_claim_once():
+    from stages.results.documents import claims
+
+    lines = screen(["imdb", "ptb", "damped", "latch", "relay", "fibonacci"], ["rnn", "lstm", "gru"])
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100
+    text = "\n".join(lines)
+    for claim in claims():
+        assert len(re.findall(rf"(?<![\w-]){claim['id']}(?![\w-])", text)) == 1

@@ -1,0 +1,240 @@
+"""Rules that test a claim as it was made, on repeats whose answer is known; and the record's verdicts by other code."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from test_claims import arm, by_length, claimed, decided, normal, perplexities, reviews, study_of
+
+from stages.results.claims import read_seconds, record_verdicts
+from stages.results.record import headed, read_entries
+from stages.results.row import read_rows
+from stages.results.verdict import Verdict, agreement, family_table, known_text, marks
+from tests.copies import ROOT
+
+FIRST, SECOND = "I love this movie, by the way I hate the book.", "I hate this movie, by the way I love the book."
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+# --- the same words ---
+
+
+@pytest.mark.parametrize(("apart", "expected"), [(0.0, "supported"), (1.5, "contradicted"), (0.69, "open")])
+def test_two_sentences_of_the_same_words_are_compared_by_their_odds(apart, expected):
+    cells = []
+    for cell in ("lstm", "gru"):
+        logits = normal(apart, 0.1, 6)
+        tests = reviews([0.8] * 6)
+        for test, logit in zip(tests, logits, strict=True):
+            test["sentences"] |= {FIRST: 1 / (1 + math.exp(-logit - 0.4)), SECOND: 1 / (1 + math.exp(-0.4))}
+        cells.append(arm("imdb", cell, tests))
+    verdict = decided(study_of("imdb", *cells), "imdb-words-not-structure")
+    assert verdict.verdict == expected
+    assert verdict.effect == pytest.approx(math.exp(apart))
+
+
+# --- how far a cell reaches ---
+
+
+def solved_to(lengths_of_repeats):
+    """Accuracies (repeats, 4): of lengths 5, 20, 50, 100 those up to a repeat's own are solved."""
+    return np.array([[1.0 if length <= mine else 0.5 for length in (5, 20, 50, 100)] for mine in lengths_of_repeats])
+
+
+@pytest.mark.parametrize(
+    ("far", "reach", "expected"),
+    [
+        ([20] * 8, 20, "supported"),
+        ([100] * 8, 100, "contradicted"),
+        ([50] * 4 + [100] * 4, 100, "open"),  # just half
+        ([20] * 5 + [50] * 3, 20, "supported"),
+        ([0] * 8, 0, "supported"),
+    ],
+)
+def test_a_cell_reaches_the_longest_length_that_half_of_its_repeats_solve(far, reach, expected, monkeypatch):
+    claimed(monkeypatch, {"reaches": ["gru"], "score": "test_accuracy", "at_least": 0.9, "below": 100})
+    verdict = decided(study_of("latch", by_length("gru", solved_to(far))), "x")
+    assert (verdict.effect, verdict.verdict) == (reach, expected)
+    assert verdict.low <= reach <= verdict.high
+
+
+def test_success_falls_with_length_by_each_repeats_slope(monkeypatch):
+    claimed(monkeypatch, {"falls": ["rnn"], "score": "test_accuracy"})
+    lengths = np.array([5, 20, 50, 100])
+    slopes = normal(-0.2, 0.02, 8)
+    accuracies = 0.9 + np.outer(slopes, lengths / 100)
+    verdict = decided(study_of("latch", by_length("rnn", accuracies)), "x")
+    assert verdict.effect == pytest.approx(-0.2)
+    assert verdict.verdict == "supported"
+    level = decided(study_of("latch", by_length("rnn", 0.9 + np.outer(slopes + 0.2, lengths / 100))), "x")
+    assert level.verdict == "open"
+
+
+# --- tuned, and at some lengths alone ---
+
+
+def test_the_answers_claims_are_decided_by_tuned_repeats_at_its_lengths_alone():
+    tuned = {"protocols": ("tuned",), "learning_rate": 0.03, "epochs": 30}
+    noise = normal(0, 0.002, 10)
+    at = {"rnn": [0.98, 0.1, 0.1, 0.90], "gru": [0.97, 0.9, 0.9, 0.91], "lstm": [0.9, 0.9, 0.9, 0.5]}
+    cells = {
+        cell: by_length(cell, np.array(means) + noise[:, None] * (cell != "rnn"), **tuned) for cell, means in at.items()
+    }
+    studies = study_of("latch", *cells.values())
+    name = "latch-gru-like-rnn-once-fixed"
+    verdict = decided(studies, name, "tuned")
+    assert verdict.verdict == "supported"  # over all lengths the gru would be 40 points ahead
+    assert verdict.parts[0].effect == pytest.approx(0.0, abs=1e-9)
+    assert [row["setting"] for row in verdict.parts[0].details] == [5, 100]
+    without = [row for row in studies["latch"] if row.setting != "100"]
+    assert decided({"latch": without}, name, "tuned").reason == "no repeats of gru and rnn at length 100"
+    corrected = study_of("latch", *(by_length(cell, np.array([means] * 10)) for cell, means in at.items()))
+    assert decided(corrected, name, "tuned").reason.startswith("no repeats of gru as tuned")
+
+
+# --- diverged ---
+
+
+def test_nothing_rests_on_an_arm_of_which_a_repeat_diverged(monkeypatch):
+    claimed(monkeypatch, {"score": "perplexity", "pairs": [["basic lstm", "basic rnn"]], "expect": "less"}, study="ptb")
+    lstm = perplexities("basic", "lstm", [140.0, 141.0, 139.0])
+    verdict = decided(study_of("ptb", lstm, perplexities("basic", "rnn", [150.0, 112_624.0, 151.0])), "x")
+    assert (verdict.verdict, verdict.effect) == ("open", None)
+    assert "1 of 3 repeats of basic rnn diverged" in verdict.reason
+    whole = decided(study_of("ptb", lstm, perplexities("basic", "rnn", [150.0, 151.0, 149.0])), "x")
+    assert whole.verdict == "supported"
+
+
+# --- what stands beside ---
+
+
+def test_the_chance_of_being_better_stands_beside_two_heaps_and_decides_nothing():
+    rnn, lstm = np.array([[1.0]] * 7 + [[0.5]] * 3), np.array([[1.0]] * 2 + [[0.5]] * 8)
+    verdict = decided(study_of("latch", by_length("rnn", rnn), by_length("lstm", lstm)), "latch-rnn-beats-lstm")
+    wins = np.mean([(a > b) + (a == b) / 2 for a in rnn.ravel() for b in lstm.ravel()])
+    assert f": {wins:.2f} [" in verdict.beside[0]
+    assert "rnn 91.7 %, lstm 50.0 %" in verdict.beside[1]  # the middle six of ten
+
+
+def test_chainers_claim_is_decided_by_chainers_timings():
+    stored = json.loads((ROOT / "benchmarks/results/chainer_fibonacci.json").read_text())["chainer"]
+    fused, stepwise = (np.log(stored[name]["milliseconds"]) for name in ("fused", "step by step"))
+    interval = stats.ttest_1samp(stepwise - fused, 0).confidence_interval()
+    (verdict,) = [v for v in record_verdicts() if v.id == "fibonacci-fused-equal-on-cpu"]
+    assert (verdict.low, verdict.high) == pytest.approx(np.exp([interval.low, interval.high]))
+    assert verdict.parts[1].verdict == "supported"  # step by step is faster
+    assert any("torch" in text for text in verdict.beside)
+    libraries = {row["library"] for row in read_seconds()["fibonacci"]}
+    assert libraries == {"torch", "chainer"}
+
+
+# --- as one family ---
+
+
+def decided_by(p, **changes):
+    about = {"id": f"c{p}", "study": "imdb", "source": "s", "origin": "document", "claim": "c", "published": ""}
+    return Verdict(**about | {"protocol": "", "verdict": "supported", "p": p, "repeats": 10} | changes)
+
+
+def test_holm_by_hand():
+    table = family_table([decided_by(p) for p in (0.04, 0.001, 0.02)] + [decided_by(0.5, verdict="open")])
+    assert [row[0].text for row in table.rows] == ["c0.001", "c0.02", "c0.04"]
+    assert [row[4].text for row in table.rows] == ["0.003", "0.04", "0.04"]  # times 3, 2, 1
+    crowded = family_table([decided_by(p) for p in (0.001, 0.03, 0.04)])
+    assert [row[4].text for row in crowded.rows] == ["0.003", "0.06", "0.06"]
+    assert [row[5].text for row in crowded.rows] == ["stays", "open", "open"]
+
+
+def test_the_p_value_is_that_of_the_interval():
+    # On the interval's very end of the claim's side p is 5 %.
+    for confidence, called in ((0.9, False), (0.99, True)):
+        quantile = stats.t.isf((1 - confidence) / 2, 5)
+        slower = 1.0 + normal(0.001 * quantile, 0.001 * math.sqrt(6), 6)
+        lstm, gru = (
+            perplexities("basic", cell, values) for cell, values in (("lstm", np.exp(slower)), ("gru", [math.e] * 6))
+        )
+        rule = {"score": "perplexity", "pairs": [["basic lstm", "basic gru"]], "expect": "greater"}
+        with pytest.MonkeyPatch.context() as patch:
+            claimed(patch, rule, study="ptb")
+            verdict = decided(study_of("ptb", lstm, gru), "x")
+        assert verdict.p == pytest.approx(1 - confidence)
+        assert (verdict.verdict == "supported") == called
+
+
+# --- what is known, and another run ---
+
+
+def test_an_open_verdict_says_what_is_known():
+    shown = decided_by(
+        0.05, verdict="open", effect=0.042, low=0.02, high=0.065, percent=True, pair=("gru", "lstm"), claimed_low=-0.02,
+        claimed_high=0.02,
+    )  # fmt: skip
+    assert known_text(shown).startswith("gru 2.0 to 6.5 points above lstm; ")
+    below = decided_by(
+        0.05, verdict="open", low=-0.065, high=-0.02, percent=True, pair=("gru", "lstm"), claimed_high=0.0
+    )
+    assert known_text(below).startswith("gru 2.0 to 6.5 points below lstm; ")
+    assert known_text(decided_by(0.01, low=1.0, high=2.0)) == ""
+
+
+@pytest.mark.parametrize(
+    ("recorded", "here", "expected"), [(0.1, 0.2, True), (0.1, -0.2, False), (-0.1, -0.2, True), (0.1, None, None)]
+)
+def test_a_run_agrees_where_its_effect_lies_on_the_same_side(recorded, here, expected):
+    pair = [decided_by(0.01, effect=effect, claimed_low=0.0) for effect in (recorded, here)]
+    assert agreement(*pair) is expected
+    assert marks([pair[0]], [pair[1]])[0].split()[1:-1] == {True: ["="], False: ["≠"], None: []}[expected]
+
+
+# --- the record ---
+
+
+def test_rows_of_a_protocol_that_nobody_published_are_what_ifs_and_keep_their_scores():
+    for study, cell in (("relay", "gru"), ("fibonacci", "lstm")):
+        rows = read_entries(study, cell)
+        assert not [row for row in rows if "published" in row.protocols]
+        assert [row for row in rows if row.protocols == ("what_if",)]
+        assert [headed(row) for row in rows] == rows
+    (row, *_) = [row for row in read_entries("relay", "gru") if row.protocols == ("what_if",)]
+    from dataclasses import replace
+
+    assert headed(replace(row, protocols=("published",))) == row
+    latch = read_entries("latch", "gru")
+    assert [headed(row) for row in latch] == latch
+
+
+def test_the_records_verdicts_by_other_code():
+    found = {(v.id, v.protocol): v for v in record_verdicts()}
+    loops = {}
+    for cell in ("lstm", "gru"):
+        rows = read_rows(Path("metrics/record/damped", f"{cell}.json"))
+        rows = [row for row in rows if "corrected" in row.protocols]
+        swings = np.array([np.std(row.test["closed_loop"]) / np.std(row.closed_loop_truth) for row in rows])
+        signs = [np.sign(row.test["closed_loop"]) for row in rows]
+        loops[cell] = np.abs(np.log(swings)), [int(np.abs(np.diff(s)).sum() // 2) for s in signs]
+    assert set(loops["gru"][1]) == {0}
+    interval = stats.ttest_rel(loops["lstm"][0], loops["gru"][0]).confidence_interval()
+    damped = found["damped-lstm-follows-better", ""]
+    assert (damped.low, damped.high) == pytest.approx(np.exp([interval.low, interval.high]))
+    assert damped.verdict == "supported"
+    counts = [
+        [row.validation["accuracy"] < 0.45 for cell in ("rnn", "lstm", "gru") for row in read_entries("latch", cell)
+         if protocol in row.protocols]
+        for protocol in ("published", "corrected")
+    ]  # fmt: skip
+    reason = found["latch-below-chance-is-the-split", ""].reason
+    assert f"{sum(counts[0]):,} of {len(counts[0]):,} published; {sum(counts[1]):,} of" in reason
+    table = {
+        length: np.mean([row.test["accuracy"] >= 0.9 for row in read_entries("latch", "gru")
+                         if row.protocols == ("corrected",) and row.setting == length])
+        for length in {row.setting for row in read_entries("latch", "gru")}
+    }  # fmt: skip
+    (gru,) = [part for part in found["latch-gates-not-good", "corrected"].parts if part.effect_label.endswith("gru")]
+    assert gru.effect == max(int(length) for length, share in table.items() if share >= 0.5)
