@@ -10,7 +10,7 @@ from stages.results.comparison import Drawn
 from stages.results.documents import PROTOCOLS, documents
 from stages.results.drawing import LINES, MARKERS, cell_colours, custom_runs, repeats_counted, save, source
 from stages.results.intervals import share_interval
-from stages.results.scores import MADE_OF_LISTS, equal_protocols_once
+from stages.results.scores import MADE_OF_LISTS
 from stages.results.tables import means_in_words, sentence, shares_explained
 
 
@@ -22,9 +22,9 @@ def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus:
     """
     document = documents()[study]
     scores, sweep = document["scores"], document["sweep"]
-    repeats = equal_protocols_once(repeats.drop(columns=MADE_OF_LISTS))
+    repeats = repeats.drop(columns=MADE_OF_LISTS)
     names = list(PROTOCOLS)
-    protocols = sorted(set(repeats["protocol"]), key=lambda protocol: names.index(protocol.split(" = ")[0]))
+    protocols = sorted(set(repeats["protocol"]), key=names.index)
     figure = Figure(figsize=(5.2 * len(protocols) + 0.6, 2.7 * len(scores) + 1.0), layout="constrained")
     grid = figure.subplots(len(scores), len(protocols), squeeze=False, sharex=True, sharey="row")
     colours = cell_colours(repeats["cell"])
@@ -57,7 +57,7 @@ def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus:
             axis.grid(alpha=0.3)
         axes[0].set_ylabel(about["label"] + (" (%)" if scale == 100 else ""))
     for axis, protocol in zip(grid[0], protocols, strict=True):
-        axis.set_title(" = ".join(PROTOCOLS[name] for name in protocol.split(" = ")), fontsize=10)
+        axis.set_title(PROTOCOLS[protocol], fontsize=10)
     for axis in grid[-1]:
         axis.set_xlabel(sweep["label"])
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(cells) + 1, fontsize=9)

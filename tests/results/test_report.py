@@ -16,7 +16,7 @@ from browser import measure, needs_browser, run
 
 from stages.results.claims import record_verdicts
 from stages.results.compare import write_comparison
-from stages.results.documents import claims, documents
+from stages.results.documents import PROTOCOLS, claims, documents
 from stages.results.report import Section, record_page, render, run_page, unmeasured_section
 from stages.results.row import read_rows, write_rows
 from stages.results.table import Cell, Table
@@ -233,11 +233,7 @@ def test_the_numbers_are_those_of_the_tables(page, workspace):
             assert mine["parameters"]["text"].strip() == f"{int(row['parameters']):,}"
             assert row["repeats"] in mine["repeats"]["text"].split(" / ")
             for score, about in documents()[study]["scores"].items():
-                headings = {
-                    "published": "measured as published",
-                    "corrected": "measured corrected",
-                    "what_if": "measured what if",
-                }
+                headings = {name: f"measured {label}" for name, label in PROTOCOLS.items()}
                 both = (about["label"], "measured, nothing corrected")
                 cell = mine.get((about["label"], headings[row["protocol"]]), mine.get(both))
                 texts = [cell["text"].strip(), *cell["small"].strip("[]").split(", ")]
