@@ -60,7 +60,7 @@ def scores_table(study: str, summary: pd.DataFrame, baselines: Baselines) -> Tab
     setting = f"mean over {document['sweep']['hyperparameter']}s" if "sweep" in document else "model"
     leading = ["cell", *([setting] if with_setting else []), "parameters", "repeats"]
     groups = [(about["label"], [_HEADERS[column] for column in shown[name]]) for name, about in scores.items()]
-    beside = "Published beside measured" if document["published"] else "Test scores"
+    beside = "Published beside measured" if "document" in document else "Test scores"
     return Table(f"{beside}, with 95 % intervals", leading, groups, rows)
 
 
