@@ -49,8 +49,11 @@ def folder(tmp_path_factory):
     return made / "ready"
 
 
+HEADINGS = ("published", "corrected", "what_if")
+
+
 def arms_of(cell, training=TRAINING):
-    return arms("fibonacci", sequence, cell, training)
+    return arms("fibonacci", sequence, cell, training, HEADINGS)
 
 
 def task(folder, protocol, cell="lstm", layers=1, seed=1, **changes):
@@ -168,8 +171,11 @@ def test_the_closed_loop_is_that_of_torchs_lstm(folder, protocol, layers):
     assert scores["closed_loop_rmse"] == pytest.approx(rmse, rel=1e-4)
 
 
-@pytest.mark.parametrize(("protocol", "acts"), [("published", True), ("corrected", False)])
-def test_dropout_acts_in_published_validation_and_in_no_closed_loop(folder, protocol, acts):
+@pytest.mark.parametrize(
+    ("protocol", "acts", "in_loop"),
+    [("published", True, True), ("what_if", True, False), ("corrected", False, False)],
+)
+def test_dropout_acts_in_published_validation_and_in_the_published_closed_loop(folder, protocol, acts, in_loop):
     mine = task(folder, protocol, layers=2)
     losses = set()
     for seed in (1, 2):
@@ -182,7 +188,8 @@ def test_dropout_acts_in_published_validation_and_in_no_closed_loop(folder, prot
     other = task(folder, protocol, layers=2, seed=2)  # another repeat draws other masks
     other.model.load_state_dict(mine.model.state_dict())
     assert (other.test()[0]["loss"] != tested[0]["loss"]) is acts
-    assert other.test()[0]["closed_loop"] == tested[0]["closed_loop"]
+    assert (other.test()[0]["closed_loop"] != tested[0]["closed_loop"]) is in_loop
+    assert mine.model.recurrent.dropout == 0.3  # as trained, whatever the loop had
 
 
 @pytest.mark.parametrize("cell", CELLS)
