@@ -95,7 +95,7 @@ def test_every_cell_is_corrected_at_every_depth_and_only_the_lstm_is_published()
             (setting, protocol) for setting in ("1 layer", "2 layers", "3 layers", "4 layers") for protocol in protocols
         ]
         assert {arm.hyperparameters.dropout for arm in found} == {0.3}
-    assert len({arm.slug for arm in arms_of("lstm")}) == 8
+    assert len({arm.slug for arm in arms_by_default("lstm")}) == 8
 
 
 @pytest.mark.parametrize(("protocol", "sizes"), [("published", [100] * 17), ("corrected", [100] * 17 + [69])])
