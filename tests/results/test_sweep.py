@@ -114,7 +114,7 @@ def test_published_accuracies_below_chance_stand_beside_the_corrected(drawn, mar
     assert (float(row["validation_accuracy"]), float(row["test_accuracy"])) == (0.0, 0.5)
     assert "no positive sequence" in markdown
     figure = (drawn / "scores.svg").read_text()
-    for text in ("<!-- published -->", "<!-- corrected -->", "<!-- chance -->", "<!-- sequence length (steps) -->"):
+    for text in ("<!-- as published -->", "<!-- corrected -->", "<!-- chance -->", "<!-- sequence length (steps) -->"):
         assert text in figure
     # Of length 2 both protocols have a repeat of accuracy 1: they are no less two arms.
     assert "published =" not in figure + markdown
