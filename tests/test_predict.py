@@ -21,12 +21,14 @@ def verdicts(clone, *words):
     return [json.loads(line) for line in predict(clone, "--json", *words).stdout.splitlines()]
 
 
+def corrected(clone, cell):
+    """The rows of a cell's corrected arm."""
+    return [row for row in json.loads(clone.read(f"metrics/imdb/{cell}.json")) if "corrected" in row["protocols"]]
+
+
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_the_sentences_get_the_probabilities_that_evaluation_gave_them(clone, cell):
-    (arm,) = [
-        arm for arm in json.loads(clone.read(f"metrics/imdb/{cell}.json"))["arms"] if "corrected" in arm["protocols"]
-    ]
-    scored = arm["repeats"][-1]
+    scored = corrected(clone, cell)[-1]
     words = ["--cell", cell, "--repeat", str(scored["repeat"]), "--file", "data/ready/imdb/sentences.txt"]
     given = verdicts(clone, *words)
     assert len(given) == 13
@@ -37,7 +39,7 @@ def test_the_sentences_get_the_probabilities_that_evaluation_gave_them(clone, ce
 
 
 def test_without_a_choice_it_is_the_cell_on_show_and_the_repeat_that_validation_prefers(clone):
-    scored = json.loads(clone.read("metrics/imdb/lstm.json"))["arms"][0]["repeats"]
+    scored = corrected(clone, "lstm")
     best = min(scored, key=lambda repeat: repeat["validation"]["loss"])
     (given,) = verdicts(clone, "I love you.")
     assert given["probabilities"]["positive"] == pytest.approx(best["test"]["sentences"]["I love you."], abs=1e-6)
