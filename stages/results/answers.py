@@ -140,7 +140,7 @@ def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list
         lines.append(
             [found.study.replace(" text)", ")"), found.heading, *scores, _ahead_in_short(found), naive, _who(ahead)]
         )
-    header = ["study", "heading", "LSTM", "GRU", "ahead [95 %]", "no net", "this run"]
+    header = ["study", "heading", "LSTM", "GRU", "ahead [95 %]", "no net", "here"]
     table = tabulate.tabulate(lines, header, tablefmt="simple", disable_numparse=True)
     return [line[:100].rstrip() for line in table.splitlines()]
 
@@ -148,7 +148,7 @@ def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list
 def _who(found: Answer | None) -> str:
     if found is None:
         return "–"
-    return found.ahead.upper() if found.ahead in _CELLS else "neither" if found.ahead == "too close to tell" else "?"
+    return found.ahead.upper() if found.ahead in _CELLS else "even" if found.ahead == "too close to tell" else "?"
 
 
 def _ahead_in_short(found: Answer) -> str:
