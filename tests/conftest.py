@@ -101,6 +101,7 @@ def make_clone(folder):
     return made
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Give all tests of the one shared clone to one of pytest-xdist's workers."""
     for item in items:

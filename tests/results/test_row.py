@@ -102,15 +102,6 @@ def test_what_is_written_is_read_back_to_the_digit(tmp_path):
     assert repr(read) == repr(rows[0])  # -0.0 is no 0, nor 1.0 1
 
 
-def test_what_training_says_to_the_tracker_is_no_field_of_a_row(tmp_path):
-    row = make_row("imdb", "gru", key="ab", job="cd", weights="weights/x", parameters=0, parameters_in_torch=0)
-    write_rows(tmp_path / "runs.json", [row])
-    (entry,) = read_json(tmp_path / "runs.json")
-    told = {"name": "imdb/gru", "profile": "real", "parameters": {"lr": 1}, "tags": {}}
-    (tmp_path / "runs.json").write_text(json.dumps([entry | told]))
-    assert read_rows(tmp_path / "runs.json") == [row]
-
-
 @dataclass(frozen=True)
 class Before:
     """A study's settings as they were recorded."""

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -174,6 +175,7 @@ def test_curves_are_drawn_of_a_few_lengths_from_the_shortest_to_the_longest():
 
 
 def test_the_headline_is_the_corrected_mean_over_lengths_with_one_set_of_keys(tmp_path, monkeypatch):
+    shutil.copy2("params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     found = []
     for cell in ("lstm", "gru"):
@@ -185,4 +187,4 @@ def test_the_headline_is_the_corrected_mean_over_lengths_with_one_set_of_keys(tm
     assert found[0]["validation_accuracy"] == {"mean": 0.75, "low": 0.75, "high": 0.75}
     assert (found[0]["parameters"], found[0]["repeats"]) == (14, 3)
     assert found[0].keys() == found[1].keys()
-    assert points == "length,validation_accuracy\n2,0.75\n10,0.75\n100,0.75\n"
+    assert points == "at,cell,model,validation_accuracy\n2,gru,,0.75\n10,gru,,0.75\n100,gru,,0.75\n"

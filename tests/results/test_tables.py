@@ -89,7 +89,7 @@ def test_another_precision_is_labelled_on_sample_text_too(tmp_path):
 
 
 def test_an_axis_ends_where_nothing_is_learnt_and_says_what_lies_beyond(tmp_path):
-    fixed = documents()["ptb"]["protocol"]["basic"]
+    fixed = documents()["ptb"]["protocol"]["basic"] | {"tied": False, "rate_divisor": 1.0}
     rows = [
         make_row(
             "ptb", cell, fixed, corpus="ptb", setting="basic", protocols=("published",), repeat=n,

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ from stages.kinds import kind
 from stages.studies import arms, document
 from stages.support.files import read_json
 from stages.support.params import load_project, resolved, study_arms
+from stages.support.sections import Heading
 from tests.copies import ROOT, python_in
 
 PROJECT = load_project(ROOT / "params.yaml")
@@ -38,7 +40,7 @@ def test_a_document_says_what_is_known_of_a_document(study):
     found = kind(PROJECT.studies[study]["full"].kind)
     assert set(about) <= SECTIONS
     assert set(about["cells"]) <= set(CELLS)
-    assert set(about.get("arms", {})) <= {"published", "corrected"}
+    assert set(about.get("arms", {})) <= set(get_args(Heading))
     names = {field.name for field in fields(found.Hyperparameters)}
     for changes in about.get("arms", {}).values():
         for cell, values in changes.items():
@@ -54,7 +56,7 @@ def test_a_document_says_what_is_known_of_a_document(study):
         assert row["setting"] in {"", *settings}
     for claim in about.get("claims", ()):
         assert study in claim["study"]
-        assert set(claim.get("protocols", ("published", "corrected"))) <= {"published", "corrected"}
+        assert set(claim.get("protocols", ())) <= set(get_args(Heading))
         for rule in claim["rules"]:
             if "score" in rule and "different_winner" not in rule:
                 assert rule["score"] in scores
