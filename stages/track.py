@@ -83,7 +83,11 @@ def _on_show() -> Iterator[Trained]:
     """The models that the workspace shows; one that is not there costs a warning."""
     if Path.cwd().resolve() != root():
         return
-    project = load_project()
+    try:
+        project = load_project()
+    except InputError as error:  # settings being edited must not hold back what has trained
+        warn(f"no model is put on show: {error}")
+        return
     for study in project.params.studies:
         if project.settings(study).kind in SERVED_KINDS and Path("models", study).is_dir():
             try:

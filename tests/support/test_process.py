@@ -124,7 +124,7 @@ def test_developers_get_the_traceback():
         ("headline", ["imdb"], "STUDY CELL"),
         ("headline", ["imdb", "gru", "lstm"], "STUDY CELL"),
         ("compare", [], "STUDY"),
-        ("show", ["imdb"], "no words"),
+        ("show", ["imdb", "ptb"], "[STUDY]"),
         ("fetch", ["imdb", "ptb"], "[STUDY]"),
     ],
 )

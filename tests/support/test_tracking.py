@@ -24,6 +24,7 @@ from stages.support import address as addresses
 from stages.support import curves, tracking
 from stages.support.curves import live_curve
 from stages.support.desired import Desired
+from stages.support.files import seal
 from stages.trained.find import Trained
 from tests.support.tracked import key_of, row, weights_of, write, write_cell
 
@@ -525,6 +526,8 @@ def test_a_dead_server_loses_nothing_and_a_live_one_gets_it_all(tmp_path, monkey
     write(Path("params.yaml"), re.sub(r"(?m)^cell: \w+", "cell: gru", (REPOSITORY / "params.yaml").read_text()))
     write(Path("data/ready/imdb/manifest.json"), {"digest": "abc"})
     write(Path("data/ready/imdb/vocabulary.txt"), "<unk>\n<pad>\n")
+    seal(Path("data/ready/imdb"), {"digest": "abc"})
+    seal(Path("models/imdb/gru"), {})
 
     refused = run_track()
     assert (refused.returncode, refused.stdout) == (1, "")
