@@ -179,53 +179,63 @@ def _by_setting(settings: Sequence[Any], differences: NDArray[np.float64]) -> tu
     )
 
 
-def _sentence(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
-    """A sentence's probability of being positive: the mean of its logits, which is what the net gives."""
-    runs = evidence.of(base.study)
-    low, high = rule["between"] if "between" in rule else (rule["above"], 1.0)
+def _by_cell(
+    cells: Sequence[str], base: Verdict, runs: Runs, label: str, decide: Callable[[Verdict, Sequence[Row]], Verdict]
+) -> list[Verdict]:
+    """A part a cell: what `decide` makes of its rows, or what is lacking of them."""
     parts = []
-    for cell in rule["cells"]:
-        part = replace(base, effect_label=f"probability of positive, {cell}")
+    for cell in cells:
+        part = replace(base, effect_label=f"{label}, {cell}")
         if lacking := runs.lacking(base.protocol, [cell]):
             parts.append(replace(part, reason=lacking))
-            continue
-        part = replace(part, scaled=runs.departures(base.protocol, [cell]))
-        sentences: list[Any] = [row.test["sentences"] for row in runs.rows(base.protocol, cell)]
-        probabilities = [probability_of[rule["sentence"]] for probability_of in sentences]
-        effect = paired_effect(logit(np.clip(probabilities, _SURELY, 1 - _SURELY)))
-        parts.append(judge(part, effect, (float(logit(low)), float(logit(high))), "probability"))
+        else:
+            part = replace(part, scaled=runs.departures(base.protocol, [cell]))
+            parts.append(decide(part, runs.rows(base.protocol, cell)))
     return parts
+
+
+def _log_odds(rows: Sequence[Row], text: str) -> NDArray[np.float64]:
+    """Of a sentence being positive, one a repeat."""
+    sentences: list[Any] = [row.test["sentences"] for row in rows]
+    probabilities = [probability_of[text] for probability_of in sentences]
+    return np.asarray(logit(np.clip(probabilities, _SURELY, 1 - _SURELY)))
+
+
+def _sentence(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """A sentence's probability of being positive: the mean of its logits, which is what the net gives."""
+    low, high = rule["between"] if "between" in rule else (rule["above"], 1.0)
+    bounds = float(logit(low)), float(logit(high))
+
+    def decide(part: Verdict, rows: Sequence[Row]) -> Verdict:
+        return judge(part, paired_effect(_log_odds(rows, rule["sentence"])), bounds, "probability")
+
+    return _by_cell(rule["cells"], base, evidence.of(base.study), "probability of positive", decide)
 
 
 def _same_words(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
     """Two sentences of the same words: a net that goes by words alone gives them the same odds."""
-    runs, margin = evidence.of(base.study), math.log(rule["margin"])
-    parts = []
-    for cell in rule["cells"]:
-        part = replace(base, effect_label=f"odds of positive, first / second sentence, {cell}")
-        if lacking := runs.lacking(base.protocol, [cell]):
-            parts.append(replace(part, reason=lacking))
-            continue
-        rows: list[Any] = [row.test["sentences"] for row in runs.rows(base.protocol, cell)]
-        first, second = (
-            logit(np.clip([row[text] for row in rows], _SURELY, 1 - _SURELY)) for text in rule["same_words"]
-        )
-        part = replace(part, scaled=runs.departures(base.protocol, [cell]))
-        parts.append(judge(part, paired_effect(first - second), (-margin, margin), "ratio"))
-    return parts
+    margin = math.log(rule["margin"])
+
+    def decide(part: Verdict, rows: Sequence[Row]) -> Verdict:
+        first, second = (_log_odds(rows, text) for text in rule["same_words"])
+        return judge(part, paired_effect(first - second), (-margin, margin), "ratio")
+
+    label = "odds of positive, first / second sentence"
+    return _by_cell(rule["cells"], base, evidence.of(base.study), label, decide)
+
+
+def _by_length(rows: Sequence[Row], score: str, protocol: str) -> tuple[list[Any], NDArray[np.float64]]:
+    """The lengths of a sweep, and one arm's score (repeats, lengths)."""
+    values = _values(rows, score, protocol, False, True)
+    return _differences(values, dict.fromkeys(values, 0.0))
 
 
 def _reaches(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
     """The longest length that half of the repeats solve, with the percentile bootstrap's interval over repeats."""
-    runs, bound = evidence.of(base.study), rule["below"]
-    parts = []
-    for cell in rule["reaches"]:
-        part = replace(base, effect_label=f"longest length that half of the repeats solve, {cell}", claimed_high=bound)
-        if lacking := runs.lacking(base.protocol, [cell]):
-            parts.append(replace(part, reason=lacking))
-            continue
-        values = _values(runs.rows(base.protocol, cell), rule["score"], base.protocol, False, True)
-        settings, table = _differences(values, dict.fromkeys(values, 0.0))
+    bound = rule["below"]
+
+    def decide(part: Verdict, rows: Sequence[Row]) -> Verdict:
+        settings, table = _by_length(rows, rule["score"], base.protocol)
         solved, lengths = table >= rule["at_least"], np.array(settings)
         drawn = np.random.default_rng(0).integers(len(solved), size=(_RESAMPLES, len(solved)))
         reached = _reach(solved[drawn].mean(1), lengths)
@@ -234,7 +244,7 @@ def _reaches(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
         verdict = "supported" if high < bound else "contradicted" if low >= bound else "open"
         if len(solved) < fewest_for_bootstrap():
             verdict = "open"
-        part = replace(
+        return replace(
             part,
             verdict=verdict,
             effect=float(_reach(solved.mean(0)[None], lengths)[0]),
@@ -243,10 +253,10 @@ def _reaches(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
             repeats=len(solved),
             p=2 * max(min(far, 1 - far), 1 / _RESAMPLES),
             reason=f"of the lengths {lengths.min()} to {lengths.max()}; solved: {rule['at_least']:.0%} right on test",
-            scaled=runs.departures(base.protocol, [cell]),
         )
-        parts.append(part)
-    return parts
+
+    claimed, label = replace(base, claimed_high=bound), "longest length that half of the repeats solve"
+    return _by_cell(rule["reaches"], claimed, evidence.of(base.study), label, decide)
 
 
 def _reach(shares: NDArray[np.float64], lengths: NDArray[Any]) -> NDArray[Any]:
@@ -256,23 +266,18 @@ def _reach(shares: NDArray[np.float64], lengths: NDArray[Any]) -> NDArray[Any]:
 
 def _falls(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
     """Each repeat's slope over the lengths, by least squares."""
-    runs, about = evidence.of(base.study), documents()[base.study]["scores"][rule["score"]]
-    parts = []
-    for cell in rule["falls"]:
-        part = replace(base, effect_label=f"{about['label']} a hundred steps longer, {cell}", percent=True)
-        if lacking := runs.lacking(base.protocol, [cell]):
-            parts.append(replace(part, reason=lacking))
-            continue
-        values = _values(runs.rows(base.protocol, cell), rule["score"], base.protocol, False, True)
-        settings, table = _differences(values, dict.fromkeys(values, 0.0))
+    label = f"{documents()[base.study]['scores'][rule['score']]['label']} a hundred steps longer"
+
+    def decide(part: Verdict, rows: Sequence[Row]) -> Verdict:
+        settings, table = _by_length(rows, rule["score"], base.protocol)
         if len(settings) < 2:
-            parts.append(replace(part, reason=f"{len(settings)} length of {cell} has no slope"))
-            continue
+            reason = f"{len(settings)} length of {rows[0].cell} has no slope"
+            return replace(part, scaled=base.scaled, reason=reason)
         slopes = 100 * np.polyfit(np.array(settings, dtype=np.float64), table.T, 1)[0]
-        part = replace(part, scaled=runs.departures(base.protocol, [cell]))
         effect = paired_effect(slopes, bootstrapped=True)
-        parts.append(judge(part, effect, (-math.inf, 0.0), "difference", fewest_for_bootstrap()))
-    return parts
+        return judge(part, effect, (-math.inf, 0.0), "difference", fewest_for_bootstrap())
+
+    return _by_cell(rule["falls"], replace(base, percent=True), evidence.of(base.study), label, decide)
 
 
 def _below_chance(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
