@@ -20,11 +20,11 @@ OWN_OPTIONS := NAME KIND TEXT LABEL VALUE INPUTS HORIZON WINDOW BUDGET
 help: ## Say what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
 
-# The user's own settings of pip may name another place to install to.
+# The user's own settings of pip may name another place to install to. An empty prefix is this folder to some pips.
 $(VENV)/installed: constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-user --target= --prefix= --root= \
-		-r constraints.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-user --target= \
+		--prefix='$(CURDIR)/$(VENV)' --root=/ -r constraints.txt
 	@echo '$(CURDIR)' > $@
 
 setup: moved $(VENV)/installed ## Make .venv and install the pinned packages into it
