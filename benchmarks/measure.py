@@ -17,8 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
 from stages import kinds
 from stages.studies import arms
@@ -26,6 +24,7 @@ from stages.support.params import Project, load_project
 from stages.support.process import StageError
 from stages.text.corpora.download import Mirror
 from stages.training.device import machine
+from stages.training.loop import update
 
 RESULTS = Path(__file__).parent / "results"
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -82,18 +81,6 @@ def synthetic_data(study: str) -> Any:  # noqa: ANN401 - of the study's kind
         kind.fetch(settings.corpus, raw, Mirror(), Path(name))
         kind.tokenize(settings.tokens, raw, ready)
         return kinds.task_module(settings.kind).Data(ready)
-
-
-def update(task: Any, batch: Any) -> Tensor:  # noqa: ANN401 - studies narrow the attributes of loop.Task
-    """One update on a batch, as the training loop does it; returns each repeat's loss, taken before it."""
-    step = task.step(batch)
-    task.optimizer.zero_grad(set_to_none=True)
-    step.loss.sum().backward()
-    if task.gradient_norm_limit is not None:
-        clip_grad_norm_(task.model.parameters(), task.gradient_norm_limit)
-    task.optimizer.step()
-    losses: Tensor = step.loss.detach()
-    return losses
 
 
 def train(task: Any, batches: Iterable[Any]) -> int:  # noqa: ANN401

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.measure import RESULTS, about, positive, processor_milliseconds, train, update
+from benchmarks.measure import RESULTS, about, positive, processor_milliseconds, train
 from benchmarks.numpy_language_model import Array, LanguageModel
 from benchmarks.texts import news_settings, write_news
 from benchmarks.where_time_goes import output_products, scan_products
@@ -34,6 +34,7 @@ from stages.nn.engines import kernel_name
 from stages.support.files import write_json
 from stages.support.process import StageError, run_stage
 from stages.training.device import prepare
+from stages.training.loop import update
 
 ENGINES = ("padded", "packed")
 LOW_PRECISION, PRODUCTS = "bfloat16", "products"
@@ -99,7 +100,7 @@ def losses_apart(data: Data, cell: str, better: bool) -> float:
             parameter.requires_grad_(not name.startswith("bias_hh"))
     windows = windows_of(task, COMPARED_UPDATES)
     pairs = zip(windows, train_in_numpy(other, windows, task), strict=True)
-    apart = max(abs(update(task, window).item() - loss) for window, loss in pairs)
+    apart = max(abs(update(task, window).loss.item() - loss) for window, loss in pairs)
     if not apart < ROUNDING:
         raise StageError(f"{cell}: losses in NumPy and in the study are {apart} nats apart; allowed is {ROUNDING}")
     return apart

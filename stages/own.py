@@ -139,16 +139,16 @@ def add_study(name: str, values: dict[str, Any], path: Path = Path("params.yaml"
     """
     from ruamel.yaml import YAML
 
-    yaml = YAML()
-    yaml.width = 4096
-    yaml.preserve_quotes = True
+    roundtrip = YAML()
+    roundtrip.width = 4096
+    roundtrip.preserve_quotes = True
     before = path.read_text(encoding="utf-8")
-    params = yaml.load(before)
+    params = roundtrip.load(before)
     if name not in params["studies"]:
         params["studies"].append(name)
     params[name] = _quoted(values)
     with path.with_suffix(".new").open("w", encoding="utf-8") as file:
-        yaml.dump(params, file)
+        roundtrip.dump(params, file)
     after = path.with_suffix(".new").read_text(encoding="utf-8")
     path.with_suffix(".new").unlink()
     write_text(path, after)

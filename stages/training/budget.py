@@ -119,23 +119,14 @@ def time_epoch(kind: str, ready: Path, training: Any, device: str, threads: int)
 
 
 def _seconds(task: Any) -> float:  # noqa: ANN401 - a task of any kind
-    from torch.nn.utils import clip_grad_norm_
-
-    def step(batch: Any) -> int:  # noqa: ANN401
-        taken = task.step(batch)
-        task.optimizer.zero_grad(set_to_none=True)
-        taken.loss.sum().backward()
-        if task.gradient_norm_limit is not None:
-            clip_grad_norm_(task.model.parameters(), task.gradient_norm_limit)
-        task.optimizer.step()
-        return int(taken.items)
+    from stages.training.loop import update
 
     task.model.train()
-    step(next(iter(task.batches([order_generator(0, 0, 0)]))))
+    update(task, next(iter(task.batches([order_generator(0, 0, 0)]))))
     items, began = 0, time.monotonic()
     for epoch in count(1):
         for batch in task.batches([order_generator(0, 0, epoch)]):
-            items += step(batch)
+            items += update(task, batch).items
             if time.monotonic() - began > _SECONDS_OF_TIMING:
                 break
         if items >= 3 * task.train_items or time.monotonic() - began > _SECONDS_OF_TIMING:

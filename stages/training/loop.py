@@ -157,6 +157,17 @@ def fit(task: Task, pack: Pack, on_epoch: Callable[[list[dict[str, float]], dict
     return Fitted(weights, state["best_epoch"], state["curves"], state["costs"])
 
 
+def update(task: Any, batch: Any) -> Step:  # noqa: ANN401 - studies narrow the batches of `Task`
+    """Train on one batch; what it returns was taken as the weights stood before."""
+    step: Step = task.step(batch)
+    task.optimizer.zero_grad(set_to_none=True)
+    step.loss.sum().backward()  # type: ignore[no-untyped-call]
+    if task.gradient_norm_limit is not None:
+        clip_grad_norm_(task.model.parameters(), task.gradient_norm_limit)
+    task.optimizer.step()
+    return step
+
+
 def _improved(task: Task, pack: Pack, epoch: int, rows: list[dict[str, float]], curves: list[Curve]) -> bool:
     """Whether this epoch's weights are the ones to keep so far."""
     for repeat, row in zip(pack.repeats, rows, strict=True):
@@ -194,12 +205,7 @@ def _train_epoch(task: Task, pack: Pack, epoch: int) -> list[dict[str, float]]:
         _check_finite(at_once.loss, pack, epoch, len(at_once.loss))
         return _means(at_once.sums, at_once.items, len(pack.repeats))
     for batch_number, batch in enumerate(task.batches(orders), 1):
-        step = task.step(batch)
-        task.optimizer.zero_grad(set_to_none=True)
-        step.loss.sum().backward()  # type: ignore[no-untyped-call]
-        if task.gradient_norm_limit is not None:
-            clip_grad_norm_(task.model.parameters(), task.gradient_norm_limit)
-        task.optimizer.step()
+        step = update(task, batch)
         losses[unchecked] = step.loss.detach()
         unchecked += 1
         for name, value in step.sums.items():

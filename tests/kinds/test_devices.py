@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.measure import protocol, synthetic_data, update
+from benchmarks.measure import protocol, synthetic_data
 from benchmarks.texts import news_settings, review_settings, write_news, write_reviews
 from stages.kinds import task_module
 from stages.nn.cells import CELLS
 from stages.training.device import prepare, to_device
+from stages.training.loop import update
 from stages.training.seeds import order_generator
 
 CPU = torch.device("cpu")
@@ -56,7 +57,7 @@ def trained(task):
     """The losses of some updates."""
     task.model.train()
     batches = task.batches([order_generator(1, 0, 1)])
-    return [update(task, batch).item() for batch, _ in zip(batches, range(UPDATES), strict=False)]
+    return [update(task, batch).loss.item() for batch, _ in zip(batches, range(UPDATES), strict=False)]
 
 
 @pytest.mark.parametrize("study", [*TEXTS, *SYNTHETIC])
