@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -147,11 +148,9 @@ def add_study(name: str, values: dict[str, Any], path: Path = Path("params.yaml"
     if name not in params["studies"]:
         params["studies"].append(name)
     params[name] = _quoted(values)
-    with path.with_suffix(".new").open("w", encoding="utf-8") as file:
-        roundtrip.dump(params, file)
-    after = path.with_suffix(".new").read_text(encoding="utf-8")
-    path.with_suffix(".new").unlink()
-    write_text(path, after)
+    after = StringIO()
+    roundtrip.dump(params, after)
+    write_text(path, after.getvalue())
     try:
         load_project(path)
     except InputError:
