@@ -60,8 +60,7 @@ class Kind(Protocol):
         """Scores of what needs no recurrent cell: a row each, with its `name`."""
 
 
-_PARTS = ("Corpus", "Tokens", "Training", "GOVERNED", "Hyperparameters", "DOCUMENT", "TUNED_BY")
-_FUNCTIONS = ("check", "settings", "layers_of", "resized", "fetch", "tokenize", "baselines")
+_PARTS = (*Kind.__annotations__, *(name for name in vars(Kind) if not name.startswith("_")))
 _OF_TASKS = ("batches", "step", "after_epoch", "validate", "test")
 
 
@@ -88,7 +87,7 @@ def kind(name: str) -> Kind:
     if name not in names():
         raise InputError(f"kind: '{name}' is not one of {', '.join(names())}")
     module = import_module(f"{__name__}.{name}")
-    lacking = [part for part in (*_PARTS, *_FUNCTIONS) if not hasattr(module, part)]
+    lacking = [part for part in _PARTS if not hasattr(module, part)]
     lacking += _lacking_in_task(Path(__file__).parent / name / "task.py")
     if lacking:
         raise InputError(f"kind: stages/kinds/{name} lacks {', '.join(lacking)}")
