@@ -96,7 +96,7 @@ def draw_record() -> None:
     from stages.results.forest import forest  # matplotlib is slow
 
     if found := record_answers():
-        forest(found, FOREST)
+        forest(found, FOREST, "data: the record, full-size runs on the real corpora and series of the documents")
 
 
 def first_headings(answers: Sequence[Answer]) -> list[Answer]:

@@ -26,16 +26,17 @@ _NAMES: dict[Scale, str] = {
 }
 
 
-def forest(answers: Sequence[Answer], path: Path) -> None:
+def forest(answers: Sequence[Answer], path: Path, source: str = "") -> None:
     """Write `draw_forest` as PATH.png and PATH.svg."""
-    save(draw_forest(answers), path)
+    save(draw_forest(answers, source), path)
 
 
-def draw_forest(answers: Sequence[Answer]) -> Figure:
+def draw_forest(answers: Sequence[Answer], source: str = "") -> Figure:
     """The differences of at least one answer with their intervals, GRU ahead to the right.
 
     Rows are grouped by heading, in the order of `HEADINGS`. Differences of shares and ratios of errors have an axis
     each; the grey band is the study's margin. A row that decides nothing says why.
+    `source` says where the answers are from.
     """
     answers = sorted(answers, key=lambda answer: HEADINGS.index(answer.heading))
     scales: list[Scale] = [scale for scale in ("points", "ratio") if any(a.score.scale == scale for a in answers)]
@@ -54,7 +55,8 @@ def draw_forest(answers: Sequence[Answer]) -> Figure:
     beside.set_yticks(range(len(rows)), ["" if isinstance(row, str) else _told(row) for row in rows])
     figure.suptitle(
         "LSTM or GRU: who is ahead in each study, by how much [95 % interval]\n"
-        "blue: LSTM; orange: GRU; grey: not told apart; grey band: up to there a difference does not matter",
+        "blue: LSTM; orange: GRU; grey: not told apart; grey band: up to there a difference does not matter"
+        + (f"\n{source}" if source else ""),
         fontsize=10,
     )
     for axis in (*axes, beside):
