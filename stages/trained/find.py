@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.support.files import read_json, verify
+from stages.support.files import MANIFEST, read_json, verify
 from stages.support.params import load_project
 from stages.support.process import InputError
 
@@ -71,9 +71,9 @@ def find_arm(study: str, cell: str, setting: str = "") -> Sequence[Trained]:
     models, ready = Path("models", study, cell), Path("data/ready", study)
     command = f"run `dvc repro train@{study}-{cell}`"
     restore = f"run `python -m stages.mend --cache`, then `dvc repro train@{study}-{cell}`"
-    for folder in (models, ready):
-        if not folder.is_dir():
-            raise InputError(f"{folder} is not there, so there is no trained model: {command}")
+    for needed in (models / "runs.json", ready / MANIFEST):
+        if not needed.exists():
+            raise InputError(f"{needed} is not there, so there is no trained model: {command}")
     verify(models, restore)
     about = verify(ready, restore)
     entries = read_json(models / "runs.json")
