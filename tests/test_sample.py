@@ -32,7 +32,7 @@ def test_temperature_zero_needs_no_seed_and_the_basic_model_is_another(clone):
 
 
 def test_odd_prompts_are_read_and_unknown_words_can_be_left_out_of_what_is_drawn(clone):
-    odd = "$'\\xff\\xfe \\n\\n <eos> 😀 \\x1b[31m'"
+    odd = "$'\\xef\\xbf\\xbd \\n\\n <eos> 😀 \\x1b[31m'"
     given = clone.run("bash", "-c", f"python -m stages.sample ptb --no-unknown --tokens 300 --prompt {odd}")
     assert given.stdout.count("<unk>") == 3  # of the prompt alone
     assert given.stdout.startswith("<unk>\n\n\n<unk> <unk> ")
@@ -49,6 +49,7 @@ def test_odd_prompts_are_read_and_unknown_words_can_be_left_out_of_what_is_drawn
         (["--seed", "-1"], ["--seed -1"]),
         (["--model", "best"], ["'best'", "better", "basic"]),
         (["--repeat", "9"], ["repeat 9", "0, 1"]),
+        (["--prompt", "\udcff\udcfe"], ["--prompt", "0xff", "UTF-8"]),
     ],
 )
 def test_bad_input_gets_one_line_that_names_it(clone, words, named):

@@ -127,7 +127,7 @@ def test_the_registered_model_is_whole_without_the_repository_and_holds_no_pickl
     shown = store.get_model_version_by_alias("imdb-on-show", "on-show")
     scored = json.loads(clone.read("metrics/imdb/lstm.json"))
     assert (shown.tags["cell"], shown.tags["corpus"]) == ("lstm", "sample")
-    assert shown.tags["data_digest"] == scored["data_digest"]
+    assert shown.tags["data_digest"] == scored[0]["data_digest"]
     commits = clone.run("git", "log", "--format=%H").stdout.split()
     assert shown.tags["commit"] in commits
     run = store.get_run(shown.run_id)
