@@ -48,7 +48,6 @@ class _ContentCache(_Cache):  # type: ignore[misc]
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
         self._enabled = True
-        _digest(Path(inspect.getfile(function)))  # now, so that an edit while this process runs is not taken for it
 
     @property
     def cache_path(self) -> str:
@@ -90,27 +89,28 @@ class _ContentCache(_Cache):  # type: ignore[misc]
 
     def _path(self, signature: Any, target: Any) -> Path:  # noqa: ANN401
         machine = target.codegen().magic_tuple()
-        key = repr((numba.__version__, np.__version__, machine, str(signature), *_content(self._function)))
+        versions = numba.__version__, np.__version__, _digest(Path(__file__))
+        key = repr((*versions, machine, str(signature), *_content(self._function)))
         return cache_folder() / f"{self._function.__name__}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 
 def _content(function: Callable[..., Any]) -> tuple[object, ...]:
-    """What a function's compiled code depends on: itself, its file's and its callees' text, and what it closes over.
-
-    A callee is a compiled function that it closes over, or one of its module; `compiled` of this file is in all.
-    """
+    """What a function's compiled code depends on: its own name, which has its text, and that of its callees."""
     enclosed = [cell.cell_contents for cell in function.__closure__ or ()]
     named = [function.__globals__.get(name) for name in function.__code__.co_names]
     callees = [value.py_func for value in (*enclosed, *named) if isinstance(value, Dispatcher)]
-    constants = [getattr(value, "__qualname__", repr(value)) for value in enclosed if not isinstance(value, Dispatcher)]
-    files = {_digest(Path(inspect.getfile(one))) for one in (function, *callees)} | {_digest(Path(__file__))}
-    return (
-        function.__module__,
-        function.__qualname__,
-        *constants,
-        *sorted(files),
-        *(_content(callee) for callee in callees),
-    )
+    return (function.__module__, function.__qualname__, *(_content(callee) for callee in callees))
+
+
+def _content_name(function: Callable[..., Any]) -> str:
+    """A name that no other function has: with the digest of its file's text and of what it closes over.
+
+    Numba calls a symbol by its function's name and a number that counts in one process. From a cache come numbers of
+    other processes, and of two closures that differ in a constant alone one would be linked in the other's place.
+    """
+    enclosed = [cell.cell_contents for cell in function.__closure__ or ()]
+    parts = [_digest(Path(inspect.getfile(function))), *(getattr(one, "__qualname__", repr(one)) for one in enclosed)]
+    return f"{function.__qualname__}_{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
 
 
 @cache
@@ -131,6 +131,7 @@ def compiled(function: Function) -> Function:
 
     The cache keeps the text of the function's file and of its callees', but no constant that another file defines.
     """
+    function.__qualname__ = _content_name(function)
     dispatcher = njit(pipeline_class=_DisjointArrays, forceinline=True, **_ARITHMETIC)(function)
     dispatcher._cache = _ContentCache(function)
     return cast(Function, dispatcher)

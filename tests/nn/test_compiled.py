@@ -129,3 +129,32 @@ def test_two_processes_at_once_and_a_cache_that_cannot_be_written_do_no_harm(clo
     (tmp_path / "file").write_text("no folder can be made here")
     assert answer(start(folder, tmp_path / "file")) == (0, 1, total)
     assert same == total
+
+
+NUMBERED = """
+import sys
+import numpy as np
+from numba import njit
+from stages.nn.loops.rows import reader
+compiled_before, blocks = int(sys.argv[1]), int(sys.argv[2])
+for _ in range(compiled_before):
+    njit(lambda: 0)()
+read, numbers = reader(blocks, False, apart=True), njit(lambda read, arrays: read(arrays, 0, 0, 0))
+print(*numbers(read, tuple(np.full((1, 1, 1, 1), float(number)) for number in range(4))))
+"""
+
+
+def test_functions_of_one_name_are_told_apart_whatever_was_compiled_before_them(tmp_path):
+    """Numba numbers the functions of a process; from a shared cache come others' numbers, which are taken here."""
+
+    def run(cache, compiled_before, blocks):
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": os.getcwd()}
+        command = [sys.executable, "-c", NUMBERED, str(compiled_before), str(blocks)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        return [float(word) for word in done.stdout.split()]
+
+    first = tmp_path / "first"
+    assert run(first, 6, 1) == [0]
+    for compiled_before in range(8):
+        cache = shutil.copytree(first, tmp_path / str(compiled_before))
+        assert run(cache, compiled_before, 4) == [0, 1, 2, 3]
