@@ -61,24 +61,30 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
             f"record: no such study or cell: {study} {cell}; studies are {', '.join(params.studies)}, "
             f"cells {', '.join(params.cells)}"
         )
-    headings = "[tuned,equal_size]" if repeats == TUNED else "[published,corrected]"
-    overrides = [*_settings(study, cell), f"{study}.full.training.headings={headings}", *settings]
+    headings = ["tuned", "equal_size"] if repeats == TUNED else ["published", "corrected"]
+
+    def overrides(headings: Sequence[str], *more: str) -> list[str]:
+        named = f"{study}.full.training.headings=[{','.join(headings)}]"
+        return [*_settings(study, cell), named, *more, *settings]
+
     conflicts: list[str] = []
     if repeats == TUNED:
-        _check_tuning(_overridden(overrides), study)
-        conflicts += _merge(study, cell, _run(study, cell, repeats, overrides))
+        _check_tuning(_overridden(overrides(headings)), study)
+        conflicts += _merge(study, cell, _run(study, cell, repeats, overrides(headings)))
     else:
         try:
             wanted = parse_repeats(repeats)
         except ValueError as error:
             raise InputError(f"record: REPEATS {repeats!r} is not allowed: {error}") from None
-        missing = _missing(_overridden(overrides), study, cell, wanted)
-        if not missing:
+        project = _overridden(overrides(headings))
+        missing = {heading: _missing(project, study, cell, wanted, heading) for heading in headings}
+        lacking = [heading for heading in headings if missing[heading]]
+        if not lacking:
             print(f"nothing to do: {study} {cell} repeats {repeats} are in {record.RECORD / study / cell}.json")
             return
-        for first, last in _stretches(missing):
+        for first, last in _stretches(sorted({repeat for repeats in missing.values() for repeat in repeats})):
             span = f"{first}-{last}"
-            spanned = [*overrides, f"{study}.full.training.repeats={span}"]
+            spanned = overrides(lacking, f"{study}.full.training.repeats={span}")
             conflicts += _merge(study, cell, _run(study, cell, span, spanned))
     print(f"recorded {study} {cell}: see {record.draw_record(study) / 'table.md'}")
     _draw_answers()
@@ -116,12 +122,13 @@ def _check_tuning(project: Project, study: str) -> None:
         raise InputError(f"record: {study}.full.training.tuning: missing; it names the learning rates to try")
 
 
-def _missing(project: Project, study: str, cell: str, wanted: Sequence[int]) -> list[int]:
-    """The repeats that some arm of this protocol has no row for."""
+def _missing(project: Project, study: str, cell: str, wanted: Sequence[int], heading: str) -> list[int]:
+    """The repeats that some arm under a heading has no row for."""
     have = {(row.protocol_digest, row.repeat) for row in record.read_entries(study, cell)}
     digests = [
         protocol_digest(study, arm.setting, arm.hyperparameters, project.params.seed)
         for arm in study_arms(project, study, cell)["arms"]
+        if heading in arm.protocols
     ]
     return [repeat for repeat in wanted if any((digest, repeat) not in have for digest in digests)]
 

@@ -6,6 +6,7 @@ A kind's package has what `Kind` lists and imports no torch, so that settings ca
 
 import ast
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
@@ -78,6 +79,7 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in Path(__file__).parent.glob("*/task.py"))
 
 
+@cache
 def kind(name: str) -> Kind:
     """A kind by its name.
 

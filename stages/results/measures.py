@@ -87,13 +87,18 @@ OF_CLOSED_LOOPS: Mapping[str, Callable[[Sequence[float], Sequence[float]], float
 """Scores `from: closed_loop.NAME`: of a closed loop and what it should be."""
 
 
-def departures(study: str, setting: str, hyperparameters: Mapping[str, Any], corpus: str) -> str:
+def departures(
+    study: str, setting: str, hyperparameters: Mapping[str, Any], corpus: str, heading: str = "corrected"
+) -> str:
     """Where an arm left the document's protocol, such as `dropout 0.3 (0.5)`, `2 of 40 epochs`; empty: nowhere.
 
     On sample text models are scaled down on purpose: only what governs every profile counts there.
     """
     protocol = documents()[study].get("protocol", {})
     fixed = protocol.get("", {}) | protocol.get(setting, {})
+    changes = documents()[study].get("arms", {}).get(heading, {})
+    of_heading = changes.get("all", {}) | changes.get(hyperparameters["cell"], {})
+    fixed |= {name: of_heading[name] for name in fixed if name in of_heading}
     names = [name for name in fixed if corpus != SAMPLE or name in _SCALED_IN_SAMPLES_EXCEPT]
     full = full_hyperparameters(study, hyperparameters) if names else {}
     found = {name: full[name] for name in names}
@@ -110,4 +115,4 @@ def custom_of(row: Row) -> str:
     """Where a row left its document's protocol; empty: nowhere, as where each cell has what suits it."""
     if set(row.protocols) <= {"tuned", "equal_size"}:
         return ""
-    return departures(row.study, row.setting, row.hyperparameters, row.corpus)
+    return departures(row.study, row.setting, row.hyperparameters, row.corpus, row.protocols[-1])

@@ -27,7 +27,7 @@ class Runs:
         for row in rows:
             departed = _departed(row)
             keys = [(protocol, row.setting, row.cell) for protocol in row.protocols]
-            if not departed or (scaled and not departures(row.study, row.setting, row.hyperparameters, SAMPLE)):
+            if not departed or (scaled and not _left(row, SAMPLE)):
                 self._rows.append(row)
                 self._departures |= dict.fromkeys(keys, departed)
             else:
@@ -90,8 +90,12 @@ def _departed(row: Row) -> str:
     """How a row left the protocol, its text included."""
     text = "sample text" if row.corpus == SAMPLE else ""
     tuned = set(row.protocols) <= {"tuned", "equal_size"}  # each cell has what suits it
-    left = "" if tuned else departures(row.study, row.setting, row.hyperparameters, SEQUENCES)
+    left = "" if tuned else _left(row, SEQUENCES)
     return ", ".join(filter(None, [text, left]))
+
+
+def _left(row: Row, corpus: str) -> str:
+    return departures(row.study, row.setting, row.hyperparameters, corpus, row.protocols[-1])
 
 
 def _is(row: Row, protocol: str, name: str) -> bool:

@@ -54,16 +54,18 @@ def curves_table(rows: Iterable[Row]) -> pd.DataFrame:
     Columns: setting, protocols (separated by spaces), cell, repeat, custom, epoch, train_* and validation_*.
     """
     return pd.DataFrame(
-        {
-            "setting": setting_of(row),
-            "protocols": row.arm,
-            "cell": row.cell,
-            "repeat": row.repeat,
-            "custom": custom_of(row),
-        }
-        | point
+        of_row | point
         for row in rows
         if row.protocols != ("tuning",)
+        for of_row in [
+            {
+                "setting": setting_of(row),
+                "protocols": row.arm,
+                "cell": row.cell,
+                "repeat": row.repeat,
+                "custom": custom_of(row),
+            }
+        ]
         for point in row.curve
     )
 

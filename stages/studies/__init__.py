@@ -93,7 +93,11 @@ def arms(
         under: dict[Any, list[Heading]] = {}
         for heading in headings:
             changes: Mapping[str, Any] = about.get("arms", {}).get(heading, {})
-            if heading == "corrected" or (cell in about.get("cells", ()) and (changes or heading == "published")):
+            if (
+                heading == "corrected"
+                or (heading == "published" and cell in about.get("cells", ()))
+                or (heading == "what_if" and changes)
+            ):
                 changed = replace(base, **changes.get("all", {}), **changes.get(cell, {}))
                 under.setdefault(changed, []).append(heading)
         found += [Arm(setting, tuple(names), changed, sweep) for changed, names in under.items()]

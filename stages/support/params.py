@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -202,10 +202,13 @@ def study_arms(project: Project, study: str, cell: str) -> dict[str, list[Arm]]:
         return arms(study, kinds.kind(settings.kind), cell, training, headings) if headings else []
 
     settled: tuple[Heading, ...] = ("published", "corrected")
-    tuned = training.tuning and set(training.headings) - set(settled)
+    tuned: list[Arm] = []
+    if training.tuning and set(training.headings) - set(settled):
+        longer = {"epochs": training.tuning.epochs} if training.tuning.epochs else {}
+        tuned = [replace(arm, hyperparameters=replace(arm.hyperparameters, **longer)) for arm in under("corrected")]
     return {
         "arms": under(*(heading for heading in settled if heading in training.headings)),
-        "tuned": under("corrected") if tuned else [],
+        "tuned": tuned,
     }
 
 

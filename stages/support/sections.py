@@ -77,6 +77,8 @@ class Tuning(Section):
     learning_rates: Annotated[tuple[PositiveReal, ...], Field(min_length=2)]
     repeats: Repeats
     final_repeats: Repeats
+    epochs: Positive | None = None
+    """Of trials and finals, where the protocol's own would end before a cell has converged."""
 
     @model_validator(mode="after")
     def _fresh(self) -> Self:

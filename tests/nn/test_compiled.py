@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,6 +60,7 @@ def test_the_hard_sigmoid_is_keras_2s_and_passes_nan_on(dtype):
 
 PROGRAM = """
 import sys
+from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import torch
 from stages.nn.cells import CELLS
@@ -133,6 +135,7 @@ def test_two_processes_at_once_and_a_cache_that_cannot_be_written_do_no_harm(clo
 
 NUMBERED = """
 import sys
+from pathlib import Path
 import numpy as np
 from numba import njit
 from stages.nn.loops.rows import reader
@@ -148,7 +151,7 @@ def test_functions_of_one_name_are_told_apart_whatever_was_compiled_before_them(
     """Numba numbers the functions of a process; from a shared cache come others' numbers, which are taken here."""
 
     def run(cache, compiled_before, blocks):
-        environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": os.getcwd()}
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(Path.cwd())}
         command = [sys.executable, "-c", NUMBERED, str(compiled_before), str(blocks)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
         return [float(word) for word in done.stdout.split()]

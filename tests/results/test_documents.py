@@ -18,7 +18,7 @@ STUDIES = load_project(ROOT / "params.yaml").studies
 def described_arms(study, cell, profile):
     settings = STUDIES[study][profile]
     for arm in arms(study, kind(settings.kind), cell, settings.training):
-        yield arm.setting, asdict(arm.hyperparameters)
+        yield arm.setting, asdict(arm.hyperparameters), arm.protocols[0]
 
 
 def test_every_sentence_put_to_the_models_has_its_published_probabilities():
@@ -32,12 +32,12 @@ def test_every_sentence_put_to_the_models_has_its_published_probabilities():
 def test_the_shipped_full_profile_is_the_protocol(study, cell):
     arms = list(described_arms(study, cell, "full"))
     assert arms
-    assert {departures(study, *arm, "real") for arm in arms} == {""}
+    assert {departures(study, *arm, "real", heading) for *arm, heading in arms} == {""}
 
 
 @pytest.mark.parametrize("study", ["imdb", "ptb"])
 def test_the_shipped_sample_of_text_is_scaled_but_not_custom(study):
-    for arm in described_arms(study, "gru", "sample"):
+    for *arm, _ in described_arms(study, "gru", "sample"):
         assert departures(study, *arm, "sample") == ""
         assert departures(study, *arm, "real") != ""
 
@@ -45,8 +45,8 @@ def test_the_shipped_sample_of_text_is_scaled_but_not_custom(study):
 @pytest.mark.parametrize("study", ["damped", "latch", "relay", "fibonacci"])
 def test_of_made_sequences_every_setting_that_a_sample_scales_is_named(study):
     protocol = document(study)["protocol"]
-    for setting, hyperparameters in described_arms(study, "gru", "sample"):
-        label = departures(study, setting, hyperparameters, SEQUENCES)
+    for setting, hyperparameters, heading in described_arms(study, "gru", "sample"):
+        label = departures(study, setting, hyperparameters, SEQUENCES, heading)
         fixed = protocol[""] | protocol.get(setting, {})
         for name, value in fixed.items():
             assert (name in label) == (hyperparameters[name] != value)

@@ -103,6 +103,8 @@ def test_the_shipped_full_profile_is_the_protocol(study, cell):
         has = asdict(arm.hyperparameters)
         fixed = protocol.get("", {}) | protocol.get(arm.setting, {})
         assert fixed
+        of_heading = document(study).get("arms", {}).get(arm.protocols[-1], {})
+        fixed |= of_heading.get("all", {}) | of_heading.get(cell, {})
         assert {name: has[name] for name in fixed} == fixed
 
 

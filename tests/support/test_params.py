@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from stages.support.files import read_json, without_defaults, write_json
-from stages.support.params import load_params, load_project, read_section, read_training, resolved
+from stages.support.params import load_params, load_project, read_section, read_training, resolved, study_arms
 from stages.support.process import InputError
 from stages.support.sections import parse_repeats
 
@@ -205,6 +205,14 @@ def test_what_is_resolved_is_read_again_as_it_was(tmp_path, monkeypatch, profile
             ]
             assert {arm.hyperparameters.cell for arm in training.arms} == {cell}
             assert all(isinstance(arm.protocols, tuple) for arm in training.arms)
+
+
+def test_what_is_tuned_trains_for_its_own_epochs_and_the_protocol_for_the_documents(tmp_path):
+    project = load_with(tmp_path, {"profile": "full", "latch.full.training.tuning.epochs": 40})
+    for study, of_tuned, of_protocol in (("latch", 40, {10}), ("damped", 1000, {1000})):
+        arms = study_arms(project, study, "gru")
+        assert {arm.hyperparameters.epochs for arm in arms["tuned"]} == {of_tuned}
+        assert {arm.hyperparameters.epochs for arm in arms["arms"]} == of_protocol
 
 
 def test_what_decides_no_training_is_not_among_its_settings(tmp_path):
