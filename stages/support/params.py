@@ -206,6 +206,11 @@ def study_arms(project: Project, study: str, cell: str) -> dict[str, list[Arm]]:
     if training.tuning and set(training.headings) - set(settled):
         longer = {"epochs": training.tuning.epochs} if training.tuning.epochs else {}
         tuned = [replace(arm, hyperparameters=replace(arm.hyperparameters, **longer)) for arm in under("corrected")]
+        if wanted := training.tuning.settings:
+            known = [arm.setting for arm in tuned]
+            if unknown := sorted(set(wanted).difference(known)):
+                raise InputError(f"{study}: tuning.settings: '{unknown[0]}' is not one of {', '.join(known)}")
+            tuned = [arm for arm in tuned if arm.setting in wanted]
     return {
         "arms": under(*(heading for heading in settled if heading in training.headings)),
         "tuned": tuned,

@@ -79,6 +79,8 @@ class Tuning(Section):
     final_repeats: Repeats
     epochs: Positive | None = None
     """Of trials and finals, where the protocol's own would end before a cell has converged."""
+    settings: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Those of the study's settings that are tuned, where all would take too long, such as `5` of the lengths."""
 
     @model_validator(mode="after")
     def _fresh(self) -> Self:

@@ -215,6 +215,17 @@ def test_what_is_tuned_trains_for_its_own_epochs_and_the_protocol_for_the_docume
         assert {arm.hyperparameters.epochs for arm in arms["arms"]} == of_protocol
 
 
+def test_of_a_studys_settings_those_that_are_named_are_tuned(tmp_path):
+    place = "fibonacci.full.training.tuning.settings"
+    project = load_with(tmp_path, {"profile": "full", place: ["4 layers", "2 layers"]})
+    arms = study_arms(project, "fibonacci", "gru")
+    assert [arm.setting for arm in arms["tuned"]] == ["2 layers", "4 layers"]
+    assert {arm.setting for arm in arms["arms"]} == {"1 layer", "2 layers", "3 layers", "4 layers"}
+    project = load_with(tmp_path, {"profile": "full", place: ["5 layers"]})
+    with pytest.raises(InputError, match=r"tuning\.settings: '5 layers' is not one of 1 layer, 2 layers, 3 layers"):
+        study_arms(project, "fibonacci", "gru")
+
+
 def test_what_decides_no_training_is_not_among_its_settings(tmp_path):
     before = load_with(tmp_path, {})
     after = load_with(tmp_path, {"mirror": "elsewhere", "jobs": 7, "cell": "gru", "imdb.tokens.vocabulary_size": 100})
