@@ -185,7 +185,7 @@ def test_the_parts_of_an_update_are_apart_and_all_of_it(tmp_path):
 
 
 def test_a_part_that_the_profiler_no_longer_sees_is_named(tmp_path, monkeypatch):
-    renamed = {event.replace("_Scanned", "_Renamed"): part for event, part in where_time_goes.EVENTS.items()}
+    renamed = {event.replace("_Run", "_Renamed"): part for event, part in where_time_goes.EVENTS.items()}
     monkeypatch.setattr(where_time_goes, "EVENTS", renamed)
     task, _ = next(small_tasks(tmp_path))
     with pytest.raises(StageError, match="saw no recurrence without its products"):
