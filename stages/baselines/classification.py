@@ -38,6 +38,7 @@ _MOST_HASHED = 2**20
 _BATCH = 10_000  # texts
 _PASSES = 5
 _ITERATIONS = 1000
+_AS_OF_NETS = {"cross_entropy": "loss"}
 _NO_WORD = "no text of the training part has a word"
 _WORDS = r"(?u)\w+|[^\w\s]"  # scikit-learn's own pattern has no words of one letter and no emoji
 
@@ -169,6 +170,25 @@ def classification_rows(
             "test": fitted.scores(test),
         },
     ]
+
+
+def over_divisions(divisions: Sequence[Sequence[Row]]) -> list[Row]:
+    """A row a classifier from its rows in several divisions of the items: mean scores, and of the test part each.
+
+    `cross_entropy` is called `loss` there, as of nets.
+    """
+    found = []
+    for rows in zip(*divisions, strict=True):
+        parts = {
+            part: [{_AS_OF_NETS.get(name, name): value for name, value in row[part].items()} for row in rows]
+            for part in ("validation", "test")
+        }
+        means = {
+            part: {name: float(np.mean([scores[name] for scores in each])) for name in each[0]}
+            for part, each in parts.items()
+        }
+        found.append({**rows[0], **means, **({"tests": parts["test"]} if len(rows) > 1 else {})})
+    return found
 
 
 def _fit_in_memory(train: Items, labels: NDArray[np.int64], classes: int, characters: bool) -> Iterator[TextClassifier]:

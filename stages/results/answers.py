@@ -29,13 +29,19 @@ Baselines = Sequence[Mapping[str, Any]]
 
 
 def study_answers(
-    study: str, rows: Sequence[Row], baselines: Baselines, *, test_items: int | None = None
+    study: str,
+    rows: Sequence[Row],
+    baselines: Baselines,
+    *,
+    test_items: int | None = None,
+    test_to_train: float | None = None,
 ) -> list[Answer]:
     """The answers that `rows` of both cells give: for each setting under every heading that both have.
 
     A study of sample text is called so. By the study's first score; of a sweep each repeat's mean over the settings
     that both cells have. Rows that left their document's protocol count in a run of the sample profile alone.
-    `baselines`: the rows of baseline.json; `test_items`: how many items the test part has, where that may be too few.
+    `baselines`: the rows of baseline.json; `test_items`: how many items the test part has, where that may be too few;
+    `test_to_train`: its items over the training part's, where repeats have divisions of their own.
     """
     name, about = next(iter(documents()[study]["scores"].items()))
     score = _score(about)
@@ -56,7 +62,7 @@ def study_answers(
             if kept in seen:
                 continue  # nothing was corrected: one arm stands under both headings
             seen.append(kept)
-            arms = _arms(of_cells, name, of_heading)
+            arms, repeats = _arms(of_cells, name, of_heading)
             found.append(
                 answer(
                     title.replace(study, f"{study} {setting}", 1) if len(settings) > 1 else title,
@@ -64,8 +70,9 @@ def study_answers(
                     score,
                     arms["lstm"],
                     arms["gru"],
-                    _naive(name, about, baselines),
+                    _naive(name, about, baselines, repeats),
                     test_items=test_items,
+                    test_to_train=test_to_train,
                     bootstrapped=about.get("bounded", False),
                 )
             )
@@ -247,8 +254,8 @@ def _value(row: Row, name: str, heading: str) -> float:
     return math.nan if diverged(row) else float(score_of(row, name, heading))
 
 
-def _arms(of_cells: Mapping[Cell, Sequence[Row]], score: str, heading: str) -> dict[Cell, Arm]:
-    """Both cells' scores in the repeats that both have, in one order, each the mean over the settings of both."""
+def _arms(of_cells: Mapping[Cell, Sequence[Row]], score: str, heading: str) -> tuple[dict[Cell, Arm], list[int]]:
+    """Both cells' scores in the repeats that both have, each the mean over the settings of both; and those repeats."""
     tables: dict[Cell, dict[tuple[str, Any], Row]] = {
         cell: {(unit(row), setting_of(row)): row for row in rows} for cell, rows in of_cells.items()
     }
@@ -258,7 +265,8 @@ def _arms(of_cells: Mapping[Cell, Sequence[Row]], score: str, heading: str) -> d
         name for name in sorted({name for name, _ in shared}) if all((name, setting) in shared for setting in settings)
     ]
     seconds = _seconds_an_epoch(of_cells)
-    return {
+    number = {unit(row): row.repeat for rows in of_cells.values() for row in rows}
+    arms = {
         cell: Arm(
             [fmean(_value(table[name, setting], score, heading) for setting in settings) for name in units],
             of_cells[cell][0].parameters,
@@ -266,6 +274,7 @@ def _arms(of_cells: Mapping[Cell, Sequence[Row]], score: str, heading: str) -> d
         )
         for cell, table in tables.items()
     }
+    return arms, [number[name] for name in units]
 
 
 def _seconds_an_epoch(of_cells: Mapping[Cell, Sequence[Row]]) -> dict[Cell, float]:
@@ -287,13 +296,18 @@ def _seconds_an_epoch(of_cells: Mapping[Cell, Sequence[Row]]) -> dict[Cell, floa
     return {cell: min(seconds) for cell, seconds in timed[processor].items()}
 
 
-def _naive(name: str, about: Mapping[str, Any], baselines: Baselines) -> Naive | None:
-    """The row without a net that validates best, so that the test part chooses nothing; else what guessing gets."""
+def _naive(name: str, about: Mapping[str, Any], baselines: Baselines, repeats: Sequence[int]) -> Naive | None:
+    """The row without a net that validates best, so that the test part chooses nothing; else what guessing gets.
+
+    Where texts are divided in several ways it has a score for each, and a repeat that of its own division.
+    """
     scored = [row for row in baselines if row["name"] != _NO_NAIVE and row.get("test", {}).get(name) is not None]
     if scored:
         part = "validation" if all(row.get("validation", {}).get(name) is not None for row in scored) else "test"
         best = (max if about["better"] == "higher" else min)(scored, key=lambda row: row[part][name])
-        return Naive(best["name"], [best["test"][name]])
+        tests = best.get("tests", [best["test"]])
+        mine = [tests[repeat % len(tests)] for repeat in repeats] if len(tests) > 1 else tests
+        return Naive(best["name"], [test[name] for test in mine])
     return Naive("guessing", [about["chance"]]) if "chance" in about else None
 
 

@@ -19,7 +19,7 @@ from stages.text.tokens.basic_english import basic_english
 from stages.text.tokens.vocabulary import PADDING, UNKNOWN, AppearanceNumbers, most_frequent, translation
 
 PARTS = ("train", "validation", "test")
-_SPLIT_SEED = 0  # one split for every repeat
+_SPLIT_SEED = 0  # of the first division
 _END = "<eos>"
 _PIECE = 1 << 20  # characters of a text that are tokenized at once
 
@@ -31,12 +31,16 @@ def tokenize_labelled(
     validation_fraction: float,
     test_fraction: float,
     longest: int,
+    divisions: int,
 ) -> None:
     """Write the arrays of a classification study of a person's own texts into `ready`, a new folder.
 
     Texts that are equal but for case and spaces go to the same part, so that none is learnt by heart; every label's
     texts are divided alike. A text of more than `longest` tokens is read from its start; how many are is in the
     manifest. Memory is that of the tokens, some four bytes each.
+
+    PART.* has the first division into parts. Of several, divisions.npy (divisions, texts) has the places in PARTS of
+    the texts, those of PART.* one part after the other; the vocabulary is then of all texts, since each trains in some.
 
     Raises:
         InputError: a label has too few different texts for three parts.
@@ -54,11 +58,14 @@ def tokenize_labelled(
         keys.append(text_key(text))
         labels.append(label)
     label_of, named = np.frombuffer(labels, np.int32), about["labels"]
-    part = _parts_of(np.frombuffer(keys, np.uint64), label_of, named, validation_fraction, test_fraction)
+    part, *others = (
+        _parts_of(np.frombuffer(keys, np.uint64), label_of, named, validation_fraction, test_fraction, seed)
+        for seed in range(_SPLIT_SEED, _SPLIT_SEED + divisions)
+    )
     flat, offsets = np.frombuffer(tokens, np.int32), np.frombuffer(ends, np.int64)
     lengths = np.diff(offsets)
     in_part = {name: np.flatnonzero(part == i) for i, name in enumerate(PARTS)}
-    of_train = np.repeat(part == 0, lengths)
+    of_train = np.repeat(np.minimum.reduce([part, *others]) == 0, lengths)
     vocabulary = most_frequent(numbers.tokens, flat[of_train], first=(UNKNOWN, PADDING), size=vocabulary_size)
     table = translation(numbers.tokens, vocabulary)
     table[table < 2] = 0  # <unk>; a text's own "<pad>" is text, not padding
@@ -71,12 +78,15 @@ def tokenize_labelled(
         )
         np.save(ready / f"{name}.labels.npy", np.frombuffer(labels, np.int32)[in_part[name]].astype(np.uint8))
         np.save(ready / f"{name}.rows.npy", in_part[name])
+    if others:
+        np.save(ready / "divisions.npy", np.stack([part, *others])[:, np.concatenate(list(in_part.values()))])
     write_lines(ready, "vocabulary", vocabulary)
     write_manifest(
         ready,
         about["corpus"],
         len(vocabulary),
         labels=named,
+        divisions=divisions,
         unit=about["unit"],
         texts={name: len(rows) for name, rows in in_part.items()},
         cut={"longest": longest, "texts": cut},
@@ -89,11 +99,12 @@ def _parts_of(
     names: list[str],
     validation_fraction: float,
     test_fraction: float,
+    seed: int,
 ) -> NDArray[np.int8]:
     """The place in PARTS of each text: equal keys in one part, each label's keys in all three."""
     unique, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     part = np.zeros(len(unique), np.int8)
-    random = np.random.default_rng(_SPLIT_SEED)
+    random = np.random.default_rng(seed)
     for label, name in enumerate(names):
         mine = np.flatnonzero(labels[first] == label)
         if len(mine) < len(PARTS):
@@ -108,10 +119,15 @@ def _parts_of(
     return part[inverse]
 
 
-def labelled_part(raw: Path, ready: Path, name: str) -> list[tuple[str, int]]:
-    """The texts and labels of one part, as they were written."""
-    rows = set(np.load(ready / f"{name}.rows.npy").tolist())
-    return [item for row, item in enumerate(read_labelled(raw)) if row in rows]
+def labelled_parts(raw: Path, ready: Path) -> Iterator[list[list[tuple[str, int]]]]:
+    """For each division the texts and labels of the three parts, as they were written."""
+    items = list(read_labelled(raw))
+    rows = [np.load(ready / f"{name}.rows.npy") for name in PARTS]
+    divisions = ready / "divisions.npy"
+    of_rows = np.load(divisions) if divisions.exists() else np.repeat([0, 1, 2], [len(part) for part in rows])[None]
+    order = np.concatenate(rows)
+    for division in of_rows:
+        yield [[items[row] for row in np.sort(order[division == part])] for part in range(len(PARTS))]
 
 
 def tokenize_text(

@@ -11,6 +11,11 @@ from stages.tables.findings import CLASSIFICATION, LANGUAGE_MODEL, Findings
 _UPDATES = 3000
 """About as many updates a training, where the data are not so many that one pass has more."""
 
+SMALL = 2_000
+"""Fewer texts than that: another division into parts moves the scores as much as another training does."""
+
+_DIVISIONS = 10
+
 _SIZES = ((100_000, 64), (500_000, 128), (2_000_000, 256), (float("inf"), 512))
 """Units of a language model, by the most tokens that they are for."""
 
@@ -45,6 +50,7 @@ def _classification(findings: Findings, corpus: dict[str, Any]) -> dict[str, Any
             "validation_fraction": 0.15,
             "test_fraction": 0.15,
             "longest": 400 if findings.unit != "characters" else 1000,
+            "divisions": _DIVISIONS if texts < SMALL else 1,
         },
         "training": {
             "layers": 1 if small else 2,

@@ -17,6 +17,7 @@ from stages.baselines.classification import (
     class_shares,
     classification_rows,
     fit_text_classifier,
+    over_divisions,
     scores,
 )
 from stages.support.process import InputError
@@ -179,3 +180,17 @@ def test_what_cannot_be_learnt_is_refused(most_characters):
         fit_text_classifier([(" ", 0), ("\t", 1)], [("a", 0)], 2, most_characters=most_characters)
     with pytest.raises(InputError, match="validation part"):
         fit_text_classifier([("a", 0), ("b", 1)], [], 2, most_characters=most_characters)
+
+
+def test_over_divisions_a_row_has_the_mean_and_each_divisions_test_scores():
+    def rows(test, validation):
+        scores = {"accuracy": test, "cross_entropy": 1 - test}
+        return [{"name": "m", "c": 1.0, "validation": {**scores, "accuracy": validation}, "test": scores}]
+
+    assert over_divisions([rows(0.5, 0.6)]) == [
+        {"name": "m", "c": 1.0, "validation": {"accuracy": 0.6, "loss": 0.5}, "test": {"accuracy": 0.5, "loss": 0.5}}
+    ]
+    (found,) = over_divisions([rows(0.5, 0.6), rows(0.75, 0.8)])
+    assert found["test"] == {"accuracy": 0.625, "loss": 0.375}
+    assert found["validation"]["accuracy"] == pytest.approx(0.7)
+    assert found["tests"] == [{"accuracy": 0.5, "loss": 0.5}, {"accuracy": 0.75, "loss": 0.25}]

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from stages.kinds import classification
-from stages.kinds.classification.model import PADDING
+from stages.kinds.classification.model import PADDING, UNKNOWN
 from stages.kinds.classification.task import Data, Task
 from stages.studies import arms
 from stages.support.files import seal
+from stages.training.loop import update
 from stages.training.seeds import order_generator
 
 VOCABULARY = 30
@@ -68,7 +69,7 @@ def test_only_the_published_gru_drops_more_between_its_layers():
 
 def test_an_epoch_has_every_review_once_as_it_is_padded_at_its_end(folder):
     mine = task(folder)
-    reviews = mine.data.train
+    reviews = mine.train
     seen = []
     for tokens, lengths, labels in mine.batches([order_generator(1, 0, 1)]):
         assert tokens.shape == (lengths.max(), len(labels))
@@ -94,7 +95,7 @@ def test_the_order_changes_from_epoch_to_epoch_and_is_shared_by_the_cells(folder
 def test_scores_are_those_of_one_review_at_a_time(folder):
     mine = task(folder)
     (tested,) = mine.test()
-    reviews = mine.data.test
+    reviews = mine.tested
     mine.model.eval()
     losses, right = [], []
     with torch.no_grad():
@@ -114,11 +115,25 @@ def test_scores_are_those_of_one_review_at_a_time(folder):
     assert list(tested["sentences"]) == [f"sentence {i}" for i in range(50)]
 
 
+def test_a_word_that_no_training_text_has_stays_as_the_unknown_one_is(folder):
+    tokens = np.load(folder / "train.tokens.npy")
+    tokens[tokens == 7] = 8
+    np.save(folder / "train.tokens.npy", tokens)
+    seal(folder, {"corpus": "sample", "digest": "d", "vocabulary_size": VOCABULARY})
+    mine = task(folder)
+    lacking = {UNKNOWN, PADDING, 7}
+    for _ in range(2):
+        zero = (mine.model.embedding.weight == 0).all(1).nonzero().flatten().tolist()
+        assert set(zero) == lacking
+        for batch in mine.batches([order_generator(1, 0, 1)]):
+            update(mine, batch)
+
+
 def test_a_few_updates_learn_what_one_token_decides(folder):
     torch.manual_seed(0)  # dropout's
     mine = task(folder)
-    first = mine.data.train.tokens[mine.data.train.offsets[:-1]]
-    mine.data.train.labels = (first > VOCABULARY / 2).astype(np.uint8)
+    first = mine.train.tokens[mine.train.offsets[:-1]]
+    mine.train.labels = (first > VOCABULARY / 2).astype(np.uint8)
     mine.optimizer.param_groups[0]["lr"] = 0.03
     losses = []
     for epoch in range(1, 41):

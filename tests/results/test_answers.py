@@ -51,6 +51,24 @@ def test_repeats_are_paired_and_the_best_naive_row_stands_beside():
     assert found.score.margin == 2
 
 
+def test_where_repeats_have_divisions_of_their_own_the_naive_row_is_paired_and_the_interval_knows_they_overlap():
+    accuracies = {"lstm": [0.80, 0.84, 0.82, 0.86, 0.81], "gru": [0.88, 0.86, 0.90, 0.87, 0.85]}
+    each = [0.7, 0.84, 0.81, 0.9]  # of divisions 0 to 3; repeats are 9 to 13, and so of divisions 1, 2, 3, 0, 1
+    bag = {"name": "TF-IDF", "validation": {"accuracy": 0.8}, "test": {"accuracy": np.mean(each)}}
+    bag["tests"] = [{"accuracy": value} for value in each]
+    rows = pair("imdb", *(reviews(accuracies[cell]) for cell in ("lstm", "gru")), protocols=("corrected",), first=9)
+    (found,) = study_answers("imdb", rows, [bag], test_to_train=0.25)
+    differences = np.subtract(accuracies["gru"], accuracies["lstm"])
+    half = stats.t.ppf(0.975, 4) * np.sqrt((1 / 5 + 0.25) * differences.var(ddof=1))  # Nadeau and Bengio 2003
+    assert (found.low, found.high) == pytest.approx(
+        (100 * (differences.mean() - half), 100 * (differences.mean() + half))
+    )
+    assert found.naive_score == pytest.approx(np.mean([0.84, 0.81, 0.9, 0.7, 0.84]))
+    beside = np.subtract(accuracies["gru"], [0.84, 0.81, 0.9, 0.7, 0.84])
+    half = stats.t.ppf(0.975, 4) * np.sqrt((1 / 5 + 0.25) * beside.var(ddof=1))
+    assert (found.naive["gru"] == "not told apart") == (beside.mean() - half <= 0 <= beside.mean() + half)
+
+
 def test_every_heading_that_both_cells_have_is_answered_and_equal_ones_once():
     rows = pair("imdb", reviews([0.8] * 4), reviews([0.81, 0.82, 0.83, 0.84]))
     assert [found.heading for found in study_answers("imdb", rows, [])] == ["corrected"]

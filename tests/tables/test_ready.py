@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from stages.kinds.classification.task import Data
 from stages.support.files import read_json, write_json
 from stages.support.process import InputError
-from stages.tables.ready import labelled_part, read_series, tokenize_labelled, tokenize_series, tokenize_text
+from stages.tables.ready import labelled_parts, read_series, tokenize_labelled, tokenize_series, tokenize_text
 from stages.text.tokens.basic_english import basic_english
 
 LABELS = ["bad", "good", "so so"]
@@ -39,8 +40,9 @@ def texts():
 
 def test_equal_texts_stand_in_one_part_and_every_label_in_all(tmp_path, texts):
     raw, ready = labelled(tmp_path / "raw", texts), tmp_path / "ready"
-    tokenize_labelled(raw, ready, 1000, 0.2, 0.2, 100)
-    parts = {name: labelled_part(raw, ready, name) for name in PARTS}
+    tokenize_labelled(raw, ready, 1000, 0.2, 0.2, 100, 1)
+    (found,) = labelled_parts(raw, ready)
+    parts = dict(zip(PARTS, found, strict=True))
     assert sorted(item for part in parts.values() for item in part) == sorted(texts)
     keys = {name: {text.strip().lower() for text, _ in part} for name, part in parts.items()}
     assert not keys["train"] & keys["validation"]
@@ -52,18 +54,18 @@ def test_equal_texts_stand_in_one_part_and_every_label_in_all(tmp_path, texts):
 
 def test_arrays_say_what_the_texts_say_by_the_training_parts_words_alone(tmp_path, texts):
     raw, ready = labelled(tmp_path / "raw", [*texts, ("<pad> " * 3, 0)]), tmp_path / "ready"
-    tokenize_labelled(raw, ready, 50, 0.2, 0.2, 5)
+    tokenize_labelled(raw, ready, 50, 0.2, 0.2, 5, 1)
     vocabulary = (ready / "vocabulary.txt").read_text().splitlines()
-    of_train = [word for text, _ in labelled_part(raw, ready, "train") for word in basic_english(text)[:5]]
+    (found,) = labelled_parts(raw, ready)
+    parts = dict(zip(PARTS, found, strict=True))
+    of_train = [word for text, _ in parts["train"] for word in basic_english(text)[:5]]
     counts = {word: of_train.count(word) for word in of_train if word != "<pad>"}
     assert vocabulary[:2] == ["<unk>", "<pad>"]
     assert vocabulary[2:] == sorted(counts, key=lambda word: (-counts[word], word))[:50]
     for name in PARTS:
         tokens, offsets = (np.load(ready / f"{name}.{what}.npy") for what in ("tokens", "offsets"))
         labels = np.load(ready / f"{name}.labels.npy")
-        for (text, label), start, end, stored in zip(
-            labelled_part(raw, ready, name), offsets, offsets[1:], labels, strict=False
-        ):
+        for (text, label), start, end, stored in zip(parts[name], offsets, offsets[1:], labels, strict=False):
             words = basic_english(text)[:5]
             known = [word if word in vocabulary and word != "<pad>" else "<unk>" for word in words]
             assert [vocabulary[token] for token in tokens[start:end]] == known
@@ -71,10 +73,37 @@ def test_arrays_say_what_the_texts_say_by_the_training_parts_words_alone(tmp_pat
     assert read_json(ready / "manifest.json")["cut"]["texts"] == sum(len(basic_english(t)) > 5 for t, _ in texts)
 
 
+def test_of_several_divisions_each_is_whole_and_a_repeat_reads_its_own(tmp_path, texts):
+    raw, ready = labelled(tmp_path / "raw", texts), tmp_path / "ready"
+    tokenize_labelled(raw, ready, 1000, 0.2, 0.2, 100, 4)
+    tokenize_labelled(raw, tmp_path / "once", 1000, 0.2, 0.2, 100, 1)
+    for name in PARTS:  # the first is the one that a single division is
+        assert (np.load(ready / f"{name}.rows.npy") == np.load(tmp_path / "once" / f"{name}.rows.npy")).all()
+    vocabulary = (ready / "vocabulary.txt").read_text().splitlines()
+    assert set(vocabulary[2:]) == {word for text, _ in texts for word in basic_english(text)}
+    data, trained = Data(ready), set()
+    for repeat, parts in enumerate(labelled_parts(raw, ready)):
+        keys = [{text.strip().lower() for text, _ in part} for part in parts]
+        assert sorted(item for part in parts for item in part) == sorted(texts)
+        assert sum(map(len, keys)) == len(set().union(*keys))
+        different = len({text.strip().lower() for text, _ in texts})
+        assert [len(part) / different for part in keys] == pytest.approx([0.6, 0.2, 0.2], abs=0.01)
+        assert all({label for _, label in part} == {0, 1, 2} for part in parts)
+        trained.add(frozenset(keys[0]))
+        for again in (repeat, repeat + 4):
+            for part, reviews in zip(parts, data.parts(again), strict=True):
+                read = [
+                    (" ".join(vocabulary[token] for token in reviews.tokens[start:end]), label)
+                    for start, end, label in zip(reviews.offsets, reviews.offsets[1:], reviews.labels, strict=False)
+                ]
+                assert sorted(read) == sorted((" ".join(basic_english(text)), label) for text, label in part)
+    assert len(trained) == 4
+
+
 def test_a_label_of_two_different_texts_is_refused_by_name(tmp_path):
     texts = [(f"text {i}", i % 2) for i in range(40)] + [("one", 2), ("One ", 2), ("two", 2)]
     with pytest.raises(InputError, match="'so so' has 2 different texts"):
-        tokenize_labelled(labelled(tmp_path / "raw", texts), tmp_path / "ready", 50, 0.2, 0.2, 5)
+        tokenize_labelled(labelled(tmp_path / "raw", texts), tmp_path / "ready", 50, 0.2, 0.2, 5, 1)
 
 
 @pytest.mark.parametrize("unit", ["words", "characters"])

@@ -52,12 +52,16 @@ Corpus = Annotated[Imdb | Sample | Own, Field(discriminator="source")]
 
 
 class Tokens(Section):
-    """How texts become numbers. A person's own texts are also divided into a test part, and cut where they are long."""
+    """How texts become numbers. A person's own texts are also divided into a test part, and cut where they are long.
+
+    `divisions`: into so many random divisions, which repeats take in turn, so that scores are not about one of them.
+    """
 
     vocabulary_size: Positive
     validation_fraction: ValidationFraction
     test_fraction: ValidationFraction = 0.15
     longest: Positive = 1000
+    divisions: Annotated[int, BeforeValidator(no_bool), Field(ge=1, le=100)] = 1
 
 
 class Training(TrainingSection):
@@ -161,18 +165,17 @@ def tokenize(tokens: Tokens, raw: Path, ready: Path) -> None:
 def baselines(raw: Path, ready: Path) -> list[dict[str, Any]]:
     """TF-IDF and logistic regression, what many would use instead; of a person's own texts the largest class too."""
     if (raw / "texts.jsonl").exists():
-        from stages.baselines.classification import classification_rows
-        from stages.tables.ready import PARTS, labelled_part
+        from stages.baselines.classification import classification_rows, over_divisions
+        from stages.tables.ready import labelled_parts
 
         about = read_json(ready / "manifest.json")
-        train, validation, test = (labelled_part(raw, ready, name) for name in PARTS)
-        rows = classification_rows(
-            train, validation, test, classes=len(about["labels"]), characters=about["unit"] == "characters"
+        classes, characters = len(about["labels"]), about["unit"] == "characters"
+        return over_divisions(
+            [
+                classification_rows(train, validation, test, classes, characters)
+                for train, validation, test in labelled_parts(raw, ready)
+            ]
         )
-        for row in rows:
-            for scores in (row["validation"], row["test"]):
-                scores["loss"] = scores.pop("cross_entropy")
-        return rows
     from stages.text.baselines import bag_of_words_row
 
     return [bag_of_words_row(raw, ready)]

@@ -1,6 +1,8 @@
 """The net of a classification study."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stages.nn.cells import CELLS
@@ -47,6 +49,11 @@ class ReviewClassifier(nn.Module):
         self.embedding.weight[[UNKNOWN, PADDING]] = 0
         start_uniform(self.recurrent.parameters(), self.recurrent.hidden_size, generator)
         start_uniform(self.output.parameters(), self.output.in_features, generator)
+
+    @torch.no_grad()
+    def forget(self, words: NDArray[np.bool_]) -> None:
+        """Give words (vocabulary,) that no training text has the unknown word's embedding, which is zero."""
+        self.embedding.weight[torch.from_numpy(words)] = 0
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Logits of ids (time, batch) of lengths (batch,): (batch, classes), of two the second's, (batch,)."""

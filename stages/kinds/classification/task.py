@@ -5,7 +5,7 @@ Document 000_deb3cf6396f3faf9's scores were means of batch means, which stand be
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -24,18 +24,42 @@ from stages.training.seeds import Purpose, stream_seed
 
 # Batches are cut from pools of this many, each sorted by length: little padding, and still a random order.
 _BATCHES_IN_A_POOL = 100
+_STRETCH = 1 << 20  # tokens
 _REVIEWS_AT_ONCE = 256  # in evaluation, where the batch size changes no score
 
 
 class Reviews:
-    """One part of the corpus: token ids of all reviews end to end, memory-mapped, and their labels."""
+    """Some of the corpus: token ids of reviews end to end, their offsets (1 + reviews,), their labels (reviews,)."""
 
-    def __init__(self, folder: Path, part: str) -> None:
-        self.tokens = np.load(folder / f"{part}.tokens.npy", mmap_mode="r")
-        self.offsets: NDArray[np.int64] = np.load(folder / f"{part}.offsets.npy")
+    def __init__(self, tokens: NDArray[Any], offsets: NDArray[np.int64], labels: NDArray[Any]) -> None:
+        self.tokens, self.offsets, self.labels = tokens, offsets, labels
+        self.lengths = np.diff(offsets)
+
+    @classmethod
+    def read(cls, folder: Path, part: str) -> Self:
+        """One part, its tokens memory-mapped."""
+        tokens, offsets = np.load(folder / f"{part}.tokens.npy", mmap_mode="r"), np.load(folder / f"{part}.offsets.npy")
         labels = folder / f"{part}.labels.npy"
-        self.labels = np.load(labels) if labels.exists() else np.zeros(len(self.offsets) - 1, np.uint8)
-        self.lengths = np.diff(self.offsets)
+        return cls(tokens, offsets, np.load(labels) if labels.exists() else np.zeros(len(offsets) - 1, np.uint8))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The reviews of several parts, one after the other."""
+        lengths = np.concatenate([part.lengths for part in parts])
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        return cls(np.concatenate([part.tokens for part in parts]), offsets, np.concatenate([p.labels for p in parts]))
+
+    def chosen(self, which: NDArray[np.bool_]) -> "Reviews":
+        """Those of which (reviews,) is true."""
+        tokens = self.tokens[np.repeat(which, self.lengths)]
+        return Reviews(tokens, np.concatenate([[0], np.cumsum(self.lengths[which])]), self.labels[which])
+
+    def words(self, vocabulary_size: int) -> NDArray[np.bool_]:
+        """Which words of the vocabulary they have; a stretch at a time, so that memory does not grow with them."""
+        found = np.zeros(vocabulary_size, bool)
+        for start in range(0, len(self.tokens), _STRETCH):
+            found[self.tokens[start : start + _STRETCH]] = True
+        return found
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -52,7 +76,10 @@ class Reviews:
 
 
 class Data:
-    """The three parts, the sentences that a document puts to its nets, the classes and the vocabulary's size."""
+    """The three parts, the sentences that a document puts to its nets, the classes and the vocabulary's size.
+
+    Of texts that are divided in several ways a repeat takes one, in turn.
+    """
 
     def __init__(self, folder: Path) -> None:
         manifest = verify(folder)
@@ -60,10 +87,23 @@ class Data:
         self.digest: str = manifest["digest"]
         self.vocabulary_size: int = manifest["vocabulary_size"]
         self.classes = len(manifest.get("labels", ("negative", "positive")))
-        self.train, self.validation, self.test = (Reviews(folder, part) for part in ("train", "validation", "test"))
+        self.train, self.validation, self.test = (
+            Reviews.read(folder, name) for name in ("train", "validation", "test")
+        )
+        divisions = folder / "divisions.npy"
+        self._divisions = np.load(divisions) if divisions.exists() else None
         sentences = folder / "sentences.txt"
         self.sentence_texts = sentences.read_text(encoding="utf-8").splitlines() if sentences.exists() else []
-        self.sentences = Reviews(folder, "sentences") if self.sentence_texts else None
+        self.sentences = Reviews.read(folder, "sentences") if self.sentence_texts else None
+
+    def parts(self, repeat: int = 0) -> tuple[Reviews, Reviews, Reviews]:
+        """The training, validation and test part of a repeat."""
+        first = self.train, self.validation, self.test
+        if self._divisions is None:
+            return first
+        division, everything = self._divisions[repeat % len(self._divisions)], Reviews.joined(first)
+        train, validation, test = (everything.chosen(division == part) for part in range(3))
+        return train, validation, test
 
 
 class Task:
@@ -77,6 +117,7 @@ class Task:
     ) -> None:
         (repeat,) = repeats
         self.data, self.device, self._batch_size = data, device, hyperparameters.batch_size
+        self.train, self.validation, self.tested = data.parts(repeat)
         self._precision = hyperparameters.precision
         self.engine = engine_for(device.type, CELLS[hyperparameters.cell])
         self.model = ReviewClassifier(
@@ -92,23 +133,24 @@ class Task:
         )
         generator = torch.Generator().manual_seed(stream_seed(seed, repeat, Purpose.WEIGHTS))
         self.model.start(generator)
+        self.model.forget(~self.train.words(data.vocabulary_size))
         self.model.to(device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=hyperparameters.learning_rate, fused=True)
-        self.train_items = len(data.train)
-        self.train_tokens = len(data.train.tokens)
+        self.train_items = len(self.train)
+        self.train_tokens = len(self.train.tokens)
 
     def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """One epoch: batches of reviews of like length, in random order."""
         (order,) = orders
-        reviews = order.permutation(len(self.data.train))
+        reviews = order.permutation(len(self.train))
         pool_size = self._batch_size * _BATCHES_IN_A_POOL
         batches = []
         for start in range(0, len(reviews), pool_size):
             pool = reviews[start : start + pool_size]
-            pool = pool[np.argsort(self.data.train.lengths[pool], kind="stable")]
+            pool = pool[np.argsort(self.train.lengths[pool], kind="stable")]
             batches += [pool[i : i + self._batch_size] for i in range(0, len(pool), self._batch_size)]
         for i in order.permutation(len(batches)):
-            yield self.data.train.batch(batches[i])
+            yield self.train.batch(batches[i])
 
     def step(self, batch: tuple[Tensor, Tensor, Tensor]) -> Step:
         """Mean cross-entropy of a batch (nats a text), and how many it got right."""
@@ -124,7 +166,7 @@ class Task:
 
     def validate(self) -> list[dict[str, float]]:
         """Loss (nats a text) and accuracy (a share) on the validation part."""
-        losses, predicted, labels = self._score(self.data.validation)
+        losses, predicted, labels = self._score(self.validation)
         return [{"loss": float(losses.mean()), "accuracy": float((predicted == labels).mean())}]
 
     def test(self) -> list[dict[str, Any]]:
@@ -133,7 +175,7 @@ class Task:
         `batch_mean_*` are document 000's: means over batches of texts sorted by length, each batch alike, however few
         texts the last one has. `macro_f1`: the mean over classes of the harmonic mean of precision and recall.
         """
-        losses, predicted, labels = self._score(self.data.test)
+        losses, predicted, labels = self._score(self.tested)
         correct = predicted == labels
         starts = range(0, len(losses), self._batch_size)
         scores: dict[str, Any] = {
