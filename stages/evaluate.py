@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stages.results.row import Row, Scores, read_rows, write_rows
+from stages.results.row import Row, read_rows, write_rows
 from stages.support.curves import keep
 from stages.support.files import verify
 from stages.support.params import Training, load_params, read_training
@@ -63,16 +63,9 @@ def test_job(study: str, training: Training, models: Path, rows: Sequence[Row]) 
         "weights": "",
     }
     return [
-        replace(row, validation=_validation(row), test=scores, **shared)
+        replace(row, validation=row.validated, test=scores, **shared)
         for row, scores in zip(rows, task.test(), strict=True)
     ]
-
-
-def _validation(row: Row) -> Scores:
-    """The validation scores of the epoch that was chosen."""
-    part = "validation_"
-    chosen = row.curve[row.best_epoch - 1]
-    return {name.removeprefix(part): value for name, value in chosen.items() if name.startswith(part)}
 
 
 if __name__ == "__main__":

@@ -99,7 +99,9 @@ def merge_folder(folder: Path) -> None:
         raise InputError(f"record: {folder} holds no STUDY/CELL.json; name the metrics/record of another clone")
     conflicts: list[str] = []
     for path in paths:
-        conflicts += _merge(path.parent.name, path.stem, check_recorded(path, read_rows(path)))
+        trials = path.parent / "trials" / path.name
+        rows = [*check_recorded(path, read_rows(path)), *(read_rows(trials) if trials.exists() else ())]
+        conflicts += _merge(path.parent.name, path.stem, rows)
     for path in sorted(folder.glob("*/baseline.json")):
         here = record.RECORD / path.parent.name / path.name
         if not here.exists():
@@ -196,7 +198,8 @@ def _run(study: str, cell: str, repeats: str, settings: Sequence[str]) -> list[R
         "-dirty" if _git("status", "--porcelain", "--", "stages", "params.yaml") else ""
     )
     curves = {row.name: row for row in trained}
-    return [_recorded(row, curves[row.name], commit) for row in scored]
+    trials = [_recorded(replace(row, validation=row.validated), row, commit) for row in trained if row.is_trial]
+    return [*(_recorded(row, curves[row.name], commit) for row in scored), *trials]
 
 
 def _recorded(scored: Row, trained: Row, commit: str) -> Row:
@@ -204,7 +207,10 @@ def _recorded(scored: Row, trained: Row, commit: str) -> Row:
     return replace(
         scored,
         protocol_digest=protocol_digest(scored.study, scored.setting, scored.hyperparameters, scored.seed),
-        curve=() if scored.sweep else _thinned(trained.curve),
+        key="",
+        job="",
+        weights="",
+        curve=() if scored.sweep or scored.is_trial else _thinned(trained.curve),
         provenance=_provenance(commit, root() / "timings" / f"{trained.job}.json"),
     )
 
@@ -234,8 +240,10 @@ def _provenance(commit: str, path: Path) -> Provenance:
 
 
 def _merge(study: str, cell: str, new: Sequence[Row]) -> list[str]:
-    rows, conflicts = record.merge(record.read_entries(study, cell), new)
+    rows, conflicts = record.merge(record.read_entries(study, cell), [row for row in new if not row.is_trial])
     record.write_entries(study, cell, rows)
+    trials, _ = record.merge(record.read_trials(study, cell), [row for row in new if row.is_trial])
+    record.write_trials(study, cell, trials)
     return conflicts
 
 

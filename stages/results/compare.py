@@ -8,6 +8,7 @@ from stages.results.comparison import Comparison, Drawn
 from stages.results.documents import documents
 from stages.results.figures import draw_curves, draw_scores
 from stages.results.landscape import draw_landscape
+from stages.results.rates import rates_table
 from stages.results.row import Row
 from stages.results.scores import (
     MADE_OF_LISTS,
@@ -39,7 +40,8 @@ def write_comparison(
     sentences.csv, means.csv (over a sweep's settings). Figures, each as .svg and .png: scores, and of some studies
     curves, closed_loop and landscape.
 
-    `scored` rows have scores, `trained` ones curves, if any; `baselines` are the rows of baseline.json.
+    `scored` rows have scores, `trained` ones curves, if any, trials of learning rates among them; `baselines` are the
+    rows of baseline.json.
     """
     tables.mkdir(parents=True, exist_ok=True)
     figures.mkdir(parents=True, exist_ok=True)
@@ -71,6 +73,8 @@ def write_comparison(
         drawn.append(draw_landscape(figures))
     for name, frame in frames.items():
         frame.drop(columns="arm", errors="ignore").to_csv(tables / f"{name}.csv", index=False, float_format="%.6g")
+    if rates := rates_table(study, trained):
+        others.append(rates)
     first = scores_table(study, shown, baselines)
     comparison = Comparison(study, corpus, [first, *others], notes(study, shown), drawn)
     comparison.write(tables)

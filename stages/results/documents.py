@@ -51,6 +51,11 @@ def full_hyperparameters(study: str, values: Mapping[str, Any]) -> dict[str, Any
     return asdict(kinds.kind(_kinds()[study]).Hyperparameters(**values))
 
 
+def tuned_by(study: str) -> str:
+    """The validation score that chooses a study's learning rates: loss or accuracy."""
+    return kinds.kind(_kinds()[study]).TUNED_BY
+
+
 @cache
 def _kinds() -> dict[str, str]:
     """The kind of each study of params.yaml."""

@@ -1,4 +1,7 @@
-"""The record of full runs: metrics/record/STUDY/CELL.json, one row per repeat, merged and never overwritten."""
+"""The record of full runs: metrics/record/STUDY/CELL.json, one row per repeat, merged and never overwritten.
+
+The trials that chose learning rates are rows without a test: metrics/record/STUDY/trials/CELL.json.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,6 +19,12 @@ FIGURES = Path("plots/record")
 def read_entries(study: str, cell: str) -> list[Row]:
     """The recorded rows of one cell; none where nothing is recorded."""
     path = RECORD / study / f"{cell}.json"
+    return read_rows(path) if path.exists() else []
+
+
+def read_trials(study: str, cell: str) -> list[Row]:
+    """The recorded trials of one cell."""
+    path = _trials(study, cell)
     return read_rows(path) if path.exists() else []
 
 
@@ -67,6 +76,12 @@ def write_entries(study: str, cell: str, rows: Sequence[Row]) -> None:
     write_rows(path, check_recorded(path, rows))
 
 
+def write_trials(study: str, cell: str, rows: Sequence[Row]) -> None:
+    """Write the recorded trials of one cell, if any."""
+    if rows:
+        write_rows(_trials(study, cell), rows)
+
+
 def recorded_cells(study: str) -> dict[str, list[Row]]:
     """All that is recorded of a study, by cell."""
     paths = sorted(path for path in (RECORD / study).glob("*.json") if path.stem != "baseline")
@@ -85,12 +100,17 @@ def draw_record(study: str) -> Path:
     from stages.results.compare import write_comparison  # matplotlib and pandas are slow
 
     rows = comparable_rows(study)
+    trials = [row for cell in recorded_cells(study) for row in read_trials(study, cell)]
     baseline = RECORD / study / "baseline.json"
     baselines = read_json(baseline)["rows"] if baseline.exists() else []
     output = FIGURES / study
     with whole(output) as temporary:
-        write_comparison(study, rows, rows, baselines, tables=temporary, figures=temporary)
+        write_comparison(study, rows, [*rows, *trials], baselines, tables=temporary, figures=temporary)
     return output
+
+
+def _trials(study: str, cell: str) -> Path:
+    return RECORD / study / "trials" / f"{cell}.json"
 
 
 def _key(row: Row) -> tuple[str, str, int]:

@@ -137,6 +137,20 @@ class Row:
         return " ".join([*filter(None, [self.setting]), *self.protocols, str(self.repeat)])
 
     @property
+    def is_trial(self) -> bool:
+        """Whether it only helped to choose a learning rate: it has no test."""
+        return self.protocols == ("tuning",)
+
+    @property
+    def validated(self) -> Scores:
+        """The validation scores of the epoch that was chosen."""
+        if not self.curve:
+            return self.validation
+        part = "validation_"
+        chosen = self.curve[self.best_epoch - 1]
+        return {name.removeprefix(part): value for name, value in chosen.items() if name.startswith(part)}
+
+    @property
     def arm(self) -> str:
         """The protocols that the row stands under, separated by spaces."""
         return " ".join(self.protocols)

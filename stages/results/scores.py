@@ -56,7 +56,7 @@ def curves_table(rows: Iterable[Row]) -> pd.DataFrame:
     return pd.DataFrame(
         of_row | point
         for row in rows
-        if row.protocols != ("tuning",)
+        if not row.is_trial
         for of_row in [
             {
                 "setting": setting_of(row),

@@ -46,6 +46,7 @@ def test_a_document_says_what_is_known_of_a_document(study):
         for cell, values in changes.items():
             assert cell in ("all", *about["cells"])
             assert set(values) <= names - {"cell"}
+    assert all(isinstance(text, str) for text in (*about["flaws"], *about.get("differs", ())))
     settings = {arm.setting for cell in CELLS for arm in arms_of(study, cell, "full")}
     assert set(about["protocol"]) <= {"", *settings}
     for fixed in about["protocol"].values():
