@@ -43,6 +43,7 @@ class Clone:
             "COLUMNS": "200",
             "GIT_CONFIG_GLOBAL": os.devnull,  # hooks and signing, say
             "GIT_CONFIG_NOSYSTEM": "1",
+            "LSTM_VS_GRU_TRACKING": "off",  # a tracker beside every command would take most of the time
             **changes,
         }
 
@@ -70,7 +71,7 @@ class Clone:
 def clone(tmp_path_factory):
     """A clone of the working tree with fewer and smaller studies in both profiles, `dvc repro` done and committed."""
     made = make_clone(tmp_path_factory.mktemp("clone") / "lstm-vs-gru")
-    done = made.run("dvc", "repro")
+    done = made.run("dvc", "repro", LSTM_VS_GRU_TRACKING="on")
     (made.folder / ".git/repro.out").write_text(done.stdout)
     made.run("git", "add", "--all")
     made.run("git", "commit", "--quiet", "--message=Results")
@@ -101,9 +102,10 @@ def make_clone(folder):
     return made
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Give all tests of the one shared clone to one of pytest-xdist's workers."""
-    for item in items:
-        if "clone" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("clone"))
+def pytest_itemcollected(item):
+    """Give all tests of the one shared clone to one of pytest-xdist's workers.
+
+    As each is collected: xdist reads the marks before any conftest's `pytest_collection_modifyitems` is called.
+    """
+    if "clone" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.xdist_group("clone"))

@@ -75,7 +75,7 @@ print(sum(hits.cache_hits.values()), sum(hits.cache_misses.values()), outputs.su
 
 
 @pytest.fixture
-def clone(tmp_path):
+def copied(tmp_path):
     """Copies of the code in places of their own; each called with a name and a change to make in it."""
 
     def make(name, file=None, old="", new=""):
@@ -104,26 +104,26 @@ def answer(process):
     return int(hits), int(misses), float(total)
 
 
-def test_a_second_clone_compiles_nothing_and_a_changed_callee_is_never_served_stale(clone, tmp_path):
+def test_a_second_clone_compiles_nothing_and_a_changed_callee_is_never_served_stale(copied, tmp_path):
     cache = tmp_path / "cache"
-    hits, misses, total = answer(start(clone("first"), cache))
+    hits, misses, total = answer(start(copied("first"), cache))
     assert (hits, misses) == (0, 1)
     files = {path: path.read_bytes() for path in cache.rglob("*") if path.is_file()}
-    assert answer(start(clone("second"), cache)) == (1, 0, total)
+    assert answer(start(copied("second"), cache)) == (1, 0, total)
     assert {path: path.read_bytes() for path in cache.rglob("*") if path.is_file()} == files
-    changed = clone("third", "stages/nn/cells/rnn.py", "h = tanh(a[0])", "h = tanh(a[0] + a[0])")
+    changed = copied("third", "stages/nn/cells/rnn.py", "h = tanh(a[0])", "h = tanh(a[0] + a[0])")
     hits, misses, other = answer(start(changed, cache))
     assert (hits, misses) == (0, 1)
     assert other > total
-    another = clone("fourth", "stages/nn/cells/gru.py", "r * u[2]", "u[2] * r")
+    another = copied("fourth", "stages/nn/cells/gru.py", "r * u[2]", "u[2] * r")
     assert answer(start(another, cache)) == (1, 0, total)
     for path in files:
         path.write_bytes(path.read_bytes()[:100])
-    assert answer(start(clone("fifth"), cache)) == (0, 1, total)  # a file cut short counts as none
+    assert answer(start(copied("fifth"), cache)) == (0, 1, total)  # a file cut short counts as none
 
 
-def test_two_processes_at_once_and_a_cache_that_cannot_be_written_do_no_harm(clone, tmp_path):
-    folder = clone("one")
+def test_two_processes_at_once_and_a_cache_that_cannot_be_written_do_no_harm(copied, tmp_path):
+    folder = copied("one")
     first, second = (start(folder, tmp_path / "cache") for _ in range(2))
     (*_, total), (*_, same) = answer(first), answer(second)
     assert answer(start(folder, tmp_path / "cache")) == (1, 0, total)
