@@ -202,11 +202,16 @@ def _yaml(text: str) -> object:
 
 
 def _is_lock(value: object) -> bool:
-    """Whether it has all that DVC writes into a dvc.lock."""
+    """Whether it has all that DVC writes into a dvc.lock.
+
+    Every stage has outputs, which DVC writes last: without any the last entry was torn at the end of a line.
+    """
     if not isinstance(value, dict) or "schema" not in value:
         return False
     stages = value.get("stages")
-    return isinstance(stages, dict) and all(_is_entry(entry) for entry in stages.values())
+    if not isinstance(stages, dict) or not all(_is_entry(entry) for entry in stages.values()):
+        return False
+    return not stages or bool(list(stages.values())[-1].get("outs"))
 
 
 def _is_entry(entry: object) -> bool:

@@ -34,12 +34,11 @@ def scores_table(study: str, summary: pd.DataFrame, baselines: Baselines) -> Tab
     rows = []
     for (name, cell, custom), arm in arms:
         by_protocol = {row["protocol"]: row for row in arm.to_dict("records")}
-        first = next(iter(by_protocol.values()))
         rows.append(
             [
                 Cell(str(cell), f"custom: {custom}" if custom else ""),
                 *([Cell(str(name))] if with_setting else []),
-                _parameters(first, document),
+                _parameters(by_protocol, document),
                 Cell(" / ".join(dict.fromkeys(str(row["repeats"]) for row in by_protocol.values()))),
                 *(
                     _score(by_protocol, column, score, about)
@@ -243,11 +242,13 @@ def _score(by_protocol: Mapping[str, Mapping[Any, Any]], column: str, score: str
     return interval_cell(by_protocol[column], score, about) if column in by_protocol else Cell("–")
 
 
-def _parameters(row: Mapping[Any, Any], document: Mapping[str, Any]) -> Cell:
-    """Parameters that are trained; beside them the document's count, and torch's where that is another."""
+def _parameters(by_protocol: Mapping[str, Mapping[Any, Any]], document: Mapping[str, Any]) -> Cell:
+    """Parameters that are trained; beside them the document's count, torch's and other headings' where they differ."""
+    row = next(by_protocol[name] for name in ("corrected", "both", "tuned", *by_protocol) if name in by_protocol)
     published = {(about["setting"], about["cell"]): about.get("parameters") for about in document.get("published", ())}
-    others = {"document": published.get((row["setting"], row["cell"])), "torch": row.get("parameters_in_torch")}
-    if others["torch"] == row["parameters"]:
-        others["torch"] = None
-    small = ", ".join(f"{name} {count:,.0f}" for name, count in others.items() if count is not None)
+    counts = {"document": published.get((row["setting"], row["cell"]))}
+    rest = {"torch": row.get("parameters_in_torch")}
+    rest |= {PROTOCOLS[name]: other["parameters"] for name, other in by_protocol.items() if name != "both"}
+    counts |= {name: count for name, count in rest.items() if count != row["parameters"]}
+    small = ", ".join(f"{name} {count:,.0f}" for name, count in counts.items() if count is not None)
     return Cell(f"{row['parameters']:,}", small and f"({small})")

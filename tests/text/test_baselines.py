@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -79,6 +80,7 @@ def test_bag_of_words_trains_on_the_kept_reviews_alone(prepared, tmp_path):
 
 
 def test_stage_writes_both_studies_rows(prepared):
+    shutil.copy(ROOT / "params.yaml", prepared)
     for study, names in (
         ("imdb", ["TF-IDF + logistic regression"]),
         ("ptb", ["unigram", "source (lowest possible)"]),

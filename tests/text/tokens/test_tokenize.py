@@ -2,6 +2,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -222,6 +223,7 @@ def test_bad_ptb_text_is_refused(tmp_path, texts, message):
 
 def run_stage(folder, study):
     settings = load_project(ROOT / "params.yaml")
+    shutil.copy(ROOT / "params.yaml", folder)
     if study in settings.studies:
         write_json(folder / "data/settings" / study / "tokens.json", resolved(settings, study)["tokens"])
     return subprocess.run(
