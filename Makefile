@@ -52,7 +52,7 @@ own: setup ## LSTM or GRU on your own data: make own FILE=reviews.csv (docs/own-
 	@python -m stages.own "$(FILE)" $(foreach option,$(OWN_OPTIONS),$(if $(findstring command,$(origin $(option))),"$(option)=$($(option))"))
 
 test: setup ## Run the tests, linters included, on all cores
-	python -m pytest -n auto --dist loadgroup
+	python -m pytest -n auto
 
 lint: setup ## Lint, check the format and the types
 	ruff check .

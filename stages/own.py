@@ -29,7 +29,7 @@ DEFAULT_BUDGET = 60.0
 """Minutes."""
 _COLUMNS = ("KIND", "TEXT", "LABEL", "VALUE", "INPUTS")
 _OTHERS = ("NAME", "HORIZON", "WINDOW", "BUDGET")
-_KINDS = {"series": "sequence"}  # what `inspect` calls it
+_KINDS = {"sequence": "series"}  # as people may call it too
 _LONGEST_NAME = 40
 _TAKEN = {*Params.model_fields, "record", "figures", "headline", "cells"}
 """Names that are keys of params.yaml, or folders beside the studies' own in metrics/ and plots/."""

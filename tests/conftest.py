@@ -17,6 +17,7 @@ from tests.copies import ROOT, SMALL_STUDIES, small_study
 torch.set_num_threads(1)  # as a training process has; with more, small products wait for each other
 
 JOBS = 2
+WITH_CLONE = ("test_pipeline.py", "test_predict.py", "test_sample.py", "test_served.py")
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,24 @@ def make_clone(folder):
 
 
 def pytest_itemcollected(item):
-    """Give all tests of the one shared clone to one of pytest-xdist's workers.
+    """Refuse a test of the shared clone in a file that `_of_the_clone` does not name."""
+    if "clone" in getattr(item, "fixturenames", ()) and not _of_the_clone(item.nodeid):
+        raise pytest.UsageError(f"{item.nodeid} has the fixture clone: name its file in tests/conftest.py")
 
-    As each is collected: xdist reads the marks before any conftest's `pytest_collection_modifyitems` is called.
+
+def pytest_xdist_make_scheduler(config, log):
+    """Give all tests of the one shared clone to one of pytest-xdist's workers, first; any worker the others.
+
+    xdist's own marks for that do nothing with pytest 9.2: it sets an attribute that pytest no longer reads.
     """
-    if "clone" in getattr(item, "fixturenames", ()):
-        item.add_marker(pytest.mark.xdist_group("clone"))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneWorkerForTheClone(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return "clone" if _of_the_clone(nodeid) else nodeid
+
+    return OneWorkerForTheClone(config, log)
+
+
+def _of_the_clone(nodeid):
+    return Path(nodeid.partition("::")[0]).name in WITH_CLONE

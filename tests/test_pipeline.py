@@ -330,6 +330,11 @@ def test_every_repeat_is_tracked_once_with_its_curve_scores_and_weights(clone):
     history = client.get_metric_history(latch.info.run_id, "test_accuracy")
     assert {point.step: point.value for point in history} == pytest.approx(means)
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    (imdb,) = [run for run in parents if run.info.run_name == "imdb (sample)"]
+    for cell in ("lstm", "gru"):
+        tested = [row["test"]["accuracy"] for row in scored(clone, "imdb", cell, protocols=["corrected"])]
+        tested = tested or [row["test"]["accuracy"] for row in scored(clone, "imdb", cell)]
+        assert imdb.data.metrics[cell] == pytest.approx(sum(tested) / len(tested))
     assert sorted(run.info.run_name for run in parents) == sorted(
         [f"{study} ({'sample' if study in TEXTS else 'sample, sequences'})" for study in STUDIES]
     )

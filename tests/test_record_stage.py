@@ -105,6 +105,7 @@ def test_what_the_record_was_trained_on_is_what_is_made_today(tmp_path, study):
     if settings.corpus.source in ("imdb", "ptb") and not SHARED.is_dir():
         pytest.skip("the real corpora are not beside this checkout")
     raw, ready = tmp_path / "raw", tmp_path / "ready"
-    found.fetch(settings.corpus, raw, Mirror.chosen(str(SHARED), ROOT), tmp_path / "downloads")
+    mirror = Mirror.chosen(str(SHARED), ROOT) if SHARED.is_dir() else Mirror()
+    found.fetch(settings.corpus, raw, mirror, tmp_path / "downloads")
     found.tokenize(settings.tokens, raw, ready)
     assert task_module(settings.kind).Data(ready).digest == comparable_rows(study)[0].data_digest

@@ -239,6 +239,27 @@ def in_three_sentences(answers: Sequence[Answer]) -> list[str]:
     return [first, second, f"{third}."]
 
 
+def answers_json(study: str, answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    """What plots/STUDY/answer.json holds: an object a setting, under the heading that says most about the question.
+
+    No seconds are in it: the same scores give the same bytes.
+    """
+    return [
+        {
+            "setting": found.study.removeprefix(study).removesuffix("(sample text)").strip(),
+            "heading": found.heading,
+            "score": found.score.label,
+            "lstm": found.means["lstm"],
+            "gru": found.means["gru"],
+            "gru_minus_lstm_points" if found.score.scale == "points" else "gru_over_lstm": found.effect,
+            "low": found.low,
+            "high": found.high,
+            "ahead": ahead_text(found),
+        }
+        for found in first_headings(answers)
+    ]
+
+
 def answer_lines(answers: Sequence[Answer]) -> list[str]:
     """Each answer as a sentence."""
     return [sentence(found) for found in answers]

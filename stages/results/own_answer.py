@@ -1,8 +1,9 @@
 """The answer for a person's own study: what `answers` has of it, and what this machine and the test part say."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from stages.baselines.series import origins
 from stages.results.answer import Answer, Cell, sentence
 from stages.results.answers import study_answers
 from stages.results.row import read_rows
+from stages.studies import document
 from stages.support.files import read_json
 from stages.tables.sizes import SMALL
 
@@ -21,8 +23,8 @@ def read_answers(study: str, cells: Sequence[str]) -> tuple[list[Answer], list[s
     rows = [row for cell in cells for row in read_rows(Path("metrics", study, f"{cell}.json"))]
     baselines = read_json(Path("metrics", study, "baseline.json"))["rows"]
     ready = Path("data/ready", study)
-    items, notes = _test_items(ready)
-    answers = study_answers(study, rows, baselines, test_items=items, test_to_train=_test_to_train(ready))
+    answers = study_answers(study, rows, baselines, **of_test_part(study, ready))
+    notes = _notes(read_json(ready / "manifest.json"))
     seconds = {cell: _epoch_seconds(study, cell) for cell in _CELLS if cell in cells}
     finals = [row for row in rows if "tuned" in row.protocols and row.cell in _CELLS]
     late = sum(row.best_epoch == row.hyperparameters["epochs"] for row in finals)
@@ -41,32 +43,35 @@ def said(answers: Sequence[Answer], notes: Sequence[str]) -> list[str]:
     return [*(sentences or ["There is no answer: cells must hold lstm and gru, and both must be trained."]), *notes]
 
 
-def _test_items(ready: Path) -> tuple[int | None, list[str]]:
-    """How many items the test part has, and where the texts are few what that means."""
+def of_test_part(study: str, ready: Path) -> dict[str, Any]:
+    """What `study_answers` must know of a person's own test part: how many items, and over the training part's."""
+    if document(study):
+        return {}
     about = read_json(ready / "manifest.json")
     if "texts" in about:
-        total, divisions = sum(about["texts"].values()), about["divisions"]
-        if divisions > 1:
-            note = (
-                f"Repeats take {divisions} divisions of the {total:,} texts into parts in turn: the answer's intervals "
-                "cover another division, and know that divisions share texts (Nadeau and Bengio 2003)."
-            )
-            return about["texts"]["test"], [note]
-        note = (
+        texts = about["texts"]
+        divided = about["divisions"] > 1
+        return {"test_items": texts["test"], "test_to_train": texts["test"] / texts["train"] if divided else None}
+    if "tokens" in about:
+        return {"test_items": about["tokens"]["test"]}
+    steps = len(np.load(ready / "values.npy", mmap_mode="r"))
+    return {"test_items": len(origins(about["validation_end"], steps, about["window"], about["horizon"]))}
+
+
+def _notes(about: Mapping[str, Any]) -> list[str]:
+    """What it means that texts are few; `about`: manifest.json."""
+    total = sum(about["texts"].values()) if "texts" in about else SMALL
+    if about.get("divisions", 1) > 1:
+        return [
+            f"Repeats take {about['divisions']} divisions of the {total:,} texts into parts in turn: the answer's "
+            "intervals cover another division, and know that divisions share texts (Nadeau and Bengio 2003)."
+        ]
+    if total < SMALL:
+        return [
             f"The {total:,} texts are divided into parts once: the intervals are over repeated trainings, and another "
             "division may change the scores by more."
-        )
-        return about["texts"]["test"], [note] if total < SMALL else []
-    if "tokens" in about:
-        return about["tokens"]["test"], []
-    steps = len(np.load(ready / "values.npy", mmap_mode="r"))
-    return len(origins(about["validation_end"], steps, about["window"], about["horizon"])), []
-
-
-def _test_to_train(ready: Path) -> float | None:
-    """Test texts over training texts, where repeats have divisions of their own."""
-    about = read_json(ready / "manifest.json")
-    return about["texts"]["test"] / about["texts"]["train"] if about.get("divisions", 1) > 1 else None
+        ]
+    return []
 
 
 def _epoch_seconds(study: str, cell: str) -> float | None:

@@ -30,7 +30,8 @@ class Point(NamedTuple):
 class Run:
     """One run as it should be. `files` are by their paths among its artifacts; a study's own run has no `parent`.
 
-    `started` and `ended` are in milliseconds of the epoch, where they are known.
+    `data_digest` is that of the data it was trained on. `started` and `ended` are in milliseconds of the epoch, where
+    they are known.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Run:
     tags: dict[str, str] = field(default_factory=dict)
     points: dict[tuple[str, int], Point] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
+    data_digest: str = ""
     status: str = "FINISHED"
     started: int | None = None
     ended: int | None = None
@@ -116,9 +118,13 @@ class Desired:
                 parents |= found
             # Figures of mixed or older results, as amid a change of profile, belong to no one study's run.
             if len(parents) == 1 and (parent := self._studies.get(parents.pop())):
-                for path in sorted((workspace / "plots" / study.name).glob("[!.]*")):
+                plots = workspace / "plots" / study.name
+                for path in sorted(plots.glob("[!.]*")):
                     if path.is_file():
                         parent.files[f"experiments/{experiment}/{path.name}" if experiment else path.name] = path
+                with self._alone(plots / "answer.json"):
+                    if not experiment and (plots / "answer.json").exists():
+                        _add_answers(parent, _json(plots / "answer.json"))
 
     def _add_cell(self, models: Path, scored: Path, experiment: str) -> set[str]:
         """Add a cell's runs; return the keys of their studies, with "" among them where some are not scored."""
@@ -195,7 +201,18 @@ def _new_run(key: str, rows: Sequence[Row]) -> Run:
         digest({"study": study, "profile": profile, "corpus": corpus}),
         _flat({**parameters, "seed": row["seed"], "repeat": span}),
         tags,
+        data_digest=str(row["data_digest"]),
     )
+
+
+def _add_answers(study: Run, answers: Sequence[Mapping[str, Any]]) -> None:
+    """What a study's own run says on MLflow's first page: both cells' scores, the difference, and who is ahead."""
+    for found in answers:
+        behind = f" {found['setting']}" if found["setting"] else ""
+        for name, value in found.items():
+            if isinstance(value, float):
+                study.add(f"{name}{behind}", 0, value, None, is_score=True)
+        study.tags |= {f"{name}{behind}": str(found[name]) for name in ("score", "heading", "ahead")}
 
 
 def _read_curve_file(path: Path) -> Run | None:

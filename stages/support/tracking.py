@@ -6,6 +6,7 @@ and gets what it lacks. A sender may therefore die between any two steps. Nobody
 one step: after creating some, senders look again, and of two runs with one key all of them keep the same one.
 """
 
+import json
 import os
 import re
 import shutil
@@ -264,6 +265,8 @@ class Store:
         tags = [RunTag(name, value) for name, value in wanted.items() if there.data.tags.get(name) != value]
         if tags:
             self.client.log_batch(run_id, tags=tags)
+        if run.data_digest and not there.inputs.dataset_inputs:
+            self.client.log_inputs(run_id, [_data_of(run)])
         # A curve file may tell of less than once was there: of a kill, before a rerun elsewhere ended well.
         status = there.info.status
         ends = run.status != status and not (status == "FINISHED" and run.status in ("KILLED", "FAILED"))
@@ -507,6 +510,15 @@ def _signature(trained: "Trained") -> tuple[Any, Any]:
             )
             example = pd.DataFrame([mean] * trained.ready["window"], columns=columns)
             return ModelSignature(*schemas, ParamSchema([ParamSpec("steps", whole, 0)])), example
+
+
+def _data_of(run: Run) -> Any:  # noqa: ANN401 - MLflow is imported late
+    """The data that a run was trained on, as MLflow's pages list them; its digests have at most 36 characters."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    source = json.dumps({"uri": f"data/ready/{run.study}"})
+    data = Dataset(f"{run.study} {run.corpus}", run.data_digest[:36], "local", source)
+    return DatasetInput(data, [InputTag("mlflow.data.context", "training")])
 
 
 def open_ui(address: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from stages.tables.dates import DateForm
 from stages.tables.layout import Dropped, Layout
 
-CLASSIFICATION, LANGUAGE_MODEL, SEQUENCE = KINDS = ("classification", "language_model", "sequence")
+CLASSIFICATION, LANGUAGE_MODEL, SERIES = KINDS = ("classification", "language_model", "series")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Findings:
 
     Attributes:
         path: The file or folder.
-        kind: "classification", "language_model" or "sequence".
+        kind: "classification", "language_model" or "series".
         kind_reason: Why it is of that kind.
         format: "csv", "tsv", "json lines", "folder of texts a label", "folder of texts" or "plain text".
         layout: How the file is a table; None for a folder.
@@ -113,7 +113,7 @@ def text_report(findings: Findings) -> list[str]:
     what = {
         "classification": "texts with labels",
         "language_model": "a text",
-        "sequence": "a series of numbers",
+        "series": "a series of numbers",
     }[findings.kind]
     report = [f"{findings.path}: {what} (kind {findings.kind}): {findings.kind_reason}", f"format: {_format(findings)}"]
     report += [f"{chosen.role}: {chosen.column}, {chosen.reason}" for chosen in findings.chosen]
@@ -135,7 +135,7 @@ def text_report(findings: Findings) -> list[str]:
         )
         words = "words parted by spaces" if findings.words_by_spaces else "no spaces between words"
         report.append(f"script: {findings.script or 'no letters'}, {words}; a net had better read {findings.unit}")
-    if findings.kind == SEQUENCE:
+    if findings.kind == SERIES:
         report.append(f"values: from {findings.lowest:g} to {findings.highest:g}")
         dates = f"from {findings.first_date} to {findings.last_date}, " if findings.first_date else ""
         sorted_ = "; sorted by date" if findings.order in ("descending", "unsorted") else ""

@@ -19,11 +19,11 @@ from stages.tables.columns import (
     time_columns,
 )
 from stages.tables.common import count, listed
-from stages.tables.findings import CLASSIFICATION, KINDS, LANGUAGE_MODEL, SEQUENCE, Findings
+from stages.tables.findings import CLASSIFICATION, KINDS, LANGUAGE_MODEL, SERIES, Findings
 from stages.tables.language_model import look_at_language
 from stages.tables.layout import UNPAIRED, Drops, Layout, find_layout, is_quoted
 from stages.tables.records import label_folders, text_files
-from stages.tables.sequence import look_at_sequence
+from stages.tables.series import look_at_series
 
 
 def inspect(
@@ -39,7 +39,7 @@ def inspect(
 
     Args:
         path: A table (CSV, TSV, JSON lines), a plain text, a folder of texts, or a folder of folders named by labels.
-        kind: "classification", "language_model" or "sequence"; guessed where None.
+        kind: "classification", "language_model" or "series"; guessed where None.
         text: The column of texts, by name or position from 1; guessed where None.
         label: The column of labels.
         value: The column of numbers to predict.
@@ -102,12 +102,12 @@ def _table(
     unused = {
         CLASSIFICATION: ("VALUE", "INPUTS"),
         LANGUAGE_MODEL: ("LABEL", "VALUE", "INPUTS"),
-        SEQUENCE: ("TEXT", "LABEL"),
+        SERIES: ("TEXT", "LABEL"),
     }
     _refuse_options(path, {option: given[option] for option in unused[kind]}, f"the kind {kind} reads no such column")
     findings = Findings(path, kind, reason, layout.format, layout)
-    if kind == SEQUENCE:
-        return look_at_sequence(findings, columns, given["VALUE"], inputs)
+    if kind == SERIES:
+        return look_at_series(findings, columns, given["VALUE"], inputs)
     label_column = named(path, columns, "LABEL", given["LABEL"]) if given["LABEL"] is not None else None
     text_column, chosen = choose_text(path, columns, given["TEXT"], label_column)
     if kind == LANGUAGE_MODEL:
@@ -123,7 +123,7 @@ def _table(
 
 def _guess_kind(path: Path, columns: list[Column], total: int, given: dict[str, str | None]) -> tuple[str, str]:
     if given["VALUE"] is not None or given["INPUTS"] is not None:
-        return SEQUENCE, "VALUE= or INPUTS= is set"
+        return SERIES, "VALUE= or INPUTS= is set"
     if given["LABEL"] is not None:
         return CLASSIFICATION, "LABEL= is set"
     texts = [column for column in columns if column.is_text]
@@ -139,13 +139,13 @@ def _guess_kind(path: Path, columns: list[Column], total: int, given: dict[str, 
         return CLASSIFICATION, "has a column of words and a column of recurring values"
     unique = [column for column in others if len(set(column.cells)) == len(column.cells)]
     if numbers and len(unique) == len(others):
-        return SEQUENCE, "has columns of numbers and no texts"
+        return SERIES, "has columns of numbers and no texts"
     if numbers and time_columns(columns):
-        return SEQUENCE, "has a date and columns of numbers"
+        return SERIES, "has a date and columns of numbers"
     listed = ", ".join(column.name for column in columns[:20])
     raise InputError(
         f"{path}: neither texts with labels nor a series by its look; set KIND= to classification (with TEXT= "
-        f"and LABEL=), language_model (TEXT=) or sequence (VALUE=); columns: {listed}"
+        f"and LABEL=), language_model (TEXT=) or series (VALUE=); columns: {listed}"
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from stages.support.files import whole, write_json
 from stages.support.process import InputError
 from stages.support.sections import OwnFile
-from stages.tables.findings import CLASSIFICATION, LANGUAGE_MODEL, SEQUENCE, Findings
+from stages.tables.findings import CLASSIFICATION, LANGUAGE_MODEL, SERIES, Findings
 from stages.tables.inspect import inspect
 from stages.tables.records import records, series_rows
 
@@ -45,7 +45,7 @@ def write_series(corpus: OwnFile, value: str, inputs: tuple[str, ...], target: P
 
     Where each row has a date, also times.npy, (steps,) float64: seconds since 1970.
     """
-    findings = _findings(corpus, kind=SEQUENCE, value=value, inputs=list(inputs))
+    findings = _findings(corpus, kind=SERIES, value=value, inputs=list(inputs))
     flat, times = array("d"), array("d")
     for time, row in series_rows(findings.path, findings):
         flat.extend(row)

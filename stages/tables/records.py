@@ -24,7 +24,7 @@ def records(path: Path, findings: Findings) -> Iterator[tuple[str, str] | str | 
 
     Yields:
         For classification (text, label); for language_model pieces of text that end in \n and together are the text;
-        for sequence a row of numbers in time order, the target first, then the inputs as they were named.
+        for a series a row of numbers in time order, the target first, then the inputs as they were named.
     """
     drops = Drops()
     if findings.kind == CLASSIFICATION:

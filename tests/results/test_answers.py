@@ -12,6 +12,8 @@ from test_claims import arm, by_length, perplexities, reviews
 
 from stages.results.answer import Naive
 from stages.results.answers import (
+    ahead_text,
+    answers_json,
     answers_table,
     first_headings,
     in_three_sentences,
@@ -175,3 +177,21 @@ def test_it_fits_on_one_screen_with_every_claim_once():
     text = "\n".join(lines)
     for claim in claims():
         assert len(re.findall(rf"(?<![\w-]){claim['id']}(?![\w-])", text)) == 1
+
+
+def test_a_file_has_an_answer_a_setting_under_the_heading_that_says_most():
+    rows = pair("imdb", reviews([0.8, 0.82, 0.84]), reviews([0.83, 0.84, 0.88]))
+    rows += pair("imdb", reviews([0.9, 0.91, 0.92]), reviews([0.91, 0.93, 0.95]), protocols=("tuned",), first=100)
+    found = study_answers("imdb", rows, [])
+    (written,) = answers_json("imdb", found)
+    assert written == {
+        "setting": "",
+        "heading": "tuned",
+        "score": "test accuracy",
+        "lstm": pytest.approx(0.91),
+        "gru": pytest.approx(0.93),
+        "gru_minus_lstm_points": pytest.approx(2.0),
+        "low": found[0].low,
+        "high": found[0].high,
+        "ahead": ahead_text(found[0]),
+    }

@@ -108,7 +108,7 @@ def send_and_die(root, address, shown, steps):
         return call
 
     for name in (
-        "create_experiment", "create_run", "log_batch", "set_terminated", "update_run", "log_artifact",
+        "create_experiment", "create_run", "log_batch", "log_inputs", "set_terminated", "update_run", "log_artifact",
         "log_artifacts", "create_registered_model", "create_model_version", "set_registered_model_alias",
     ):  # fmt: skip
         setattr(MlflowClient, name, deadly(getattr(MlflowClient, name)))
@@ -252,6 +252,28 @@ def test_all_of_a_run_arrives(store, tmp_path):
     kept = tmp_path / "mlruns"
     assert (kept / run.info.run_id / "artifacts/weights/corrected-0.safetensors").read_bytes() == weights_of(0)
     assert (kept / parent.info.run_id / "artifacts/accuracy.png").read_bytes() == b"figure"
+
+
+def test_a_study_says_who_is_ahead_and_a_run_what_it_was_trained_on(store, tmp_path):
+    whole_runs(0)
+    answer = {
+        "setting": "", "heading": "tuned", "score": "test accuracy", "lstm": 0.81, "gru": 0.85,
+        "gru_minus_lstm_points": 4.0, "low": None, "high": None, "ahead": "too few repeats",
+    }  # fmt: skip
+    place = tmp_path / "plots/imdb/answer.json"
+    write(place, json.dumps([answer, answer | {"setting": "better", "gru": 0.86}]))
+    for again in range(2):
+        send(store)
+        _, by_name = runs(store)
+        parent, run = by_name["imdb (sample)"], by_name["imdb/gru/corrected/0"]
+        scores = {"lstm": 0.81, "gru": 0.85 + again / 100, "gru_minus_lstm_points": 4.0}
+        assert parent.data.metrics == scores | {
+            "lstm better": 0.81, "gru better": 0.86, "gru_minus_lstm_points better": 4.0
+        }  # fmt: skip
+        assert (parent.data.tags["ahead"], parent.data.tags["heading better"]) == ("too few repeats", "tuned")
+        ((data,), none) = run.inputs.dataset_inputs, parent.inputs.dataset_inputs
+        assert (data.dataset.name, data.dataset.digest, none) == ("imdb sample", "abc", [])
+        write(place, json.dumps([answer | {"gru": 0.86}, answer | {"setting": "better", "gru": 0.86}]))
 
 
 def test_what_is_there_is_not_sent_again_but_what_is_new_is(store, tmp_path):

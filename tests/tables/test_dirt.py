@@ -365,7 +365,7 @@ def test_numbers_between_spaces_are_a_table(read):
     assert got == [[i % 7 + 0.5] for i in range(100)]
     assert found.first_date == "1900"
     found, got = read("".join(f"{i % 7}.5\n" for i in range(100)), name="mine.txt")
-    assert (found.kind, got[6]) == ("sequence", [6.5])
+    assert (found.kind, got[6]) == ("series", [6.5])
 
 
 def test_a_header_that_leaves_out_the_row_numbers(read):

@@ -139,7 +139,7 @@ def test_series_are_read_in_time_order_as_they_were_written(tmp_path, seed):
     with path.open("w", encoding=rng.choice(["utf-8", "utf-8-sig", "utf-16"]), newline="") as file:
         csv.writer(file, delimiter=delimiter).writerows([["Date", "Price", "Other"], *(table[i] for i in standing)])
     found = inspect(path, value="Price", inputs=["other"])
-    assert found.kind == "sequence"
+    assert found.kind == "series"
     assert found.columns("date") == ("Date",)
     assert found.order == order
     assert (found.first_date, found.last_date) == (table[0][0], table[-1][0])

@@ -45,7 +45,7 @@ class _Times:
         return "ascending" if (steps >= 0).all() else "descending" if (steps <= 0).all() else "unsorted"
 
 
-def look_at_sequence(findings: Findings, columns: Sequence[Column], value: str | None, inputs: list[str]) -> Findings:
+def look_at_series(findings: Findings, columns: Sequence[Column], value: str | None, inputs: list[str]) -> Findings:
     """Choose the columns and read all rows; raises InputError where a choice is unsure or no row has numbers."""
     path = findings.path
     target, chosen = choose_value(path, columns, value, time_columns(columns))
