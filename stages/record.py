@@ -21,6 +21,7 @@ from typing import TypeVar
 from stages import readme
 from stages.results import record
 from stages.results.row import (
+    RECORDED_TRIAL,
     Machine,
     Provenance,
     Row,
@@ -63,8 +64,8 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
         )
     headings = ["tuned", "equal_size"] if repeats == TUNED else ["published", "corrected"]
 
-    def overrides(headings: Sequence[str], *more: str) -> list[str]:
-        named = f"{study}.full.training.headings=[{','.join(headings)}]"
+    def overrides(under: Sequence[str], *more: str) -> list[str]:
+        named = f"{study}.full.training.headings=[{','.join(under)}]"
         return [*_settings(study, cell), named, *more, *settings]
 
     conflicts: list[str] = []
@@ -100,8 +101,9 @@ def merge_folder(folder: Path) -> None:
     conflicts: list[str] = []
     for path in paths:
         trials = path.parent / "trials" / path.name
-        rows = [*check_recorded(path, read_rows(path)), *(read_rows(trials) if trials.exists() else ())]
-        conflicts += _merge(path.parent.name, path.stem, rows)
+        rows = check_recorded(path, read_rows(path))
+        tried = check_recorded(path, read_rows(trials), RECORDED_TRIAL) if trials.exists() else ()
+        conflicts += _merge(path.parent.name, path.stem, [*rows, *tried])
     for path in sorted(folder.glob("*/baseline.json")):
         here = record.RECORD / path.parent.name / path.name
         if not here.exists():

@@ -111,8 +111,16 @@ def departures(
     )
 
 
+def departures_of(row: Row, corpus: str) -> str:
+    """`departures` of what a row was trained with, as if on `corpus`."""
+    return departures(row.study, row.setting, row.hyperparameters, corpus, row.protocols[-1])
+
+
+def suits_each_cell(row: Row) -> bool:
+    """Whether each cell has what suits it, so that there is no protocol to leave."""
+    return set(row.protocols) <= {"tuned", "equal_size"}
+
+
 def custom_of(row: Row) -> str:
     """Where a row left its document's protocol; empty: nowhere, as where each cell has what suits it."""
-    if set(row.protocols) <= {"tuned", "equal_size"}:
-        return ""
-    return departures(row.study, row.setting, row.hyperparameters, row.corpus, row.protocols[-1])
+    return "" if suits_each_cell(row) else departures_of(row, row.corpus)

@@ -22,6 +22,10 @@ from stages.support.sections import Heading
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+RECORDED = ("validation", "test", "parameters", "parameters_in_torch", "provenance")
+RECORDED_TRIAL = ("validation", "provenance")
+"""What a recorded row must have: a trial, which chose a learning rate, was never tested."""
+
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -202,8 +206,8 @@ def protocol_digest(
     return digest({"study": study, "setting": setting, "hyperparameters": values, "seed": seed})[:16]
 
 
-def check_recorded(path: Path, rows: Sequence[Row]) -> Sequence[Row]:
-    """The rows of metrics/record/STUDY/CELL.json, where they are of that study and cell and whole.
+def check_recorded(path: Path, rows: Sequence[Row], needed: Sequence[str] = RECORDED) -> Sequence[Row]:
+    """The rows of metrics/record/STUDY/CELL.json, where they are of that study and cell and have the fields `needed`.
 
     Raises:
         InputError: the first thing that is not as it should be, in one line.
@@ -211,7 +215,6 @@ def check_recorded(path: Path, rows: Sequence[Row]) -> Sequence[Row]:
     for number, row in enumerate(rows):
         if (row.study, row.cell) != (path.parent.name, path.stem):
             raise InputError(f"{path}: row {number}: it is of {row.study}/{row.cell}")
-        needed = ("validation", "test", "parameters", "parameters_in_torch", "provenance")
         if missing := [name for name in needed if not getattr(row, name)]:
             raise InputError(f"{path}: row {number}: {missing[0]}: a recorded row needs it")
         if row.protocol_digest != protocol_digest(row.study, row.setting, row.hyperparameters, row.seed):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from stages.results.documents import SAMPLE, SEQUENCES, documents
-from stages.results.measures import departures, diverged
+from stages.results.measures import departures_of, diverged, suits_each_cell
 from stages.results.row import Row
 
 ONE_ARM = "corrected"
@@ -27,7 +27,7 @@ class Runs:
         for row in rows:
             departed = _departed(row)
             keys = [(protocol, row.setting, row.cell) for protocol in row.protocols]
-            if not departed or (scaled and not _left(row, SAMPLE)):
+            if not departed or (scaled and not departures_of(row, SAMPLE)):
                 self._rows.append(row)
                 self._departures |= dict.fromkeys(keys, departed)
             else:
@@ -89,13 +89,8 @@ def unit(row: Row) -> str:
 def _departed(row: Row) -> str:
     """How a row left the protocol, its text included."""
     text = "sample text" if row.corpus == SAMPLE else ""
-    tuned = set(row.protocols) <= {"tuned", "equal_size"}  # each cell has what suits it
-    left = "" if tuned else _left(row, SEQUENCES)
+    left = "" if suits_each_cell(row) else departures_of(row, SEQUENCES)
     return ", ".join(filter(None, [text, left]))
-
-
-def _left(row: Row, corpus: str) -> str:
-    return departures(row.study, row.setting, row.hyperparameters, corpus, row.protocols[-1])
 
 
 def _is(row: Row, protocol: str, name: str) -> bool:

@@ -30,8 +30,7 @@ class Point(NamedTuple):
 class Run:
     """One run as it should be. `files` are by their paths among its artifacts; a study's own run has no `parent`.
 
-    `data_digest` is that of the data it was trained on. `started` and `ended` are in milliseconds of the epoch, where
-    they are known.
+    `started` and `ended` are in milliseconds of the epoch, where they are known.
     """
 
     key: str
@@ -44,7 +43,6 @@ class Run:
     tags: dict[str, str] = field(default_factory=dict)
     points: dict[tuple[str, int], Point] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
-    data_digest: str = ""
     status: str = "FINISHED"
     started: int | None = None
     ended: int | None = None
@@ -201,7 +199,6 @@ def _new_run(key: str, rows: Sequence[Row]) -> Run:
         digest({"study": study, "profile": profile, "corpus": corpus}),
         _flat({**parameters, "seed": row["seed"], "repeat": span}),
         tags,
-        data_digest=str(row["data_digest"]),
     )
 
 

@@ -265,7 +265,7 @@ class Store:
         tags = [RunTag(name, value) for name, value in wanted.items() if there.data.tags.get(name) != value]
         if tags:
             self.client.log_batch(run_id, tags=tags)
-        if run.data_digest and not there.inputs.dataset_inputs:
+        if "data_digest" in run.tags and not there.inputs.dataset_inputs:
             self.client.log_inputs(run_id, [_data_of(run)])
         # A curve file may tell of less than once was there: of a kill, before a rerun elsewhere ended well.
         status = there.info.status
@@ -517,7 +517,7 @@ def _data_of(run: Run) -> Any:  # noqa: ANN401 - MLflow is imported late
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     source = json.dumps({"uri": f"data/ready/{run.study}"})
-    data = Dataset(f"{run.study} {run.corpus}", run.data_digest[:36], "local", source)
+    data = Dataset(f"{run.study} {run.corpus}", run.tags["data_digest"][:36], "local", source)
     return DatasetInput(data, [InputTag("mlflow.data.context", "training")])
 
 

@@ -60,7 +60,6 @@ def test_the_hard_sigmoid_is_keras_2s_and_passes_nan_on(dtype):
 
 PROGRAM = """
 import sys
-from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import torch
 from stages.nn.cells import CELLS
@@ -135,7 +134,6 @@ def test_two_processes_at_once_and_a_cache_that_cannot_be_written_do_no_harm(cop
 
 NUMBERED = """
 import sys
-from pathlib import Path
 import numpy as np
 from numba import njit
 from stages.nn.loops.rows import reader

@@ -1,12 +1,14 @@
 """The record: merged, never overwritten, whatever the order."""
 
 import itertools
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rows import make_row
 
 from stages.results.record import merge, write_entries
-from stages.results.row import Machine, Provenance
+from stages.results.row import RECORDED_TRIAL, Machine, Provenance, check_recorded, protocol_digest
 from stages.support.process import InputError
 
 
@@ -51,3 +53,16 @@ def test_a_row_of_another_protocol_than_its_digest_says_is_not_written(tmp_path,
     with pytest.raises(InputError, match="protocol_digest"):
         write_entries("imdb", "gru", [entry(0)])
     assert not list(tmp_path.rglob("*.json"))
+
+
+@pytest.mark.parametrize("changes", [{"cell": "lstm"}, {"study": "ptb"}, {"validation": {}}, {"protocol_digest": "a"}])
+def test_a_trial_is_read_from_another_record_only_where_it_is_of_its_file_and_whole(changes):
+    trial = replace(entry(0), protocols=("tuning",), test={}, protocol_digest="")
+    digest = protocol_digest("imdb", "", trial.hyperparameters, trial.seed)
+    whole = replace(trial, protocol_digest=digest)
+    path = Path("metrics/record/imdb/gru.json")
+    assert check_recorded(path, [whole], RECORDED_TRIAL) == [whole]
+    if "cell" in changes:
+        changes = changes | {"hyperparameters": {"cell": "lstm"}}
+    with pytest.raises(InputError, match=r"gru\.json: row 0: "):
+        check_recorded(path, [replace(whole, **changes)], RECORDED_TRIAL)
