@@ -102,23 +102,30 @@ def _padded(
 def _packed(
     net: Recurrent, inputs: Tensor, lengths: Tensor | None, state: State, want_outputs: bool
 ) -> tuple[Tensor | None, State]:
-    layer = net.torch_layer()
-    if layer is None:
+    if net.cell.layer is None:
         return _stepwise(net, inputs, lengths, state, want_outputs)
     # torch.autocast would give cuDNN's layers float16, whatever it was asked for: so that is done here, by hand.
     device = inputs.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
-    weights = {name: weight.to(dtype) for name, weight in layer.named_parameters()}
-    inputs, state = inputs.to(dtype), tuple(part.to(dtype) for part in state)
-    initial = state if net.cell.states > 1 else state[0]
+    time, inputs, state = len(inputs), inputs.to(dtype), tuple(part.to(dtype) for part in state)
+    packed = None if lengths is None else pack_padded_sequence(inputs, lengths.cpu(), enforce_sorted=False)
+    inputs = inputs if packed is None else packed.data
+    finals: list[State] = []
     with torch.autocast(device, enabled=False):
-        if lengths is None:
-            outputs, final = functional_call(layer, weights, (inputs, initial))
-        else:
-            sequences = pack_padded_sequence(inputs, lengths.cpu(), enforce_sorted=False)
-            packed_outputs, final = functional_call(layer, weights, (sequences, initial))
-            outputs = pad_packed_sequence(packed_outputs, total_length=len(inputs))[0] if want_outputs else None
-    return outputs, final if isinstance(final, tuple) else (final,)
+        for layer in range(net.layers):
+            # Masks are drawn here, since cuDNN draws its own from a state that no seed sets back.
+            inputs = dropout(inputs, net.dropout, net.training and layer > 0)
+            rows = slice(layer * net.directions, (layer + 1) * net.directions)
+            initial = tuple(tensor[rows].contiguous() for tensor in state)
+            module = net.torch_layer(layer)
+            weights = {name: weight.to(dtype) for name, weight in module.named_parameters()}
+            sequences = inputs if packed is None else packed._replace(data=inputs)
+            outputs, final = functional_call(module, weights, (sequences, initial if len(initial) > 1 else initial[0]))
+            finals.append(final if isinstance(final, tuple) else (final,))
+            inputs = outputs if packed is None else outputs.data
+    if packed is not None and want_outputs:
+        inputs = pad_packed_sequence(packed._replace(data=inputs), total_length=time)[0]
+    return inputs if want_outputs else None, tuple(torch.cat(tensors) for tensors in zip(*finals, strict=True))
 
 
 ENGINES: Mapping[str, Engine] = {"padded": _padded, "packed": _packed, "stepwise": _stepwise}

@@ -64,7 +64,8 @@ class Recurrent(nn.Module):
             Outputs (time, batch, directions * hidden), zero at padded positions, and the state after each sequence's
             last item, shaped as `state`; of the inputs' type, whatever torch.autocast has made of the products.
         """
-        outputs, final = ENGINES[self.engine](self, inputs, lengths, self._state(inputs, state), True)
+        state = self.zero_state(inputs.shape[1]) if state is None else state
+        outputs, final = ENGINES[self.engine](self, inputs, lengths, state, True)
         assert outputs is not None
         return outputs.to(inputs.dtype), tuple(part.to(inputs.dtype) for part in final)
 
@@ -73,32 +74,35 @@ class Recurrent(nn.Module):
 
         Cheaper than `forward`, because the last layer's outputs are not put back in order.
         """
-        _, final = ENGINES[self.engine](self, inputs, lengths, self._state(inputs, None), False)
+        _, final = ENGINES[self.engine](self, inputs, lengths, self.zero_state(inputs.shape[1]), False)
         return final[0][-self.directions :].transpose(0, 1).flatten(1).to(inputs.dtype)
+
+    def zero_state(self, batch: int) -> State:
+        """The state before the first item of `batch` sequences, on the parameters' device and in their type."""
+        shape = (self.layers * self.directions, batch, self.hidden_size)
+        return tuple(next(self.parameters()).new_zeros(shape) for _ in range(self.cell.states))
 
     def weights(self, layer: int, direction: int) -> list[Tensor]:
         """weight_ih, weight_hh, bias_ih and bias_hh of a layer's direction (0 forwards, 1 backwards)."""
         return [self.get_parameter(name) for name in _names(layer, direction)]
 
-    def torch_layer(self) -> nn.RNNBase | None:
-        """The layer that torch has, over these same parameters; None where torch has none for the cell."""
-        if self.cell.layer is None:
-            return None
+    def torch_layer(self, layer: int) -> nn.RNNBase:
+        """One of the layers as torch has it, over these same parameters; for cells that torch has."""
+        assert self.cell.layer is not None
         if not self._torch_layers:
-            with torch.device("meta"):
-                layer = self.cell.layer(
-                    self.input_size,
-                    self.hidden_size,
-                    self.layers,
-                    dropout=self.dropout if self.layers > 1 else 0.0,
-                    bidirectional=self.bidirectional,
-                )
-            for name, parameter in self.named_parameters():
-                setattr(layer, name, parameter)
-            layer.flatten_parameters()
-            self._torch_layers.append(layer)
-        self._torch_layers[0].dropout = self.dropout if self.layers > 1 else 0.0
-        return self._torch_layers[0].train(self.training)
+            self._torch_layers = [self._make_torch_layer(number) for number in range(self.layers)]
+        return self._torch_layers[layer].train(self.training)
+
+    def _make_torch_layer(self, layer: int) -> nn.RNNBase:
+        assert self.cell.layer is not None
+        features = self.input_size if layer == 0 else self.directions * self.hidden_size
+        with torch.device("meta"):
+            module = self.cell.layer(features, self.hidden_size, bidirectional=self.bidirectional)
+        for direction in range(self.directions):
+            for name, mine in zip(_names(0, direction), self.weights(layer, direction), strict=True):
+                setattr(module, name, mine)
+        module.flatten_parameters()
+        return module
 
     def extra_repr(self) -> str:
         """The arguments, for print(model)."""
@@ -110,12 +114,6 @@ class Recurrent(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         self._torch_layers.clear()  # cuDNN wants the weights in one piece: flatten them again where they go
         return super()._apply(fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
-
-    def _state(self, inputs: Tensor, state: State | None) -> State:
-        if state is not None:
-            return state
-        shape = (self.layers * self.directions, inputs.shape[1], self.hidden_size)
-        return tuple(inputs.new_zeros(shape) for _ in range(self.cell.states))
 
 
 def _names(layer: int, direction: int) -> list[str]:

@@ -35,6 +35,8 @@ def prepare(device: str, threads: int = 1) -> torch.device:
         return torch.device("cpu")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
+    # Else every new tensor costs a pass over memory.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     return torch.device("cuda")
@@ -52,7 +54,9 @@ def products_in(precision: str, device: torch.device) -> AbstractContextManager[
 
     Weights, sums, softmax and all that is scored outside of it stay float32.
     """
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+    # A cache of rounded weights would be part of a CUDA graph, and stay as it was when that was captured.
+    cached = device.type != "cuda"
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=cached)
 
 
 def machine(device: torch.device) -> dict[str, str]:

@@ -29,7 +29,7 @@ def run_parallel(
         StageError: the first one that a call raised, or a process that was killed (out of memory, say).
         OSError: the same, of the operating system's.
     """
-    if jobs == 1 or len(calls) == 1:
+    if jobs == 1 or len(calls) <= 1:
         progress = _Progress(doing, len(calls))
         results = [progress.after(_guarded(function, call)) for call in calls]
     else:

@@ -69,6 +69,20 @@ def test_all_engines_give_the_same_outputs_and_gradients(cell, layers, bidirecti
 
 
 @pytest.mark.parametrize("cell", CELLS.values(), ids=lambda cell: cell.name)
+def test_engines_drop_the_same_values_between_layers(cell):
+    """Else a checkpoint would not hold all that decides how training goes on."""
+    results = {}
+    for engine in ENGINES:
+        torch.manual_seed(3)
+        results[engine] = outputs_and_gradients(filled(cell, 3, True, engine, dropout=0.5), None)
+    without = outputs_and_gradients(filled(cell, 3, True), None)
+    for engine in ("padded", "packed"):
+        for expected, actual in zip(results["stepwise"], results[engine], strict=True):
+            torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
+    assert not torch.allclose(results["stepwise"][0], without[0])
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=lambda cell: cell.name)
 def test_parameters_are_named_and_laid_out_as_in_torchs_layer(cell):
     net = filled(cell, layers=2, bidirectional=True)
     layer = cell.layer(FEATURES, HIDDEN, 2, bidirectional=True).double()

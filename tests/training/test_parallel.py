@@ -37,6 +37,7 @@ def test_results_come_in_order_and_in_the_same_bytes_whatever_the_job_count():
     ends = [run_parallel(multiply, calls, jobs) for jobs in (1, 2, 5)]
     for end in ends[1:]:
         assert all(torch.equal(a, b) for a, b in zip(ends[0], end, strict=True))
+    assert [run_parallel(multiply, [], jobs) for jobs in (1, 2)] == [[], []]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -4,14 +4,14 @@ Perplexity is exp of the mean cross-entropy a token (nats).
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from stages.kinds.language_model import Hyperparameters
@@ -69,7 +69,11 @@ class Task:
         windows = (len(data.train) - 1) // (hyperparameters.streams * hyperparameters.window)
         self._steps = windows * hyperparameters.window
         self.train_items = self.train_tokens = self._steps * hyperparameters.streams
-        self._state: Any = None
+        self._state = self.model.recurrent.zero_state(hyperparameters.streams)
+        self._loss: Callable[..., Any] = _Loss(self.model, hyperparameters.precision)
+        if device.type == "cuda" and windows:
+            window = torch.zeros(hyperparameters.window, hyperparameters.streams, dtype=torch.int64, device=device)
+            self._loss = torch.cuda.make_graphed_callables(self._loss, (window, window.clone(), *self._state))
 
     def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch: windows (window, streams) of inputs and of targets, in the order of the text.
@@ -77,19 +81,19 @@ class Task:
         `orders` is not used: the text has one order. A stream is a stretch of the text, its state carried from
         window to window and reset here, at the epoch's start.
         """
-        self._state = None
-        inputs, targets = _streams(self.data.train[: self.train_items + 1], self._settings.streams)
+        self._state = self.model.recurrent.zero_state(self._settings.streams)
+        streams = _streams(self.data.train[: self.train_items + 1], self._settings.streams)
+        inputs, targets = to_device(self.device, *streams)
         for start in range(0, self._steps, self._settings.window):
             end = start + self._settings.window
             yield inputs[start:end], targets[start:end]
 
     def step(self, batch: tuple[Tensor, Tensor]) -> Step:
         """Mean cross-entropy of a window (nats a token)."""
-        inputs, targets = to_device(self.device, *batch)
-        with products_in(self._settings.precision, self.device):
-            loss, state = self.model.mean_loss(inputs, targets, self._state)
+        loss, *state = self._loss(*batch, *self._state)
         self._state = tuple(part.detach() for part in state)
-        return Step(loss[None], {"loss": loss.detach() * targets.numel()}, targets.numel())
+        items = batch[1].numel()
+        return Step(loss[None], {"loss": loss.detach() * items}, items)
 
     def after_epoch(self, improved: bool) -> None:
         """Divide the learning rate after an epoch whose validation perplexity is no better than the best."""
@@ -109,21 +113,35 @@ class Task:
     def _score(self, text: NDArray[Any]) -> dict[str, float]:
         """Over every token after the first, in as many streams as in training, state carried, nothing dropped."""
         self.model.eval()
-        inputs, targets = _streams(text, self._settings.streams)
+        inputs, targets = to_device(self.device, *_streams(text, self._settings.streams))
         state: Any = None
-        total = 0.0
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
         for start in range(0, len(inputs), self._settings.window):
             window = slice(start, start + self._settings.window)
-            logits, state = self.model(inputs[window].to(self.device), state)
+            logits, state = self.model(inputs[window], state)
             losses = cross_entropy(
-                logits.flatten(0, 1),
-                targets[window].flatten().to(self.device),
-                ignore_index=_NOT_A_TARGET,
-                reduction="none",
+                logits.flatten(0, 1), targets[window].flatten(), ignore_index=_NOT_A_TARGET, reduction="none"
             )
-            total += float(losses.double().sum())
-        loss = total / (len(text) - 1)
+            total += losses.double().sum()
+        loss = float(total) / (len(text) - 1)
         return {"loss": loss, "perplexity": math.exp(loss)}
+
+
+class _Loss(nn.Module):
+    """`mean_loss` with tensors in and tensors out, as a CUDA graph wants it.
+
+    A window of 35 steps is hundreds of small kernels, whose launches cost more than they do: on a GPU the window is
+    captured once, forwards and backwards, and replayed.
+    """
+
+    def __init__(self, model: LanguageModel, precision: str) -> None:
+        super().__init__()
+        self._model, self._precision = model, precision
+
+    def forward(self, inputs: Tensor, targets: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        with products_in(self._precision, inputs.device):
+            loss, after = self._model.mean_loss(inputs, targets, state)
+        return loss, *after
 
 
 def _streams(text: NDArray[Any], streams: int) -> tuple[Tensor, Tensor]:
