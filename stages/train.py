@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch._dynamo  # noqa: F401 - every optimizer imports it: once, before repeats get processes of their own
+
 from stages.kinds import kind, task_module
 from stages.studies import Arm
 from stages.support.curves import start_tracker

@@ -124,12 +124,21 @@ def test_a_second_clone_compiles_nothing_and_a_changed_callee_is_never_served_st
 def test_two_processes_at_once_and_a_cache_that_cannot_be_written_do_no_harm(copied, tmp_path):
     folder = copied("one")
     first, second = (start(folder, tmp_path / "cache") for _ in range(2))
-    (*_, total), (*_, same) = answer(first), answer(second)
+    (hits, misses, total), (more_hits, more_misses, same) = answer(first), answer(second)
+    assert (hits + more_hits, misses + more_misses) == (1, 1)  # one waited for what the other compiled
     assert answer(start(folder, tmp_path / "cache")) == (1, 0, total)
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.name.count(".")]
     (tmp_path / "file").write_text("no folder can be made here")
     assert answer(start(folder, tmp_path / "file")) == (0, 1, total)
     assert same == total
+
+
+def test_what_compiled_code_takes_in_is_refused_from_python():
+    """It has no way in from there: a call would end the process."""
+    njit(lambda x: tanh(x))(0.5)
+    for argument in (0.5, np.float32(0.5)):
+        with pytest.raises(TypeError, match="compiled code alone"):
+            tanh(argument)
 
 
 NUMBERED = """

@@ -1,6 +1,7 @@
 """A study of bits in memory: sequences cut to a length, and repeats of one arm trained as one net of replicas."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -67,16 +68,17 @@ class Task:
         start_as_keras(self.model, [torch.Generator().manual_seed(s) for s in seeds])
         self.model.to(device)
         self.engine = self.model.engine
-        self.optimizer = torch.optim.Adam(
-            self.model.parameters(),
-            lr=hyperparameters.learning_rate,
-            eps=1e-7 if hyperparameters.keras2 else 1e-8,
-            fused=True,
-        )
         self._train, self._validation = data.split[hyperparameters.split]
         self._sequences = data.train.of_length(hyperparameters.length)
         self.train_items = len(self._train)
         self.train_tokens = len(self._train) * hyperparameters.length * len(repeats)
+
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Made when training first asks: torch then imports its compiler, which takes a second and more."""
+        epsilon = 1e-7 if self._settings.keras2 else 1e-8
+        rate = self._settings.learning_rate
+        return torch.optim.Adam(self.model.parameters(), lr=rate, eps=epsilon, fused=True)
 
     def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch: sequences (time, repeats, batch, 1) and labels (repeats, batch), each repeat in its own order."""

@@ -4,6 +4,7 @@ Document 000_deb3cf6396f3faf9's scores were means of batch means, which stand be
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -118,7 +119,7 @@ class Task:
         (repeat,) = repeats
         self.data, self.device, self._batch_size = data, device, hyperparameters.batch_size
         self.train, self.validation, self.tested = data.parts(repeat)
-        self._precision = hyperparameters.precision
+        self._precision, self._learning_rate = hyperparameters.precision, hyperparameters.learning_rate
         self.engine = engine_for(device.type, CELLS[hyperparameters.cell])
         self.model = ReviewClassifier(
             hyperparameters.cell,
@@ -135,9 +136,13 @@ class Task:
         self.model.start(generator)
         self.model.forget(~self.train.words(data.vocabulary_size))
         self.model.to(device)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=hyperparameters.learning_rate, fused=True)
         self.train_items = len(self.train)
         self.train_tokens = len(self.train.tokens)
+
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Made when training first asks: torch then imports its compiler, which takes a second and more."""
+        return torch.optim.Adam(self.model.parameters(), lr=self._learning_rate, fused=True)
 
     def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """One epoch: batches of reviews of like length, in random order."""

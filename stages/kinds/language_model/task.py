@@ -5,6 +5,7 @@ Perplexity is exp of the mean cross-entropy a token (nats).
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,6 @@ class Task:
         generator = torch.Generator().manual_seed(stream_seed(seed, repeat, Purpose.WEIGHTS))
         self.model.start(generator)
         self.model.to(device)
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=hyperparameters.learning_rate)
         self.gradient_norm_limit = hyperparameters.gradient_norm_limit
         # Truncated BPTT drops what does not fill a window of every stream, as the book does.
         windows = (len(data.train) - 1) // (hyperparameters.streams * hyperparameters.window)
@@ -74,6 +74,11 @@ class Task:
         if device.type == "cuda" and windows:
             window = torch.zeros(hyperparameters.window, hyperparameters.streams, dtype=torch.int64, device=device)
             self._loss = torch.cuda.make_graphed_callables(self._loss, (window, window.clone(), *self._state))
+
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Made when training first asks: torch then imports its compiler, which takes a second and more."""
+        return torch.optim.SGD(self.model.parameters(), lr=self._settings.learning_rate)
 
     def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch: windows (window, streams) of inputs and of targets, in the order of the text.

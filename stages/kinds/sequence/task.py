@@ -1,7 +1,8 @@
 """A sequence study in memory: windows whose every step predicts the next value, and closed loops."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +84,16 @@ class Task:
             )
             self.model.start(*generators)
         self.model.to(device)
-        optimizers = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-        optimizer = optimizers[hyperparameters.optimizer]
-        self.optimizer = optimizer(self.model.parameters(), lr=hyperparameters.learning_rate, fused=True)
         self._test_seed = stream_seed(seed, repeats[0], Purpose.DROPOUT, 0)  # epochs count from 1
         self._state: State | None = None
+
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Made when training first asks: torch then imports its compiler, which takes a second and more."""
+        optimizers: dict[str, Callable[..., torch.optim.Optimizer]] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+        return optimizers[self._settings.optimizer](
+            self.model.parameters(), lr=self._settings.learning_rate, fused=True
+        )
 
     def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, bool]]:
         """One epoch: windows (1 + window, repeats, batch, 1), and whether the curve counts them.

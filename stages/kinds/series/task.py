@@ -1,6 +1,7 @@
 """A series in memory: windows in scaled units, forecasts in the series' own."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ class Task:
     ) -> None:
         (repeat,) = repeats
         self.data, self.device, self._batch_size = data, device, hyperparameters.batch_size
+        self._learning_rate = hyperparameters.learning_rate
         self.engine = engine_for(device.type, CELLS[hyperparameters.cell], one_length=True)
         self.model = Forecaster(
             hyperparameters.cell,
@@ -65,9 +67,13 @@ class Task:
         )
         self.model.start(torch.Generator().manual_seed(stream_seed(seed, repeat, Purpose.WEIGHTS)))
         self.model.to(device)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=hyperparameters.learning_rate, fused=True)
         self.train_items = len(data.train)
         self.train_tokens = len(data.train) * data.window
+
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Made when training first asks: torch then imports its compiler, which takes a second and more."""
+        return torch.optim.Adam(self.model.parameters(), lr=self._learning_rate, fused=True)
 
     def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch: windows (time, batch, columns) and the scaled targets that follow, (batch, horizon)."""

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from stages.nn.cells import Cell, Scalars, State
 from stages.nn.compiled import (
-    compiled,
     hard_sigmoid,
     hard_sigmoid_slope,
+    inlined,
     one_minus,
     sigmoid,
     sigmoid_slope,
@@ -36,7 +36,7 @@ def step(projection: Tensor, state: State, weight_hh: Tensor, bias_hh: Tensor) -
     return ((1 - z) * n + z * h,)
 
 
-@compiled
+@inlined
 def forward(state: Any, x: Any, u: Any) -> Any:  # noqa: ANN401
     """One step of one unit, as `Scalars.forward` says."""
     r, z = sigmoid(x[0] + u[0]), sigmoid(x[1] + u[1])
@@ -44,7 +44,7 @@ def forward(state: Any, x: Any, u: Any) -> Any:  # noqa: ANN401
     return (n + z * (state[0] - n),), (r, z, n, u[2])
 
 
-@compiled
+@inlined
 def backward(d_state: Any, state: Any, kept: Any) -> Any:  # noqa: ANN401
     """Its gradient, as `Scalars.backward` says."""
     r, z, n, product = kept
@@ -65,21 +65,21 @@ def keras2_step(projection: Tensor, state: State, weight_hh: Tensor, bias_hh: Te
     return ((1 - z) * n + z * h,)
 
 
-@compiled
+@inlined
 def keras2_reset(state: Any, a: Any) -> Any:  # noqa: ANN401
     """One unit's gates, as `Scalars.reset` says."""
     r, z = hard_sigmoid(a[0]), hard_sigmoid(a[1])
     return (r, z), r * state[0]
 
 
-@compiled
+@inlined
 def keras2_forward(state: Any, gates: Any, a: Any) -> Any:  # noqa: ANN401
     """The rest of one unit's step, as `Scalars.forward` says."""
     n = tanh(a[0])
     return (n + gates[1] * (state[0] - n),), (n,)
 
 
-@compiled
+@inlined
 def keras2_backward(d_state: Any, state: Any, kept: Any) -> Any:  # noqa: ANN401
     """Its gradient, as `Scalars.backward` says; the reset gate's is still to come."""
     r, z, n = kept
@@ -88,7 +88,7 @@ def keras2_backward(d_state: Any, state: Any, kept: Any) -> Any:  # noqa: ANN401
     return d_a, (d_h * z,)
 
 
-@compiled
+@inlined
 def keras2_reset_backward(d_made: Any, state: Any, kept: Any, d_first: Any) -> Any:  # noqa: ANN401
     """The reset gate's gradient, as `Scalars.reset_backward` says."""
     return (d_made * state[0] * hard_sigmoid_slope(kept[0]), d_first[1]), d_made * kept[0]

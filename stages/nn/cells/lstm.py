@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stages.nn.cells import Cell, Scalars, State
-from stages.nn.compiled import compiled, hard_sigmoid, hard_sigmoid_slope, sigmoid, sigmoid_slope, tanh, tanh_slope
+from stages.nn.compiled import hard_sigmoid, hard_sigmoid_slope, inlined, sigmoid, sigmoid_slope, tanh, tanh_slope
 
 
 def step(projection: Tensor, state: State, weight_hh: Tensor, bias_hh: Tensor) -> State:
@@ -40,14 +40,14 @@ def _step(
 def _scalars(gate: Any, slope: Any) -> Scalars:  # noqa: ANN401
     """The step of one unit and its gradient, with gates of one kind."""
 
-    @compiled
+    @inlined
     def forward(state: Any, a: Any) -> Any:  # noqa: ANN401
         i, f, g, o = gate(a[0]), gate(a[1]), tanh(a[2]), gate(a[3])
         c = f * state[1] + i * g
         tanh_c = tanh(c)
         return (o * tanh_c, c), (i, f, g, o, tanh_c)
 
-    @compiled
+    @inlined
     def backward(d_state: Any, state: Any, kept: Any) -> Any:  # noqa: ANN401
         i, f, g, o, tanh_c = kept
         d_h = d_state[0]

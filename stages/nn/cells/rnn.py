@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stages.nn.cells import Cell, Scalars, State
-from stages.nn.compiled import compiled, tanh, tanh_slope
+from stages.nn.compiled import inlined, tanh, tanh_slope
 
 
 def step(projection: Tensor, state: State, weight_hh: Tensor, bias_hh: Tensor) -> State:
@@ -18,14 +18,14 @@ def step(projection: Tensor, state: State, weight_hh: Tensor, bias_hh: Tensor) -
     return (torch.tanh(projection + F.linear(h, weight_hh, bias_hh)),)
 
 
-@compiled
+@inlined
 def forward(state: Any, a: Any) -> Any:  # noqa: ANN401
     """One step of one unit, as `Scalars.forward` says."""
     h = tanh(a[0])
     return (h,), (h,)
 
 
-@compiled
+@inlined
 def backward(d_state: Any, state: Any, kept: Any) -> Any:  # noqa: ANN401
     """Its gradient, as `Scalars.backward` says."""
     (d_h,), (h,) = d_state, kept

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from stages.nn.cells import Cell, Scalars
-from stages.nn.compiled import Array, compiled
+from stages.nn.compiled import Array, compiled, inlined
 from stages.nn.loops.rows import Blocks, Compiled, reader, repeated, unsigned, writer
 from stages.nn.products import keep_precision, mm, precision_kept
 
@@ -143,33 +143,33 @@ def can_pad(cell: Cell) -> bool:
     return cell.scalars is not None and cell.scalars.reset is None
 
 
-@compiled
+@inlined
 def _places(step: int, time: int, reverse: bool) -> tuple[int, int, int]:
     """Of a step: its item, and where a trace holds the state before and after it."""
     return (time - 1 - step, time - step, time - 1 - step) if reverse else (step, step, step + 1)
 
 
-@compiled
+@inlined
 def _copy_row(array: Array, source: int, to: int) -> None:
     for k in range(array.shape[3]):
         array[to, 0, 0, k] = array[source, 0, 0, k]
 
 
-@compiled
+@inlined
 def _zero_row(array: Array, row: int) -> None:
     for block in range(array.shape[1]):
         for k in range(array.shape[3]):
             array[row, block, 0, k] = 0
 
 
-@compiled
+@inlined
 def _add_rows(to: Array, added: Array) -> None:
     for row in range(to.shape[0]):
         for k in range(to.shape[3]):
             to[row, 0, 0, k] += added[row, 0, 0, k]
 
 
-@compiled
+@inlined
 def _add_output_gradient(d_h: Array, d_outputs: Array, t: int) -> None:
     if d_outputs.shape[0]:
         for b in range(d_h.shape[0]):
@@ -268,16 +268,16 @@ def _row_forward(scalars: Scalars, gates: int, states: int) -> Compiled:
 
     if scalars.product_apart:
 
-        @compiled
+        @inlined
         def step(state: Any, x: Any, u: Any, b_x: Any, b_u: Any) -> Any:  # noqa: ANN401
             return cell_forward(state, sums(x, b_x), sums(u, b_u))
     else:
 
-        @compiled
+        @inlined
         def step(state: Any, x: Any, u: Any, b_x: Any, b_u: Any) -> Any:  # noqa: ANN401
             return cell_forward(state, sums(x, sums(u, b_u)))
 
-    @compiled
+    @inlined
     def row(
         x: Blocks,
         u: Blocks,
@@ -310,14 +310,14 @@ def _sums(count: int) -> Compiled:
     last = count - 1
     rest = _sums(last)
 
-    @compiled
+    @inlined
     def sums(left: Any, right: Any) -> Any:  # noqa: ANN401
         return rest(left, right) + (left[last] + right[last],)  # noqa: RUF005
 
     return sums
 
 
-@compiled
+@inlined
 def _no_sums(left: Any, right: Any) -> Any:  # noqa: ANN401
     return ()
 
@@ -329,7 +329,7 @@ def _row_backward(scalars: Scalars, gates: int, states: int) -> Compiled:
     read_more = reader(scalars.kept_more, False)
     cell_backward, product_apart = scalars.backward, scalars.product_apart
 
-    @compiled
+    @inlined
     def row(
         gates: Blocks,
         states: Blocks,

@@ -20,7 +20,7 @@ from typing import Any, cast
 import numpy as np
 
 from stages.nn.cells import Scalars
-from stages.nn.compiled import Array, compiled
+from stages.nn.compiled import Array, compiled, inlined
 from stages.nn.loops.rows import Blocks, Compiled, reader, repeated, unsigned, writer
 
 LANES = 16
@@ -67,7 +67,7 @@ def adam(updates: int, done: int, rate: float, betas: tuple[float, float], epsil
     return factors
 
 
-@compiled
+@inlined
 def _lanes(array: Array) -> int:
     """LANES, the last size of every array, but not so that the compiler knows.
 
@@ -76,7 +76,7 @@ def _lanes(array: Array) -> int:
     return int(array.shape[-1]) & LANES
 
 
-@compiled
+@inlined
 def _put(trace: Array, values: Array, t: int) -> None:
     """`trace[:, t] = values`, without the error message that takes Numba five seconds to compile."""
     for k in range(values.shape[0]):
@@ -84,7 +84,7 @@ def _put(trace: Array, values: Array, t: int) -> None:
             trace[k, t, lane] = values[k, lane]
 
 
-@compiled
+@inlined
 def _fill(products: Array, weight: Array, column: int, last: int) -> None:
     """`products` (rows, LANES) become the sum of the weights' columns from `column` to `last`."""
     for k in range(products.shape[0]):
@@ -93,7 +93,7 @@ def _fill(products: Array, weight: Array, column: int, last: int) -> None:
             products[k, lane] = value
 
 
-@compiled
+@inlined
 def _add_product(products: Array, weight: Array, values: Array, first: int, columns: int, row: int, t: int) -> None:
     """Add to `products` (rows, LANES) the weights' rows from `row` on times `values[:, t]`.
 
@@ -106,7 +106,7 @@ def _add_product(products: Array, weight: Array, values: Array, first: int, colu
                 products[k, lane] += factor * values[column, t, lane]
 
 
-@compiled
+@inlined
 def _add_product_back(
     d_values: Array, weight: Array, d_products: Array, first: int, row: int, rows: int, t: int
 ) -> None:
@@ -118,7 +118,7 @@ def _add_product_back(
                 d_values[column, lane] += factor * d_products[row + k, t, lane]
 
 
-@compiled
+@inlined
 def _add_weight_gradient(
     gradient: Array, d_products: Array, values: Array, row: int, rows: int, first: int, shift: int
 ) -> None:
@@ -146,7 +146,7 @@ def _add_weight_gradient(
                 gradient[k, first + column] += total[column, lane]
 
 
-@compiled
+@inlined
 def _draw(trace: Array, inputs: Array, order: Array, start: int, count: int) -> None:
     """The inputs of `count` items from place `start` of the order on; zeros in the lanes left over."""
     for lane in range(LANES):
@@ -155,7 +155,7 @@ def _draw(trace: Array, inputs: Array, order: Array, start: int, count: int) -> 
                 trace[feature, t, lane] = inputs[order[start + lane], t, feature] if lane < count else 0
 
 
-@compiled
+@inlined
 def _descend(weights: Array, gradient: Array, first: Array, second: Array, factors: Array) -> None:
     """One step of plain descent or, where there are second moments, of Adam, as torch has them."""
     rate, scale, tiny, of_first = factors[0], factors[1], factors[2], factors[3]
@@ -173,7 +173,7 @@ def _descend(weights: Array, gradient: Array, first: Array, second: Array, facto
             weights[row, k] -= rate * first[row, k] / (np.sqrt(second[row, k]) * scale + tiny)
 
 
-@compiled
+@inlined
 def _cross_entropy(
     outputs: Array, classes: Array, order: Array, start: int, count: int, step: int, steps: int, share: float
 ) -> tuple[float, int]:
@@ -202,7 +202,7 @@ def _cross_entropy(
     return loss, correct
 
 
-@compiled
+@inlined
 def _squared_error(
     outputs: Array, targets: Array, order: Array, start: int, count: int, step: int, steps: int, share: float
 ) -> tuple[float, int]:
@@ -311,7 +311,7 @@ def loops(scalars: Scalars, gates: int, states: int) -> Loops:
     return Loops(outputs, training(_cross_entropy, False), training(_squared_error, True))
 
 
-@compiled
+@inlined
 def _room(inputs: Array, features: int, hidden: int, time: int, states: int) -> tuple[Array, Array]:
     """A trace whose states start at zero, and one of the state beyond the hidden one, of the inputs' type."""
     trace = np.zeros((features + 2 + hidden, 1 + time, LANES), inputs.dtype)
@@ -323,13 +323,13 @@ def _states(count: int) -> Compiled:
     """(hidden states, the state beyond) -> the states of a cell that has `count`."""
     if count == 1:
 
-        @compiled
+        @inlined
         def one(h: Array, memory: Array) -> Blocks:
             return (h,)
 
         return one
 
-    @compiled
+    @inlined
     def two(h: Array, memory: Array) -> Blocks:
         return (h, memory)
 
@@ -346,7 +346,7 @@ def _forward(scalars: Scalars, gates: int, states: int) -> Compiled:
 
     if reset_row is None:
 
-        @compiled
+        @inlined
         def products(
             w: Array, trace: Array, x: Array, u: Array, features: int, t: int, arrays: Blocks, kept: Blocks, made: Array
         ) -> None:
@@ -363,7 +363,7 @@ def _forward(scalars: Scalars, gates: int, states: int) -> Compiled:
 
     else:
 
-        @compiled
+        @inlined
         def products(
             w: Array, trace: Array, x: Array, u: Array, features: int, t: int, arrays: Blocks, kept: Blocks, made: Array
         ) -> None:
@@ -377,7 +377,7 @@ def _forward(scalars: Scalars, gates: int, states: int) -> Compiled:
                 reset_row(times_reset(x4), arrays, kept, made4, t, j)
             _add_product(x[split:], w, made, features + 2, hidden, split, t)
 
-    @compiled
+    @inlined
     def forward(
         w: Array, trace: Array, memory: Array, kept: Array, more: Array, made: Array, time: int, features: int
     ) -> None:
@@ -404,24 +404,24 @@ def _row_forward(scalars: Scalars, gates: int, states: int) -> Compiled:
 
     if scalars.product_apart:
 
-        @compiled
+        @inlined
         def step(state: Any, x: Any, u: Any, kept: Any, t: int, j: int, lane: int) -> Any:  # noqa: ANN401
             return cell_forward(state, read(x, 0, j, lane), read(u, 0, j, lane))
     elif scalars.reset is not None:
         read_first = reader(blocks, True)
 
-        @compiled
+        @inlined
         def step(state: Any, x: Any, u: Any, kept: Any, t: int, j: int, lane: int) -> Any:  # noqa: ANN401
             first = read_first(kept, t, j, lane)
             next_state, rest = cell_forward(state, first, read(x, 0, j, lane)[blocks:])
             return next_state, first + rest
     else:
 
-        @compiled
+        @inlined
         def step(state: Any, x: Any, u: Any, kept: Any, t: int, j: int, lane: int) -> Any:  # noqa: ANN401
             return cell_forward(state, read(x, 0, j, lane))
 
-    @compiled
+    @inlined
     def row(
         x: Blocks,
         u: Blocks,
@@ -447,7 +447,7 @@ def _reset_row(scalars: Scalars, states: int) -> Compiled:
     blocks, cell_reset = scalars.reset_blocks, cast(Compiled, scalars.reset)
     read, read_states, write = reader(blocks, True), reader(states, True, apart=True), writer(blocks, True)
 
-    @compiled
+    @inlined
     def row(x: Blocks, states: Blocks, kept: Blocks, made: Array, t: int, j: int) -> None:
         t, j = unsigned(t), unsigned(j)
         for lane in range(_lanes(made)):
@@ -467,13 +467,13 @@ def _backward(scalars: Scalars, gates: int, states: int) -> Compiled:
 
     if reset_row is None:
 
-        @compiled
+        @inlined
         def through_products(
             d_h: Array, w: Array, d_x: Array, d_u: Array, features: int, t: int, arrays: Blocks, kept: Blocks
         ) -> None:
             _add_product_back(d_h, w, d_u if product_apart else d_x, features + 2, 0, d_x.shape[0], t)
 
-        @compiled
+        @inlined
         def weight_gradients(gradient: Array, d_x: Array, d_u: Array, trace: Array, made: Array, features: int) -> None:
             rows = d_x.shape[0]
             if product_apart:
@@ -484,7 +484,7 @@ def _backward(scalars: Scalars, gates: int, states: int) -> Compiled:
 
     else:
 
-        @compiled
+        @inlined
         def through_products(
             d_h: Array, w: Array, d_x: Array, d_u: Array, features: int, t: int, arrays: Blocks, kept: Blocks
         ) -> None:
@@ -497,14 +497,14 @@ def _backward(scalars: Scalars, gates: int, states: int) -> Compiled:
                 reset_row(kept, arrays, d_made, d_h, times(d_x4), t, j)
             _add_product_back(d_h, w, d_x, features + 2, 0, split, t)
 
-        @compiled
+        @inlined
         def weight_gradients(gradient: Array, d_x: Array, d_u: Array, trace: Array, made: Array, features: int) -> None:
             rows, split = d_x.shape[0], reset_blocks * made.shape[0]
             _add_weight_gradient(gradient, d_x, trace, 0, split, 0, 0)
             _add_weight_gradient(gradient, d_x, trace[: features + 1], split, rows - split, 0, 0)
             _add_weight_gradient(gradient, d_x, made, split, rows - split, features + 2, 0)
 
-    @compiled
+    @inlined
     def backward(
         w: Array,
         w_out: Array,
@@ -547,7 +547,7 @@ def _row_backward(scalars: Scalars, gates: int, states: int) -> Compiled:
     read_more = reader(scalars.kept_more, True)
     cell_backward, product_apart = scalars.backward, scalars.product_apart
 
-    @compiled
+    @inlined
     def row(
         kept: Blocks,
         more: Blocks,
@@ -577,7 +577,7 @@ def _reset_row_backward(scalars: Scalars, gates: int, states: int) -> Compiled:
     read_kept, read_states = reader(gates, True), reader(states, True, apart=True)
     read, write = reader(blocks, True), writer(blocks, True)
 
-    @compiled
+    @inlined
     def row(
         kept: Blocks,
         states: Blocks,

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from stages.nn.compiled import Array, compiled
+from stages.nn.compiled import Array, inlined
 
 Compiled = Callable[..., Any]
 Blocks = tuple[Array, ...]
 
 
-@compiled
+@inlined
 def unsigned(index: int) -> Any:  # noqa: ANN401
     """An index as a type that cannot count from the end: Numba would ask at every access."""
     return np.uintp(index)
@@ -34,12 +34,12 @@ def reader(count: int, blocks_first: bool, apart: bool = False) -> Compiled:
 
     if blocks_first:
 
-        @compiled
+        @inlined
         def read(arrays: Blocks, i: int, j: int, lane: int) -> Any:  # noqa: ANN401
             return rest(arrays, i, j, lane) + (arrays[last][block, j, i, lane],)  # noqa: RUF005 - Numba joins no tuples by *
     else:
 
-        @compiled
+        @inlined
         def read(arrays: Blocks, i: int, j: int, lane: int) -> Any:  # noqa: ANN401
             return rest(arrays, i, j, lane) + (arrays[last][i, block, j, lane],)  # noqa: RUF005
 
@@ -56,13 +56,13 @@ def writer(count: int, blocks_first: bool, apart: bool = False, first: int = 0) 
 
     if blocks_first:
 
-        @compiled
+        @inlined
         def write(arrays: Blocks, numbers: Any, i: int, j: int, lane: int) -> None:  # noqa: ANN401
             rest(arrays, numbers, i, j, lane)
             arrays[last][block, j, i, lane] = numbers[number]
     else:
 
-        @compiled
+        @inlined
         def write(arrays: Blocks, numbers: Any, i: int, j: int, lane: int) -> None:  # noqa: ANN401
             rest(arrays, numbers, i, j, lane)
             arrays[last][i, block, j, lane] = numbers[number]
@@ -70,12 +70,12 @@ def writer(count: int, blocks_first: bool, apart: bool = False, first: int = 0) 
     return write
 
 
-@compiled
+@inlined
 def _nothing(arrays: Blocks, i: int, j: int, lane: int) -> Any:  # noqa: ANN401
     return ()
 
 
-@compiled
+@inlined
 def _no_write(arrays: Blocks, numbers: Any, i: int, j: int, lane: int) -> None:  # noqa: ANN401
     return
 
@@ -84,14 +84,14 @@ def repeated(count: int) -> Compiled:
     """An array -> a tuple of it, `count` times."""
     if count == 1:
 
-        @compiled
+        @inlined
         def once(array: Array) -> Blocks:
             return (array,)
 
         return once
     rest = repeated(count - 1)
 
-    @compiled
+    @inlined
     def several(array: Array) -> Any:  # noqa: ANN401
         return rest(array) + (array,)  # noqa: RUF005
 
