@@ -1,12 +1,14 @@
 """Run a full protocol on the real corpus into the record, without touching the workspace's results.
 
 `python -m stages.record STUDY CELL REPEATS` (such as `imdb gru 0-2`) runs what is not recorded yet, published and
-corrected; `python -m stages.record STUDY CELL tuned` the cell at its own learning rate and at equal size. Settings may
-follow as for `dvc exp run -S` (`ptb lstm 0-2 ptb.full.training.models=[basic]`), and make a protocol of their own where
-they change it. `python -m stages.record merge FOLDER` adds the metrics/record of another clone.
+corrected; `python -m stages.record STUDY CELL tuned` the cell at its own learning rate and at equal size, a few fresh
+repeats at a time, at the rates that recorded trials chose. Settings may follow as for `dvc exp run -S`
+(`ptb lstm 0-2 ptb.full.training.models=[basic]`), and make a protocol of their own where they change it.
+`python -m stages.record merge FOLDER` adds the metrics/record of another clone.
 """
 
 import contextlib
+import math
 import os
 import shutil
 import subprocess
@@ -18,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
-from stages import readme
+from stages import kinds, readme
 from stages.results import record
 from stages.results.row import (
     RECORDED_TRIAL,
@@ -31,12 +33,14 @@ from stages.results.row import (
     protocol_digest,
     read_rows,
 )
+from stages.studies import Arm
 from stages.support.files import read_json, root, write_text
 from stages.support.params import Project, load_project, study_arms
 from stages.support.process import InputError, StageError, run_stage
-from stages.support.sections import parse_repeats
+from stages.support.sections import TrainingSection, parse_repeats
 
 TUNED = "tuned"
+_FINALS_AT_ONCE = 2  # so that hours of training are recorded as they go
 _EPOCHS_RECORDED = 100
 _Point = TypeVar("_Point")
 
@@ -69,24 +73,30 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
         return [*_settings(study, cell), named, *more, *settings]
 
     conflicts: list[str] = []
+    project = _overridden(overrides(headings))
     if repeats == TUNED:
-        _check_tuning(_overridden(overrides(headings)), study)
-        conflicts += _merge(study, cell, _run(study, cell, repeats, overrides(headings)))
+        training = _check_tuning(project, study)
+        missing = _missing_finals(project, study, cell)
+        for first, last in _stretches(missing, max(training.repeats_at_once, _FINALS_AT_ONCE)):
+            spanned = overrides(headings, f"{study}.full.training.tuning.final_repeats={first}-{last}")
+            if rates := _chosen_rates(project, study, cell):
+                spanned.append(f"{study}.full.training.tuning.chosen_rates={rates}")
+            conflicts += _merge(study, cell, _run(study, cell, f"{TUNED}-{first}-{last}", spanned))
     else:
         try:
             wanted = parse_repeats(repeats)
         except ValueError as error:
             raise InputError(f"record: REPEATS {repeats!r} is not allowed: {error}") from None
-        project = _overridden(overrides(headings))
-        missing = {heading: _missing(project, study, cell, wanted, heading) for heading in headings}
-        lacking = [heading for heading in headings if missing[heading]]
-        if not lacking:
-            print(f"nothing to do: {study} {cell} repeats {repeats} are in {record.RECORD / study / cell}.json")
-            return
-        for first, last in _stretches(sorted({repeat for repeats in missing.values() for repeat in repeats})):
+        missing_of = {heading: _missing(project, study, cell, wanted, heading) for heading in headings}
+        lacking = [heading for heading in headings if missing_of[heading]]
+        missing = sorted({repeat for repeats in missing_of.values() for repeat in repeats})
+        for first, last in _stretches(missing):
             span = f"{first}-{last}"
             spanned = overrides(lacking, f"{study}.full.training.repeats={span}")
             conflicts += _merge(study, cell, _run(study, cell, span, spanned))
+    if not missing:
+        print(f"nothing to do: {study} {cell} repeats {repeats} are in {record.RECORD / study / cell}.json")
+        return
     print(f"recorded {study} {cell}: see {record.draw_record(study) / 'table.md'}")
     _draw_answers()
     readme.main()
@@ -121,27 +131,75 @@ def _draw_answers() -> None:
     draw_record()
 
 
-def _check_tuning(project: Project, study: str) -> None:
-    if project.settings(study).training.tuning is None:
+def _check_tuning(project: Project, study: str) -> TrainingSection:
+    training: TrainingSection = project.settings(study).training
+    if training.tuning is None:
         raise InputError(f"record: {study}.full.training.tuning: missing; it names the learning rates to try")
+    return training
+
+
+def _chosen_rates(project: Project, study: str, cell: str) -> list[float] | None:
+    """The rate of each setting that the cell's recorded trials choose; None where some rate was not tried.
+
+    Of a rate that was tried, a repeat that is not recorded diverged.
+    """
+    from stages.training.tuning import Validated, at_rate, best_rates
+
+    tuning = _check_tuning(project, study).tuning
+    assert tuning is not None
+    if tuning.chosen_rates:
+        return list(tuning.chosen_rates)
+    arms = study_arms(project, study, cell)["tuned"]
+    known: dict[tuple[str, int], Validated] = {
+        (row.protocol_digest, row.repeat): {k: v for k, v in row.validated.items() if isinstance(v, float)}
+        for row in record.read_trials(study, cell)
+    }
+
+    def digest_of(arm: Arm) -> str:
+        return protocol_digest(study, arm.setting, arm.hyperparameters, project.params.seed)
+
+    def recorded(tried: Sequence[Arm]) -> list[list[Validated]]:
+        return [[known.get((digest_of(arm), repeat)) for repeat in parse_repeats(tuning.repeats)] for arm in tried]
+
+    listed = recorded([at_rate(arm, rate) for arm in arms for rate in tuning.learning_rates])
+    if not all(any(trials) for trials in listed):
+        return None
+    return best_rates(arms, tuning, kinds.kind(project.settings(study).kind).TUNED_BY, recorded)
+
+
+def _missing_finals(project: Project, study: str, cell: str) -> list[int]:
+    """The fresh repeats that some arm at its chosen rate has no row for; all where trials have yet to choose."""
+    from stages.training.tuning import tuned_arms
+
+    training = _check_tuning(project, study)
+    assert training.tuning is not None
+    finals, rates = parse_repeats(training.tuning.final_repeats), _chosen_rates(project, study, cell)
+    if not rates:
+        return list(finals)
+    tuning = training.tuning.model_copy(update={"chosen_rates": tuple(rates)})
+    arms = study_arms(project, study, cell)["tuned"]
+    found = tuned_arms(kinds.kind(project.settings(study).kind), arms, tuning, training.headings, lambda tried: [])
+    return _lacking(project, study, cell, finals, found)
 
 
 def _missing(project: Project, study: str, cell: str, wanted: Sequence[int], heading: str) -> list[int]:
     """The repeats that some arm under a heading has no row for."""
+    under = [arm for arm in study_arms(project, study, cell)["arms"] if heading in arm.protocols]
+    return _lacking(project, study, cell, wanted, under)
+
+
+def _lacking(project: Project, study: str, cell: str, wanted: Sequence[int], arms: Sequence[Arm]) -> list[int]:
+    """The repeats that some of the arms has no row for."""
     have = {(row.protocol_digest, row.repeat) for row in record.read_entries(study, cell)}
-    digests = [
-        protocol_digest(study, arm.setting, arm.hyperparameters, project.params.seed)
-        for arm in study_arms(project, study, cell)["arms"]
-        if heading in arm.protocols
-    ]
+    digests = [protocol_digest(study, arm.setting, arm.hyperparameters, project.params.seed) for arm in arms]
     return [repeat for repeat in wanted if any((digest, repeat) not in have for digest in digests)]
 
 
-def _stretches(repeats: Sequence[int]) -> list[tuple[int, int]]:
-    """Neighbouring repeats as (first, last)."""
+def _stretches(repeats: Sequence[int], most: float = math.inf) -> list[tuple[int, int]]:
+    """Neighbouring repeats as (first, last), at most so many of them."""
     stretches: list[tuple[int, int]] = []
     for repeat in repeats:
-        if stretches and repeat == stretches[-1][1] + 1:
+        if stretches and repeat == stretches[-1][1] + 1 and repeat < stretches[-1][0] + most:
             stretches[-1] = (stretches[-1][0], repeat)
         else:
             stretches.append((repeat, repeat))

@@ -26,7 +26,7 @@ from stages.training.repeats import (
     try_job,
     weights_path,
 )
-from stages.training.tuning import tuned_arms
+from stages.training.tuning import Validated, tuned_arms
 
 
 def main(study: str, cell: str) -> None:
@@ -68,8 +68,9 @@ def main(study: str, cell: str) -> None:
     if training.tuning:
         tuning = training.tuning
 
-        def trials(arms: Sequence[Arm]) -> list[list[Fitted | None]]:
-            return train(arms, parse_repeats(tuning.repeats), try_job)
+        def trials(arms: Sequence[Arm]) -> list[list[Validated]]:
+            jobs = train(arms, parse_repeats(tuning.repeats), try_job)
+            return [[scores for job in mine for scores in (job.validated if job else [None])] for mine in jobs]
 
         arms = tuned_arms(kind(training.kind), training.tuned, tuning, training.headings, trials)
         train(arms, parse_repeats(tuning.final_repeats))

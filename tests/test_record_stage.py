@@ -3,15 +3,16 @@
 import itertools
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stages.kinds import kind, task_module
-from stages.record import _missing, _overridden, _recorded, _settings
+from stages.record import _chosen_rates, _missing, _missing_finals, _overridden, _recorded, _settings, _stretches
 from stages.results.record import comparable_rows
-from stages.results.row import read_rows
+from stages.results.row import read_rows, write_rows
 from stages.support.params import load_params, load_project, study_arms
 from stages.support.process import InputError
 from stages.text.corpora.download import Mirror
@@ -70,6 +71,32 @@ def test_what_is_recorded_of_the_shipped_protocol_is_not_run_again(study, headin
         of_cell = heading in [name for arm in study_arms(project, study, cell)["arms"] for name in arm.protocols]
         assert _missing(reseeded, study, cell, [0, 1], heading) == ([0, 1] if of_cell else [])
         assert _missing(project, study, cell, [0, 10_000], heading) == ([10_000] if of_cell else [])
+
+
+@pytest.mark.parametrize("study", ["damped", "latch", "relay"])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_a_tuned_run_goes_on_from_recorded_trials_and_repeats(study, cell, tmp_path, monkeypatch):
+    project = _overridden(_settings(study, cell))
+    rows = read_rows(Path("metrics/record", study, f"{cell}.json"))
+    tuned = [row for row in rows if "tuned" in row.protocols]
+    by_setting = {row.setting: row.hyperparameters["learning_rate"] for row in tuned}
+    rates = _chosen_rates(project, study, cell)
+    settings = [arm.setting for arm in study_arms(project, study, cell)["tuned"]]
+    assert dict(zip(settings, rates, strict=True)) == by_setting
+    assert _missing_finals(project, study, cell) == []
+    (tmp_path / "metrics").mkdir()
+    shutil.copytree("metrics/record", tmp_path / "metrics/record")
+    path = tmp_path / "metrics/record" / study / f"{cell}.json"
+    left = [row for row in rows if not ("equal_size" in row.protocols and row.repeat in (101, 102, 107))]
+    monkeypatch.chdir(tmp_path)
+    write_rows(path, left)
+    missing = _missing_finals(project, study, cell)
+    assert missing == [101, 102, 107]
+    assert _stretches(missing, 1) == [(101, 101), (102, 102), (107, 107)]
+    assert _stretches(missing, 2) == [(101, 102), (107, 107)]
+    (tmp_path / "metrics/record" / study / "trials" / f"{cell}.json").unlink()
+    assert _chosen_rates(project, study, cell) is None
+    assert _missing_finals(project, study, cell) == list(range(100, 110))
 
 
 def test_a_row_is_recorded_with_its_own_job_s_times_and_a_curve_of_a_hundred_points(tmp_path, monkeypatch):

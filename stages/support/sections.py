@@ -81,6 +81,8 @@ class Tuning(Section):
     """Of trials and finals, where the protocol's own would end before a cell has converged."""
     settings: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Those of the study's settings that are tuned, where all would take too long, such as `5` of the lengths."""
+    chosen_rates: tuple[PositiveReal, ...] | None = None
+    """Of trials made before, one a setting and of the cell alone that is trained; None: trials choose."""
 
     @model_validator(mode="after")
     def _fresh(self) -> Self:

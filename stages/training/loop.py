@@ -103,6 +103,13 @@ class Fitted:
     curves: list[Curve]
     costs: list[dict[str, float]]
 
+    @property
+    def validated(self) -> list[dict[str, float]]:
+        """Each repeat's validation scores of the epoch that is kept."""
+        part = "validation_"
+        kept = [curve[self.best_epoch - 1] for curve in self.curves]
+        return [{k.removeprefix(part): v for k, v in row.items() if k.startswith(part)} for row in kept]
+
 
 def fit(task: Task, pack: Pack, on_epoch: Callable[[list[dict[str, float]], dict[str, float]], None]) -> Fitted:
     """Train, keep the epoch that validation chooses, and go on from a checkpoint if there is one.

@@ -14,16 +14,18 @@ from stages.kinds import Kind
 from stages.nn.cells import CELLS
 from stages.nn.sizes import RecurrentLayers
 from stages.studies import Arm
+from stages.support.process import InputError
 from stages.support.sections import Heading, Tuning
-from stages.training.loop import Fitted
 
 REFERENCE = "lstm"
 """The cell whose recurrent parameters the others get under `equal_size`."""
 EXTENSIONS = 2
 """How often a list of rates goes on where an end of it wins."""
 
-Trials = Callable[[Sequence[Arm]], Sequence[Sequence[Fitted | None]]]
-"""Trains arms in the repeats that choose a rate: of each arm its fitted jobs, None for one that diverged."""
+Validated = Mapping[str, float] | None
+"""A trial's scores on the validation part; None: it diverged."""
+Trials = Callable[[Sequence[Arm]], Sequence[Sequence[Validated]]]
+"""Trains arms in the repeats that choose a rate: of each arm what its trials gave."""
 
 
 def tuned_arms(
@@ -35,7 +37,10 @@ def tuned_arms(
     tuned rate.
     """
     found = []
-    for arm, rate in zip(arms, best_rates(arms, tuning, kind.TUNED_BY, trials), strict=True):
+    rates = tuning.chosen_rates or best_rates(arms, tuning, kind.TUNED_BY, trials)
+    if len(rates) != len(arms):
+        raise InputError(f"tuning.chosen_rates: {list(rates)} is not allowed: {len(arms)} settings are tuned")
+    for arm, rate in zip(arms, rates, strict=True):
         tuned = replace(arm.hyperparameters, learning_rate=rate)
         equal = resized(kind, tuned)
         under: dict[object, list[Heading]] = {}
@@ -54,9 +59,9 @@ def best_rates(arms: Sequence[Arm], tuning: Tuning, tuned_by: str, trials: Trial
         missing = [(i, rate) for i, mine in enumerate(rates) for rate in mine if rate not in scores[i]]
         if not missing:
             break
-        fitted = trials([_at_rate(arms[i], rate) for i, rate in missing])
-        for (i, rate), jobs in zip(missing, fitted, strict=True):
-            scores[i][rate] = _score(jobs, tuned_by)
+        tried = trials([at_rate(arms[i], rate) for i, rate in missing])
+        for (i, rate), validated in zip(missing, tried, strict=True):
+            scores[i][rate] = _score(validated, tuned_by)
         for mine, known in zip(rates, scores, strict=True):
             best = max(known, key=lambda rate: (known[rate], -rate))
             if best == mine[0]:
@@ -83,20 +88,16 @@ def resized(kind: Kind, hyperparameters: object) -> object:
     return kind.resized(hyperparameters, hidden_size)
 
 
-def _at_rate(arm: Arm, rate: float) -> Arm:
+def at_rate(arm: Arm, rate: float) -> Arm:
+    """The arm of a trial."""
     hyperparameters = replace(arm.hyperparameters, learning_rate=rate)
     return Arm(arm.setting, ("tuning",), hyperparameters, arm.sweep)
 
 
-def _score(jobs: Sequence[Fitted | None], tuned_by: str) -> float:
+def _score(trials: Sequence[Validated], tuned_by: str) -> float:
     """The mean over repeats of what validation gave, more being better; a repeat that diverged rules a rate out."""
-    values = []
-    for fitted in jobs:
-        if fitted is None:
-            return -math.inf
-        rows: Sequence[Mapping[str, float]] = [curve[fitted.best_epoch - 1] for curve in fitted.curves]
-        values += [row[f"validation_{tuned_by}"] for row in rows]
-    return mean(values) if tuned_by == "accuracy" else -mean(values)
+    values = [-math.inf if scores is None else scores[tuned_by] for scores in trials]
+    return mean(values) if tuned_by == "accuracy" or -math.inf in values else -mean(values)
 
 
 def _beyond(end: float, neighbour: float) -> float:

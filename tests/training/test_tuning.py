@@ -1,0 +1,69 @@
+"""How a learning rate is chosen."""
+
+import pytest
+
+from stages.kinds import kind
+from stages.studies import arms
+from stages.support.params import load_project
+from stages.support.process import InputError
+from stages.support.sections import Tuning
+from stages.training.tuning import best_rates, tuned_arms
+
+RATES = [0.001, 0.003, 0.01, 0.03]
+
+
+@pytest.fixture(scope="module")
+def damped():
+    settings = load_project().studies["damped"]["full"]
+    return kind(settings.kind), arms("damped", kind(settings.kind), "gru", settings.training, ("corrected",))
+
+
+def tuning(**changes):
+    return Tuning(learning_rates=RATES, repeats="0-1", final_repeats="100-109", **changes)
+
+
+def chosen(arm, scores_at, by="loss"):
+    """The rate that is chosen where a rate's two trials validate as `scores_at` says, and the rates that were tried."""
+    tried = []
+
+    def trials(some):
+        tried.extend(a.hyperparameters.learning_rate for a in some)
+        return [
+            [None if score is None else {by: score} for score in scores_at(a.hyperparameters.learning_rate)]
+            for a in some
+        ]
+
+    (rate,) = best_rates([arm], tuning(), by, trials)
+    return rate, tried
+
+
+def test_the_rate_that_validates_best_on_average_is_chosen_and_the_least_of_several(damped):
+    _, (arm,) = damped
+    losses = {0.001: (4.0, 4.0), 0.003: (1.0, 4.0), 0.01: (2.0, 2.0), 0.03: (9.0, 9.0)}
+    assert chosen(arm, losses.__getitem__) == (0.01, RATES)
+    accuracies = {0.001: (0.5, 0.5), 0.003: (0.6, 0.9), 0.01: (0.8, 0.7), 0.03: (0.5, 0.5)}
+    assert chosen(arm, accuracies.__getitem__, "accuracy") == (0.003, RATES)
+
+
+def test_a_rate_at_which_one_trial_diverged_is_not_chosen(damped):
+    _, (arm,) = damped
+    losses = {0.001: (4.0, 4.0), 0.003: (3.0, 3.0), 0.01: (0.1, None), 0.03: (None, None)}
+    assert chosen(arm, losses.__getitem__) == (0.003, RATES)
+
+
+def test_an_end_of_the_list_that_wins_is_gone_beyond_twice_by_its_own_factor(damped):
+    _, (arm,) = damped
+    assert chosen(arm, lambda rate: (1 / rate, 1 / rate)) == (0.27, [*RATES, 0.09, 0.27])
+    assert chosen(arm, lambda rate: (rate, rate)) == (0.000111, [*RATES, 0.000333, 0.000111])
+    assert chosen(arm, lambda rate: (abs(rate - 0.09),) * 2) == (0.09, [*RATES, 0.09, 0.27])
+
+
+def test_rates_that_trials_chose_before_are_taken_without_a_trial(damped):
+    found, some = damped
+    made = tuned_arms(found, some, tuning(chosen_rates=(0.07,)), ("tuned", "equal_size"), lambda tried: 1 / 0)
+    assert {(arm.hyperparameters.learning_rate, arm.protocols) for arm in made} == {
+        (0.07, ("tuned",)),
+        (0.07, ("equal_size",)),
+    }
+    with pytest.raises(InputError, match=r"chosen_rates: \[0.07, 0.1\] is not allowed: 1 settings"):
+        tuned_arms(found, some, tuning(chosen_rates=(0.07, 0.1)), ("tuned",), lambda tried: 1 / 0)
