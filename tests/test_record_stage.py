@@ -59,7 +59,7 @@ def test_a_setting_that_params_yaml_does_not_allow_is_named(setting, message):
         ("imdb", ["published", "corrected"]),
         ("damped", ["published", "corrected"]),
         ("relay", ["published", "corrected"]),
-        ("fibonacci", ["corrected"]),
+        ("fibonacci", ["published", "corrected"]),
     ],
 )
 def test_what_is_recorded_of_the_shipped_protocol_is_not_run_again(study, headings):
@@ -73,7 +73,7 @@ def test_what_is_recorded_of_the_shipped_protocol_is_not_run_again(study, headin
         assert _missing(project, study, cell, [0, 10_000], heading) == ([10_000] if of_cell else [])
 
 
-@pytest.mark.parametrize("study", ["damped", "latch", "relay"])
+@pytest.mark.parametrize("study", ["damped", "latch", "relay", "fibonacci"])
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_a_tuned_run_goes_on_from_recorded_trials_and_repeats(study, cell, tmp_path, monkeypatch):
     project = _overridden(_settings(study, cell))
