@@ -87,6 +87,14 @@ class Answer:
     naive_score: float | None = None
     naive: dict[Cell, Standing] | None = None
 
+    @property
+    def better(self) -> Cell | None:
+        """The cell whose mean is better, be they told apart or not; None where there is no difference to look at."""
+        if self.effect is None:
+            return None
+        no_difference = 0 if self.score.scale == "points" else 1
+        return "gru" if (self.effect >= no_difference) == self.score.higher_is_better else "lstm"
+
     def advantage(self, cell: Cell) -> tuple[float, float, float] | None:
         """By how many points, or how many times, `cell` does better than the other, and its interval's ends.
 

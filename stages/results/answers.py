@@ -181,13 +181,14 @@ def ahead_text(found: Answer) -> str:
     """Such as `GRU by 4.2 points [2.0 to 6.5]`, or what is lacking."""
     if found.ahead in ("too few repeats", "too little data"):
         return found.ahead
-    cell = found.ahead if found.ahead in ("lstm", "gru") else None
-    advantage = found.advantage(cell or "gru")
+    cell = found.better
+    assert cell is not None
+    advantage = found.advantage(cell)
     assert advantage is not None
     said, unit_name = (in_points, "points") if found.score.scale == "points" else (in_digits, "times")
     value, low, high = map(said, advantage)
-    if cell is None:
-        return f"neither (GRU {value} {unit_name} [{low} to {high}])"
+    if found.ahead != cell:
+        return f"neither ({cell.upper()} {value} {unit_name} [{low} to {high}])"
     return f"{cell.upper()} by {value} {unit_name} [{low} to {high}]"
 
 

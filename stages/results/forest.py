@@ -120,12 +120,13 @@ def _read(place: float, scale: Scale) -> str:
 
 
 def _told(answer: Answer) -> str:
-    advantage = answer.advantage("lstm" if answer.ahead == "lstm" else "gru")
-    if advantage is None or answer.ahead == "too little data":
+    cell = answer.better
+    advantage = answer.advantage(cell) if cell else None
+    if cell is None or advantage is None or answer.ahead == "too little data":
         return answer.ahead
     said = in_points if answer.score.scale == "points" else in_digits
     value, low, high = map(said, advantage)
     unit = "points" if answer.score.scale == "points" else "times"
-    if answer.ahead not in ("lstm", "gru"):
-        return f"neither (GRU {value} {unit} [{low} to {high}])"
-    return f"{answer.ahead.upper()} {value} {unit} [{low} to {high}]"
+    if answer.ahead != cell:
+        return f"neither ({cell.upper()} {value} {unit} [{low} to {high}])"
+    return f"{cell.upper()} {value} {unit} [{low} to {high}]"
