@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from stages import kinds, readme
 from stages.results import record
@@ -37,7 +37,7 @@ from stages.studies import Arm
 from stages.support.files import read_json, root, write_text
 from stages.support.params import Project, load_project, study_arms
 from stages.support.process import InputError, StageError, run_stage
-from stages.support.sections import TrainingSection, parse_repeats
+from stages.support.sections import Tuning, parse_repeats
 
 TUNED = "tuned"
 _FINALS_AT_ONCE = 2  # so that hours of training are recorded as they go
@@ -75,9 +75,9 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
     conflicts: list[str] = []
     project = _overridden(overrides(headings))
     if repeats == TUNED:
-        training = _check_tuning(project, study)
         missing = _missing_finals(project, study, cell)
-        for first, last in _stretches(missing, max(training.repeats_at_once, _FINALS_AT_ONCE)):
+        at_once = max(project.settings(study).training.repeats_at_once, _FINALS_AT_ONCE)
+        for first, last in _stretches(missing, at_once):
             spanned = overrides(headings, f"{study}.full.training.tuning.final_repeats={first}-{last}")
             if rates := _chosen_rates(project, study, cell):
                 spanned.append(f"{study}.full.training.tuning.chosen_rates={rates}")
@@ -131,11 +131,11 @@ def _draw_answers() -> None:
     draw_record()
 
 
-def _check_tuning(project: Project, study: str) -> TrainingSection:
-    training: TrainingSection = project.settings(study).training
-    if training.tuning is None:
+def _tuning(project: Project, study: str) -> Tuning:
+    tuning: Tuning | None = project.settings(study).training.tuning
+    if tuning is None:
         raise InputError(f"record: {study}.full.training.tuning: missing; it names the learning rates to try")
-    return training
+    return tuning
 
 
 def _chosen_rates(project: Project, study: str, cell: str) -> list[float] | None:
@@ -143,43 +143,39 @@ def _chosen_rates(project: Project, study: str, cell: str) -> list[float] | None
 
     Of a rate that was tried, a repeat that is not recorded diverged.
     """
-    from stages.training.tuning import Validated, at_rate, best_rates
+    from stages.training.tuning import at_rate, best_rates
 
-    tuning = _check_tuning(project, study).tuning
-    assert tuning is not None
+    tuning, kind = _tuning(project, study), kinds.kind(project.settings(study).kind)
     if tuning.chosen_rates:
         return list(tuning.chosen_rates)
     arms = study_arms(project, study, cell)["tuned"]
-    known: dict[tuple[str, int], Validated] = {
-        (row.protocol_digest, row.repeat): {k: v for k, v in row.validated.items() if isinstance(v, float)}
+    known = {
+        (row.protocol_digest, row.repeat): cast(float, row.validated[kind.TUNED_BY])
         for row in record.read_trials(study, cell)
     }
 
-    def digest_of(arm: Arm) -> str:
-        return protocol_digest(study, arm.setting, arm.hyperparameters, project.params.seed)
-
-    def recorded(tried: Sequence[Arm]) -> list[list[Validated]]:
-        return [[known.get((digest_of(arm), repeat)) for repeat in parse_repeats(tuning.repeats)] for arm in tried]
+    def recorded(tried: Sequence[Arm]) -> list[list[float | None]]:
+        digests = [_digest(project, study, arm) for arm in tried]
+        return [[known.get((digest, repeat)) for repeat in parse_repeats(tuning.repeats)] for digest in digests]
 
     listed = recorded([at_rate(arm, rate) for arm in arms for rate in tuning.learning_rates])
-    if not all(any(trials) for trials in listed):
+    if any(set(scores) == {None} for scores in listed):
         return None
-    return best_rates(arms, tuning, kinds.kind(project.settings(study).kind).TUNED_BY, recorded)
+    return best_rates(arms, tuning, kind.TUNED_BY, recorded)
 
 
 def _missing_finals(project: Project, study: str, cell: str) -> list[int]:
     """The fresh repeats that some arm at its chosen rate has no row for; all where trials have yet to choose."""
     from stages.training.tuning import tuned_arms
 
-    training = _check_tuning(project, study)
-    assert training.tuning is not None
-    finals, rates = parse_repeats(training.tuning.final_repeats), _chosen_rates(project, study, cell)
+    tuning, settings = _tuning(project, study), project.settings(study)
+    finals, rates = list(parse_repeats(tuning.final_repeats)), _chosen_rates(project, study, cell)
     if not rates:
-        return list(finals)
-    tuning = training.tuning.model_copy(update={"chosen_rates": tuple(rates)})
-    arms = study_arms(project, study, cell)["tuned"]
-    found = tuned_arms(kinds.kind(project.settings(study).kind), arms, tuning, training.headings, lambda tried: [])
-    return _lacking(project, study, cell, finals, found)
+        return finals
+    chosen = tuning.model_copy(update={"chosen_rates": tuple(rates)})
+    arms, headings = study_arms(project, study, cell)["tuned"], settings.training.headings
+    tuned = tuned_arms(kinds.kind(settings.kind), arms, chosen, headings, lambda tried: [])
+    return _lacking(project, study, cell, finals, tuned)
 
 
 def _missing(project: Project, study: str, cell: str, wanted: Sequence[int], heading: str) -> list[int]:
@@ -191,8 +187,12 @@ def _missing(project: Project, study: str, cell: str, wanted: Sequence[int], hea
 def _lacking(project: Project, study: str, cell: str, wanted: Sequence[int], arms: Sequence[Arm]) -> list[int]:
     """The repeats that some of the arms has no row for."""
     have = {(row.protocol_digest, row.repeat) for row in record.read_entries(study, cell)}
-    digests = [protocol_digest(study, arm.setting, arm.hyperparameters, project.params.seed) for arm in arms]
+    digests = [_digest(project, study, arm) for arm in arms]
     return [repeat for repeat in wanted if any((digest, repeat) not in have for digest in digests)]
+
+
+def _digest(project: Project, study: str, arm: Arm) -> str:
+    return protocol_digest(study, arm.setting, arm.hyperparameters, project.params.seed)
 
 
 def _stretches(repeats: Sequence[int], most: float = math.inf) -> list[tuple[int, int]]:

@@ -26,7 +26,7 @@ from stages.training.repeats import (
     try_job,
     weights_path,
 )
-from stages.training.tuning import Validated, tuned_arms
+from stages.training.tuning import tuned_arms
 
 
 def main(study: str, cell: str) -> None:
@@ -68,11 +68,18 @@ def main(study: str, cell: str) -> None:
     if training.tuning:
         tuning = training.tuning
 
-        def trials(arms: Sequence[Arm]) -> list[list[Validated]]:
-            jobs = train(arms, parse_repeats(tuning.repeats), try_job)
-            return [[scores for job in mine for scores in (job.validated if job else [None])] for mine in jobs]
+        found = kind(training.kind)
 
-        arms = tuned_arms(kind(training.kind), training.tuned, tuning, training.headings, trials)
+        def scores(job: Fitted | None) -> list[float | None]:
+            if job is None:
+                return [None]
+            return [curve[job.best_epoch - 1][f"validation_{found.TUNED_BY}"] for curve in job.curves]
+
+        def trials(arms: Sequence[Arm]) -> list[list[float | None]]:
+            tried = train(arms, parse_repeats(tuning.repeats), try_job)
+            return [[score for job in jobs for score in scores(job)] for jobs in tried]
+
+        arms = tuned_arms(found, training.tuned, tuning, training.headings, trials)
         train(arms, parse_repeats(tuning.final_repeats))
     jobs = list(fitted)
 

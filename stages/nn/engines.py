@@ -1,8 +1,8 @@
 """Three ways to run the same recurrent layers: the same outputs, the same gradients, different speed.
 
 - `padded`: each direction as a compiled loop over the padded batch. For CPUs.
-- `packed`: torch's own multi-layer kernel, on packed sequences where their lengths differ. For CUDA (cuDNN); slow on a
-  CPU, but for the LSTM on sequences of one length (oneDNN).
+- `packed`: torch's own kernel, layer by layer, on packed sequences where their lengths differ. For CUDA (cuDNN); slow
+  on a CPU, but for the LSTM on sequences of one length (oneDNN).
 - `stepwise`: an explicit loop over time and the cell's `step`. The definition that the others are tested against.
 
 A cell without a scan or without a torch layer goes step by step under every name.

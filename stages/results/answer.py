@@ -89,7 +89,9 @@ class Answer:
 
     @property
     def better(self) -> Cell | None:
-        """The cell whose mean is better, be they told apart or not; None where there is no difference to look at."""
+        """The cell that is ahead, else the one whose mean is better; None where there is no difference to look at."""
+        if self.ahead == "lstm" or self.ahead == "gru":
+            return self.ahead
         if self.effect is None:
             return None
         no_difference = 0 if self.score.scale == "points" else 1
@@ -345,6 +347,20 @@ def _score(value: float | None, score: Score) -> str:
 def _margin(score: Score) -> str:
     unit = "times" if score.scale == "ratio" else "point" if score.margin == 1 else "points"
     return f"{score.margin:g} {unit}"
+
+
+def ahead_text(found: Answer, by: str = "by ") -> str:
+    """Such as `GRU by 4.2 points [2.0 to 6.5]`, the better mean of two that are not told apart, or what is lacking."""
+    cell = found.better
+    advantage = found.advantage(cell) if cell else None
+    if cell is None or advantage is None or found.ahead in ("too few repeats", "too little data"):
+        return found.ahead
+    said, unit = (in_points, "points") if found.score.scale == "points" else (in_digits, "times")
+    value, low, high = map(said, advantage)
+    amount = f"{value} {unit} [{low} to {high}]"
+    return (
+        f"neither ({cell.upper()} {amount})" if found.ahead == "too close to tell" else f"{cell.upper()} {by}{amount}"
+    )
 
 
 def in_points(value: float) -> str:

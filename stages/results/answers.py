@@ -9,7 +9,19 @@ from typing import Any
 
 import tabulate
 
-from stages.results.answer import HEADINGS, Answer, Arm, Cell, Naive, Score, answer, in_digits, in_points, sentence
+from stages.results.answer import (
+    HEADINGS,
+    Answer,
+    Arm,
+    Cell,
+    Naive,
+    Score,
+    ahead_text,
+    answer,
+    in_digits,
+    in_points,
+    sentence,
+)
 from stages.results.documents import SAMPLE, documents
 from stages.results.measures import custom_of, diverged, score_of, setting_of
 from stages.results.record import FIGURES, RECORD, comparable_rows
@@ -175,21 +187,6 @@ def _labels(answers: Sequence[Answer]) -> str:
     for found in answers:
         labels.setdefault(found.score.label, []).append(found.study.split()[0])
     return "; ".join(f"{label} ({', '.join(dict.fromkeys(studies))})" for label, studies in labels.items())
-
-
-def ahead_text(found: Answer) -> str:
-    """Such as `GRU by 4.2 points [2.0 to 6.5]`, or what is lacking."""
-    if found.ahead in ("too few repeats", "too little data"):
-        return found.ahead
-    cell = found.better
-    assert cell is not None
-    advantage = found.advantage(cell)
-    assert advantage is not None
-    said, unit_name = (in_points, "points") if found.score.scale == "points" else (in_digits, "times")
-    value, low, high = map(said, advantage)
-    if found.ahead != cell:
-        return f"neither ({cell.upper()} {value} {unit_name} [{low} to {high}])"
-    return f"{cell.upper()} by {value} {unit_name} [{low} to {high}]"
 
 
 def score_text(value: float | None, score: Score) -> str:

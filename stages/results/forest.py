@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from stages.results.answer import HEADINGS, Answer, Scale, in_digits, in_points
+from stages.results.answer import HEADINGS, Answer, Scale, ahead_text
 from stages.results.drawing import cell_colours, save
 
 _WIDTH = 9.0  # inches
@@ -52,7 +52,7 @@ def draw_forest(answers: Sequence[Answer], source: str = "") -> Figure:
         label.set_fontweight("bold" if isinstance(row, str) else "normal")
     axes[0].set_ylim(len(rows) - 0.5, -0.5)
     beside = axes[-1].secondary_yaxis("right")
-    beside.set_yticks(range(len(rows)), ["" if isinstance(row, str) else _told(row) for row in rows])
+    beside.set_yticks(range(len(rows)), ["" if isinstance(row, str) else ahead_text(row, by="") for row in rows])
     figure.suptitle(
         "LSTM or GRU: who is ahead in each study, by how much [95 % interval]\n"
         "blue: LSTM; orange: GRU; grey: not told apart; grey band: up to there a difference does not matter"
@@ -117,16 +117,3 @@ def _place(value: float, scale: Scale) -> float:
 
 def _read(place: float, scale: Scale) -> str:
     return f"{place:g}" if scale == "points" else f"{math.exp(place):.3g}"
-
-
-def _told(answer: Answer) -> str:
-    cell = answer.better
-    advantage = answer.advantage(cell) if cell else None
-    if cell is None or advantage is None or answer.ahead == "too little data":
-        return answer.ahead
-    said = in_points if answer.score.scale == "points" else in_digits
-    value, low, high = map(said, advantage)
-    unit = "points" if answer.score.scale == "points" else "times"
-    if answer.ahead != cell:
-        return f"neither ({cell.upper()} {value} {unit} [{low} to {high}])"
-    return f"{cell.upper()} {value} {unit} [{low} to {high}]"

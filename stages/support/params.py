@@ -211,6 +211,11 @@ def study_arms(project: Project, study: str, cell: str) -> dict[str, list[Arm]]:
             if unknown := sorted(set(wanted).difference(known)):
                 raise InputError(f"{study}: tuning.settings: '{unknown[0]}' is not one of {', '.join(known)}")
             tuned = [arm for arm in tuned if arm.setting in wanted]
+        if (rates := training.tuning.chosen_rates) and (len(rates), len(project.params.cells)) != (len(tuned), 1):
+            raise InputError(
+                f"{study}: tuning.chosen_rates: {list(rates)} is not allowed: "
+                f"{len(tuned)} settings are tuned, and `cells` must be the one whose trials chose them"
+            )
     return {
         "arms": under(*(heading for heading in settled if heading in training.headings)),
         "tuned": tuned,

@@ -43,7 +43,7 @@ class Task(Protocol):
     """
 
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer  # made when training first asks: torch then imports its compiler, for a second
     device: torch.device
     gradient_norm_limit: float | None  # for one repeat at a time only: a norm would tie them together
     chosen_by: str | None  # the validation score whose lowest epoch is kept (one repeat only); None: the last is
@@ -102,13 +102,6 @@ class Fitted:
     best_epoch: int
     curves: list[Curve]
     costs: list[dict[str, float]]
-
-    @property
-    def validated(self) -> list[dict[str, float]]:
-        """Each repeat's validation scores of the epoch that is kept."""
-        part = "validation_"
-        kept = [curve[self.best_epoch - 1] for curve in self.curves]
-        return [{k.removeprefix(part): v for k, v in row.items() if k.startswith(part)} for row in kept]
 
 
 def fit(task: Task, pack: Pack, on_epoch: Callable[[list[dict[str, float]], dict[str, float]], None]) -> Fitted:

@@ -6,7 +6,7 @@ every cell; and the rate that validates best trains fresh repeats, which alone a
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import mean
 
@@ -14,7 +14,6 @@ from stages.kinds import Kind
 from stages.nn.cells import CELLS
 from stages.nn.sizes import RecurrentLayers
 from stages.studies import Arm
-from stages.support.process import InputError
 from stages.support.sections import Heading, Tuning
 
 REFERENCE = "lstm"
@@ -22,10 +21,9 @@ REFERENCE = "lstm"
 EXTENSIONS = 2
 """How often a list of rates goes on where an end of it wins."""
 
-Validated = Mapping[str, float] | None
-"""A trial's scores on the validation part; None: it diverged."""
-Trials = Callable[[Sequence[Arm]], Sequence[Sequence[Validated]]]
-"""Trains arms in the repeats that choose a rate: of each arm what its trials gave."""
+Trials = Callable[[Sequence[Arm]], Sequence[Sequence[float | None]]]
+"""Trains arms in the repeats that choose a rate: of each arm its trials' validation scores, None for one that diverged.
+"""
 
 
 def tuned_arms(
@@ -38,8 +36,6 @@ def tuned_arms(
     """
     found = []
     rates = tuning.chosen_rates or best_rates(arms, tuning, kind.TUNED_BY, trials)
-    if len(rates) != len(arms):
-        raise InputError(f"tuning.chosen_rates: {list(rates)} is not allowed: {len(arms)} settings are tuned")
     for arm, rate in zip(arms, rates, strict=True):
         tuned = replace(arm.hyperparameters, learning_rate=rate)
         equal = resized(kind, tuned)
@@ -94,10 +90,12 @@ def at_rate(arm: Arm, rate: float) -> Arm:
     return Arm(arm.setting, ("tuning",), hyperparameters, arm.sweep)
 
 
-def _score(trials: Sequence[Validated], tuned_by: str) -> float:
+def _score(trials: Sequence[float | None], tuned_by: str) -> float:
     """The mean over repeats of what validation gave, more being better; a repeat that diverged rules a rate out."""
-    values = [-math.inf if scores is None else scores[tuned_by] for scores in trials]
-    return mean(values) if tuned_by == "accuracy" or -math.inf in values else -mean(values)
+    values = [score for score in trials if score is not None]
+    if len(values) < len(trials):
+        return -math.inf
+    return mean(values) if tuned_by == "accuracy" else -mean(values)
 
 
 def _beyond(end: float, neighbour: float) -> float:

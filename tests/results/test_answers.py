@@ -10,9 +10,8 @@ from rows import make_row
 from scipy import stats
 from test_claims import arm, by_length, perplexities, reviews
 
-from stages.results.answer import Naive
+from stages.results.answer import Naive, ahead_text
 from stages.results.answers import (
-    ahead_text,
     answers_json,
     answers_table,
     first_headings,

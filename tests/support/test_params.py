@@ -226,6 +226,16 @@ def test_of_a_studys_settings_those_that_are_named_are_tuned(tmp_path):
         study_arms(project, "fibonacci", "gru")
 
 
+def test_rates_that_trials_chose_before_are_one_a_setting_and_of_one_cell(tmp_path):
+    place = "damped.full.training.tuning.chosen_rates"
+    project = load_with(tmp_path, {"profile": "full", "cell": "gru", "cells": ["gru"], place: [0.07]})
+    assert resolved(project, "damped")["train/gru"]["tuning"]["chosen_rates"] == [0.07]
+    for changes in ({"cells": ["gru"], place: [0.07, 0.1]}, {place: [0.07]}):
+        project = load_with(tmp_path, {"profile": "full", "cell": "gru", **changes})
+        with pytest.raises(InputError, match=r"chosen_rates: \[0.07.*\] is not allowed: 1 settings"):
+            resolved(project, "damped")
+
+
 def test_what_decides_no_training_is_not_among_its_settings(tmp_path):
     before = load_with(tmp_path, {})
     after = load_with(tmp_path, {"mirror": "elsewhere", "jobs": 7, "cell": "gru", "imdb.tokens.vocabulary_size": 100})

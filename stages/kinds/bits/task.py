@@ -75,7 +75,7 @@ class Task:
 
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:
-        """Made when training first asks: torch then imports its compiler, which takes a second and more."""
+        """The protocol's, over all parameters."""
         epsilon = 1e-7 if self._settings.keras2 else 1e-8
         rate = self._settings.learning_rate
         return torch.optim.Adam(self.model.parameters(), lr=rate, eps=epsilon, fused=True)

@@ -71,13 +71,13 @@ class Task:
         self.train_items = self.train_tokens = self._steps * hyperparameters.streams
         self._state = self.model.recurrent.zero_state(hyperparameters.streams)
         self._loss: Callable[..., Any] = _Loss(self.model, hyperparameters.precision)
-        if device.type == "cuda" and windows:
+        if device.type == "cuda" and windows:  # not later: to capture draws random numbers, and an epoch seeds its own
             window = torch.zeros(hyperparameters.window, hyperparameters.streams, dtype=torch.int64, device=device)
             self._loss = torch.cuda.make_graphed_callables(self._loss, (window, window.clone(), *self._state))
 
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:
-        """Made when training first asks: torch then imports its compiler, which takes a second and more."""
+        """The protocol's, over all parameters."""
         return torch.optim.SGD(self.model.parameters(), lr=self._settings.learning_rate)
 
     def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor]]:

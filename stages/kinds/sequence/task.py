@@ -89,7 +89,7 @@ class Task:
 
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:
-        """Made when training first asks: torch then imports its compiler, which takes a second and more."""
+        """The protocol's, over all parameters."""
         optimizers: dict[str, Callable[..., torch.optim.Optimizer]] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
         return optimizers[self._settings.optimizer](
             self.model.parameters(), lr=self._settings.learning_rate, fused=True

@@ -72,7 +72,7 @@ class Task:
 
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:
-        """Made when training first asks: torch then imports its compiler, which takes a second and more."""
+        """The protocol's, over all parameters."""
         return torch.optim.Adam(self.model.parameters(), lr=self._learning_rate, fused=True)
 
     def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
