@@ -77,7 +77,7 @@ def study_answers(
             arms, repeats = _arms(of_cells, name, of_heading)
             found.append(
                 answer(
-                    title.replace(study, f"{study} {setting}", 1) if len(settings) > 1 else title,
+                    title.replace(study, f"{study} {setting}".strip(), 1) if len(settings) > 1 else title,
                     heading,
                     score,
                     arms["lstm"],

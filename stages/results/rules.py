@@ -117,6 +117,24 @@ def _compare(
     return judge(part, effect, sides, "ratio" if ratio else "difference", fewest, confidence)
 
 
+def _grows(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """Whether one pair's difference is above the other's: a difference of differences, repeat against repeat."""
+    runs, score = evidence.of(base.study), rule["score"]
+    about = documents()[base.study]["scores"][score]
+    (first, second), (third, fourth) = rule["grows"]
+    arms = (first, second, third, fourth)
+    label = f"{about['label']}, ({first} - {second}) - ({third} - {fourth})"
+    part = replace(base, effect_label=label, percent=about.get("percent", False))
+    if lacking := runs.lacking(base.protocol, arms):
+        return [replace(part, reason=lacking)]
+    a, b, c, d = (_values(runs.rows(base.protocol, arm), score, base.protocol, False, False) for arm in arms)
+    shared = sorted(a.keys() & b.keys() & c.keys() & d.keys())
+    if not shared:
+        return [replace(part, reason=f"no repeat that {', '.join(arms)} all have")]
+    effect = paired_effect(np.array([(a[key] - b[key]) - (c[key] - d[key]) for key in shared]))
+    return [judge(replace(part, scaled=runs.departures(base.protocol, arms)), effect, (0.0, math.inf), "difference")]
+
+
 def _means(arm: Mapping[tuple[str, Any], float], settings: Sequence[Any]) -> NDArray[np.float64]:
     """Each repeat's mean over settings, of the repeats that have them all."""
     units = sorted({name for name, _ in arm})
@@ -446,6 +464,7 @@ def _different_winner(rule: Rule, base: Verdict, evidence: Evidence) -> list[Ver
 
 RULES: Mapping[str, Callable[[Rule, Verdict, Evidence], list[Verdict]]] = {
     "pairs": _pairs,
+    "grows": _grows,
     "sentence": _sentence,
     "same_words": _same_words,
     "reaches": _reaches,

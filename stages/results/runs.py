@@ -15,14 +15,15 @@ class Runs:
     """The runs of one study: those that may decide, and how the others left the protocol.
 
     Custom runs, which left the protocol, decide nothing about it. With `scaled` those count whose sizes alone were
-    changed or whose text is the sample's. Rules call an arm `CELL`, whatever its setting, or `SETTING CELL`; the
-    protocol '' is of claims for which one arm stands under both.
+    changed or whose text is the sample's. Rules call an arm `CELL`, whatever its setting but no variant, or
+    `SETTING CELL`; the protocol '' is of claims for which one arm stands under both.
     """
 
     def __init__(self, rows: Sequence[Row] = (), scaled: bool = False) -> None:
         self._rows: list[Row] = []
         self._custom: list[Row] = []
         self._departures: dict[tuple[str, str, str], str] = {}
+        self._variants = set(documents()[rows[0].study].get("variants", ())) if rows else set()
         left: dict[tuple[str, str, str], str] = {}
         for row in rows:
             departed = _departed(row)
@@ -37,11 +38,11 @@ class Runs:
 
     def arm(self, protocol: str, name: str) -> Row:
         """A row of an arm, a custom one where there is no other: for what is the same in all of its repeats."""
-        return next(row for row in chain(self._rows, self._custom) if _is(row, protocol, name))
+        return next(row for row in chain(self._rows, self._custom) if self._is(row, protocol, name))
 
     def rows(self, protocol: str, name: str) -> list[Row]:
         """The repeats of an arm, or of a sweep's arms."""
-        return [row for row in self._rows if _is(row, protocol, name)]
+        return [row for row in self._rows if self._is(row, protocol, name)]
 
     def under(self, heading: str) -> list[Row]:
         """All rows of a heading."""
@@ -52,7 +53,7 @@ class Runs:
         known = [*self._rows, *(self._custom if custom else ())]
         reasons = []
         for name in names:
-            if not any(_is(row, protocol, name) for row in known):
+            if not any(self._is(row, protocol, name) for row in known):
                 arm = f"{name} as {protocol}" if protocol else name
                 left = self.departures(protocol, [name])
                 reasons.append(
@@ -76,9 +77,17 @@ class Runs:
         texts = [
             text
             for (of_protocol, setting, cell), text in self._departures.items()
-            if of_protocol == (protocol or ONE_ARM) and any(_names(name, setting, cell) for name in names)
+            if of_protocol == (protocol or ONE_ARM) and any(self._names(name, setting, cell) for name in names)
         ]
         return "; ".join(dict.fromkeys(filter(None, texts)))
+
+    def _is(self, row: Row, protocol: str, name: str) -> bool:
+        return (protocol or ONE_ARM) in row.protocols and self._names(name, row.setting, row.cell)
+
+    def _names(self, name: str, setting: str, cell: str) -> bool:
+        """Whether a rule's name for an arm is one of this setting and cell."""
+        *named, named_cell = name.rsplit(" ", 1)
+        return named_cell == cell and (named == [setting] if named else setting not in self._variants)
 
 
 def unit(row: Row) -> str:
@@ -91,13 +100,3 @@ def _departed(row: Row) -> str:
     text = "sample text" if row.corpus == SAMPLE else ""
     left = "" if suits_each_cell(row) else departures_of(row, SEQUENCES)
     return ", ".join(filter(None, [text, left]))
-
-
-def _is(row: Row, protocol: str, name: str) -> bool:
-    return (protocol or ONE_ARM) in row.protocols and _names(name, row.setting, row.cell)
-
-
-def _names(name: str, setting: str, cell: str) -> bool:
-    """Whether a rule's name for an arm, `CELL` or `SETTING CELL`, is one of this setting and cell."""
-    *named, named_cell = name.rsplit(" ", 1)
-    return named_cell == cell and named in ([], [setting])

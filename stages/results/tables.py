@@ -56,7 +56,7 @@ def scores_table(study: str, summary: pd.DataFrame, baselines: Baselines) -> Tab
             for column in shown[score]
         ]
         rows.append([Cell(baseline["name"], "(no recurrent cell)"), *nothing, *values])
-    setting = f"mean over {document['sweep']['hyperparameter']}s" if "sweep" in document else "model"
+    setting = f"mean over {document['sweep']['hyperparameter']}s" if "sweep" in document else "setting"
     leading = ["cell", *([setting] if with_setting else []), "parameters", "repeats"]
     groups = [(about["label"], [_HEADERS[column] for column in shown[name]]) for name, about in scores.items()]
     beside = "Published beside measured" if "document" in document else "Test scores"

@@ -6,6 +6,8 @@ A study is a section of params.yaml; one that a document is behind also has stag
     cells: the recurrent cells that the document has: no other has an arm `published`.
     arms: by heading (`published`, `corrected`, `what_if`), and in it by cell or for `all`: the hyperparameters that
       differ from params.yaml's, flaws included.
+    variants: by name what changes in the corrected protocol of the first setting, to see what a score hangs on:
+      settings of this project's own, never published and not tuned. `training.variants` in params.yaml: those to train.
     scores, curve, sweep, closed_loop, landscape: what differs from the kind's own (`Kind.DOCUMENT`). The first score
       decides. Of a score: `from`, where a repeat has it, as part.name (default: test.SCORE); `published_from`: the
       published protocol's, averaged the document's own way; `at_least`: the score is whether a repeat reaches this,
@@ -32,6 +34,7 @@ from typing import Any
 import yaml
 
 from stages.kinds import Kind
+from stages.support.process import InputError
 from stages.support.sections import Heading
 
 _FOLDER = Path(__file__).parent
@@ -85,6 +88,9 @@ def arms(
     """The arms of a cell: every setting of the study's grid under each of the headings, equal ones once.
 
     `tuned` and `equal_size` are not among them: they follow from trials (`stages.training.tuning`).
+
+    Raises:
+        InputError: a variant that the study's file does not have.
     """
     about = document(study) or {}
     sweep = about.get("sweep", kind.DOCUMENT.get("sweep", {})).get("hyperparameter", "")
@@ -101,4 +107,10 @@ def arms(
                 changed = replace(base, **changes.get("all", {}), **changes.get(cell, {}))
                 under.setdefault(changed, []).append(heading)
         found += [Arm(setting, tuple(names), changed, sweep) for changed, names in under.items()]
+    if "corrected" in headings and training.variants:
+        known, base = about.get("variants", {}), next(arm for arm in found if "corrected" in arm.protocols)
+        if unknown := [name for name in training.variants if name not in known]:
+            raise InputError(f"{study}: training.variants: '{unknown[0]}' is not one of {', '.join(known) or 'none'}")
+        for name in training.variants:
+            found.append(Arm(name, ("corrected",), replace(base.hyperparameters, **known[name])))
     return found

@@ -171,7 +171,7 @@ def resolved(project: Project, study: str) -> dict[str, dict[str, Any]]:
     kind = {"kind": settings.kind}
     code = {"code": kind_code(settings.kind)}
     run = params.model_dump(include={"seed", "device", "threads"})
-    run |= settings.training.model_dump(mode="json", include=NO_HYPERPARAMETERS)
+    run |= settings.training.model_dump(mode="json", include=NO_HYPERPARAMETERS - {"variants"})  # arms like any other
     return {
         "corpus": kind | code | {"corpus": settings.corpus.model_dump(mode="json")},
         "tokens": kind | code | {"tokens": settings.tokens.model_dump(mode="json")},
@@ -205,7 +205,11 @@ def study_arms(project: Project, study: str, cell: str) -> dict[str, list[Arm]]:
     tuned: list[Arm] = []
     if training.tuning and set(training.headings) - set(settled):
         longer = {"epochs": training.tuning.epochs} if training.tuning.epochs else {}
-        tuned = [replace(arm, hyperparameters=replace(arm.hyperparameters, **longer)) for arm in under("corrected")]
+        tuned = [
+            replace(arm, hyperparameters=replace(arm.hyperparameters, **longer))
+            for arm in under("corrected")
+            if arm.setting not in training.variants
+        ]
         if wanted := training.tuning.settings:
             known = [arm.setting for arm in tuned]
             if unknown := sorted(set(wanted).difference(known)):

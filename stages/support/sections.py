@@ -98,6 +98,8 @@ class TrainingSection(Section):
     repeats_at_once: Positive = 1
     headings: Annotated[tuple[Heading, ...], Field(min_length=1)] = HEADINGS
     tuning: Tuning | None = None
+    variants: tuple[str, ...] = ()
+    """Those of the study's file to train beside the document's own settings."""
 
 
 NO_HYPERPARAMETERS = set(TrainingSection.model_fields)

@@ -15,6 +15,8 @@ class Purpose(IntEnum):
     WEIGHTS = 0
     ORDER = 1
     DROPOUT = 2
+    SPLIT = 3
+    SUBSET = 4
 
 
 def stream_seed(seed: int, repeat: int, purpose: Purpose, epoch: int = 0) -> int:

@@ -1,5 +1,7 @@
 """classification, as imdb: the arms, batches that lose nothing, scores recomputed one review at a time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from stages.kinds.classification.model import PADDING, UNKNOWN
 from stages.kinds.classification.task import Data, Task
 from stages.studies import arms
 from stages.support.files import seal
+from stages.support.process import StageError
 from stages.training.loop import update
 from stages.training.seeds import order_generator
 
@@ -65,6 +68,44 @@ def test_only_the_published_gru_drops_more_between_its_layers():
         ("gru", "corrected"): 0.5,
     }
     assert [arm.slug for arm in arms_of("lstm")] == ["published"]
+
+
+def texts(reviews):
+    """Each review's tokens and label, sorted."""
+    spans = zip(reviews.offsets, reviews.offsets[1:], reviews.labels, strict=False)
+    return sorted((*map(int, reviews.tokens[start:end]), int(label)) for start, end, label in spans)
+
+
+def varied(folder, repeat=0, cell="gru", **changes):
+    arm = next(arm for arm in arms_of(cell) if "corrected" in arm.protocols)
+    changed = replace(arm.hyperparameters, **changes)
+    return Task(Data(folder), changed, seed=1, repeats=[repeat], device=torch.device("cpu"))
+
+
+def test_a_split_a_repeat_divides_the_same_texts_anew_for_all_cells_alike(folder):
+    one = varied(folder)
+    split = [varied(folder, repeat, cell, split="a repeat") for repeat in (0, 1) for cell in ("gru", "lstm")]
+    for mine in split:
+        assert sorted(texts(mine.train) + texts(mine.validation)) == sorted(texts(one.train) + texts(one.validation))
+        assert len(mine.train) == len(one.train)
+        assert texts(mine.tested) == texts(one.tested)
+    first, of_lstm, second, _ = (texts(mine.train) for mine in split)
+    assert first == of_lstm
+    assert first not in (second, texts(one.train))
+
+
+def test_fewer_texts_to_train_on_are_some_of_the_training_part_drawn_anew_for_each_repeat(folder):
+    whole = texts(varied(folder).train)
+    fewer = [varied(folder, repeat, train_texts=20) for repeat in (0, 0, 1)]
+    for mine in fewer:
+        assert len(mine.train) == 20
+        assert mine.train_tokens == mine.train.lengths.sum()
+        assert set(texts(mine.train)) <= set(whole)
+        assert texts(mine.validation) == texts(varied(folder).validation)
+    first, again, other = (texts(mine.train) for mine in fewer)
+    assert first == again != other
+    with pytest.raises(StageError, match="train_texts: 51 is more than the training part has: 50"):
+        varied(folder, train_texts=51)
 
 
 def test_an_epoch_has_every_review_once_as_it_is_padded_at_its_end(folder):

@@ -134,6 +134,38 @@ def test_an_equality_has_the_effect_and_the_interval_of_the_paired_t_test():
     assert verdict.reason == "the interval lies between -2 and 2 points"
 
 
+def varied(cell, accuracies, variant):
+    """The rows of an arm that is as its protocol says but for the variant."""
+    changes = documents()["imdb"]["variants"][variant]
+    rows = arm("imdb", cell, reviews(accuracies), protocols=["corrected"], **changes)
+    return [replace(row, setting=variant) for row in rows]
+
+
+def test_a_variant_decides_its_own_claim_and_no_other():
+    whole = imdb(-0.01, 0.002, 5)
+    few = [varied("lstm", np.linspace(0.6, 0.62, 5), "2500 reviews")]
+    few.append(varied("gru", np.linspace(0.7, 0.71, 5), "2500 reviews"))
+    longer = [varied(cell, [0.9] * 5, "20 epochs") for cell in ("lstm", "gru")]
+    alone = decided(whole, "imdb-small-data-gru")
+    assert (alone.verdict, alone.reason.count("no repeats of 2500 reviews")) == ("open", 2)
+    # The variants first, so that whoever takes the first row of a repeat takes theirs.
+    studies = study_of("imdb", *longer, *few, whole["imdb"])
+    assert decided(studies, "imdb-accuracy-equal") == decided(whole, "imdb-accuracy-equal")
+    verdict = decided(studies, "imdb-small-data-gru")
+    assert verdict.verdict == "supported"
+    of_whole, of_few = (
+        np.subtract(*([row.test["accuracy"] for row in rows] for rows in (lstm, gru)))
+        for lstm, gru in ([whole["imdb"][:5], whole["imdb"][5:]], few)
+    )
+    expected = stats.ttest_1samp(of_whole - of_few, 0.0).confidence_interval()
+    assert (verdict.effect, verdict.low, verdict.high) == pytest.approx(((of_whole - of_few).mean(), *expected))
+    turned = [replace(row, test=row.test | {"accuracy": 0.5}) if row in few[1] else row for row in studies["imdb"]]
+    assert decided({"imdb": turned}, "imdb-small-data-gru").verdict == "contradicted"
+    left = [replace(row, hyperparameters=row.hyperparameters | {"epochs": 10}) for row in few[1]]
+    studies = study_of("imdb", *few[:1], left, whole["imdb"])
+    assert "10 of 70 epochs" in decided(studies, "imdb-small-data-gru").reason
+
+
 @pytest.mark.parametrize(
     ("difference", "deviation", "expected"),
     [(0.0, 0.01, "supported"), (-0.05, 0.01, "contradicted"), (0.05, 0.01, "contradicted"), (0.02, 0.01, "open"),

@@ -19,8 +19,8 @@ PROJECT = load_project(ROOT / "params.yaml")
 STUDIES = sorted(path.stem for path in (ROOT / "stages/studies").glob("*.yaml"))
 CELLS = ("rnn", "lstm", "gru")
 SECTIONS = {
-    "title", "document", "source", "cells", "arms", "scores", "curve", "sweep", "closed_loop", "landscape", "protocol",
-    "published", "flaws", "differs", "claims", "epochs", "sentences",
+    "title", "document", "source", "cells", "arms", "variants", "scores", "curve", "sweep", "closed_loop", "landscape",
+    "protocol", "published", "flaws", "differs", "claims", "epochs", "sentences",
 }  # fmt: skip
 
 
@@ -46,6 +46,9 @@ def test_a_document_says_what_is_known_of_a_document(study):
         for cell, values in changes.items():
             assert cell in ("all", *about["cells"])
             assert set(values) <= names - {"cell"}
+    for changes in about.get("variants", {}).values():
+        assert changes
+        assert set(changes) <= names - {"cell"}
     assert all(isinstance(text, str) for text in (*about["flaws"], *about.get("differs", ())))
     settings = {arm.setting for cell in CELLS for arm in arms_of(study, cell, "full")}
     assert set(about["protocol"]) <= {"", *settings}
@@ -106,6 +109,7 @@ def test_the_shipped_full_profile_is_the_protocol(study, cell):
         assert fixed
         of_heading = document(study).get("arms", {}).get(arm.protocols[-1], {})
         fixed |= of_heading.get("all", {}) | of_heading.get(cell, {})
+        fixed |= document(study).get("variants", {}).get(arm.setting, {})
         assert {name: has[name] for name in fixed} == fixed
 
 

@@ -1,6 +1,7 @@
 """params.yaml: every refusal in one line that names the thing, its value and what is allowed; and what is resolved."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -157,7 +158,8 @@ def test_the_full_profile_changes_what_it_names_and_another_source_replaces_the_
     sample, full = (project.studies["imdb"][profile] for profile in ("sample", "full"))
     assert full.corpus.model_dump() == {"source": "imdb"}
     assert sample.corpus.train_reviews == 4000
-    changes = {"epochs": 10, "learning_rate": 0.001, "hidden_size": 32, "tuning": full.training.tuning}
+    changes = {"epochs": 10, "learning_rate": 0.001, "hidden_size": 32}
+    changes |= {name: getattr(full.training, name) for name in ("tuning", "variants")}
     assert full.training == sample.training.model_copy(update=changes)
     assert full.tokens == sample.tokens
     assert project.settings("damped").tokens.model_dump() == {"window": 25, "validation_fraction": 0.1}
@@ -224,6 +226,25 @@ def test_of_a_studys_settings_those_that_are_named_are_tuned(tmp_path):
     project = load_with(tmp_path, {"profile": "full", place: ["5 layers"]})
     with pytest.raises(InputError, match=r"tuning\.settings: '5 layers' is not one of 1 layer, 2 layers, 3 layers"):
         study_arms(project, "fibonacci", "gru")
+
+
+def test_variants_are_corrected_alone_and_never_tuned_and_those_that_are_not_are_refused(tmp_path):
+    place = "imdb.full.training.variants"
+    arms = study_arms(load_with(tmp_path, {"profile": "full", place: ["20 epochs"]}), "imdb", "gru")
+    assert [(arm.setting, arm.protocols) for arm in arms["arms"]] == [
+        ("", ("published",)),
+        ("", ("corrected",)),
+        ("20 epochs", ("corrected",)),
+    ]
+    _, corrected, longer = arms["arms"]
+    assert longer.hyperparameters == replace(corrected.hyperparameters, epochs=20)
+    assert [arm.setting for arm in arms["tuned"]] == [""]
+    alone = study_arms(load_with(tmp_path, {"imdb.training.headings": ["published"]}), "imdb", "gru")
+    assert [arm.setting for arm in alone["arms"]] == [""]
+    for study, known in (("imdb", "20 epochs, "), ("ptb", "none")):
+        project = load_with(tmp_path, {f"{study}.training.variants": ["30 epochs"]})
+        with pytest.raises(InputError, match=rf"{study}: training\.variants: '30 epochs' is not one of {known}"):
+            study_arms(project, study, "gru")
 
 
 def test_rates_that_trials_chose_before_are_one_a_setting_and_of_one_cell(tmp_path):

@@ -82,7 +82,11 @@ GOVERNED = ("layers", "dropout")
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """All that decides the training of one arm. `hidden_size`: units a direction."""
+    """All that decides the training of one arm. `hidden_size`: units a direction.
+
+    `train_texts`: as many of the training part, drawn anew for each repeat; 0: all. `split`: one training and one
+    validation part for all repeats, or drawn anew for each from both together (the vocabulary stays).
+    """
 
     cell: str
     layers: int
@@ -94,6 +98,8 @@ class Hyperparameters:
     learning_rate: float
     epochs: int
     precision: str
+    train_texts: int = 0
+    split: Literal["one", "a repeat"] = "one"
 
 
 DOCUMENT: Mapping[str, Any] = {

@@ -19,6 +19,7 @@ from stages.kinds.classification.model import PADDING, ReviewClassifier
 from stages.nn.cells import CELLS
 from stages.nn.engines import engine_for
 from stages.support.files import verify
+from stages.support.process import StageError
 from stages.training.device import products_in, to_device
 from stages.training.loop import Step
 from stages.training.seeds import Purpose, stream_seed
@@ -119,6 +120,13 @@ class Task:
         (repeat,) = repeats
         self.data, self.device, self._batch_size = data, device, hyperparameters.batch_size
         self.train, self.validation, self.tested = data.parts(repeat)
+        if hyperparameters.split == "a repeat":
+            both = Reviews.joined((self.train, self.validation))
+            trained = _drawn(len(both), len(self.train), stream_seed(seed, repeat, Purpose.SPLIT))
+            self.train, self.validation = both.chosen(trained), both.chosen(~trained)
+        if hyperparameters.train_texts:
+            subset = _drawn(len(self.train), hyperparameters.train_texts, stream_seed(seed, repeat, Purpose.SUBSET))
+            self.train = self.train.chosen(subset)
         self._precision, self._learning_rate = hyperparameters.precision, hyperparameters.learning_rate
         self.engine = engine_for(device.type, CELLS[hyperparameters.cell])
         self.model = ReviewClassifier(
@@ -213,6 +221,19 @@ class Task:
             found.append(self.model(tokens.to(self.device), lengths).double().cpu())
         logits = torch.cat(found)
         return logits[torch.from_numpy(np.argsort(by_length))]
+
+
+def _drawn(items: int, chosen: int, seed: int) -> NDArray[np.bool_]:
+    """Which of some items are chosen (items,), at random.
+
+    Raises:
+        StageError: there are not so many.
+    """
+    if chosen > items:
+        raise StageError(f"train_texts: {chosen} is more than the training part has: {items}")
+    found = np.zeros(items, bool)
+    found[np.random.default_rng(seed).permutation(items)[:chosen]] = True
+    return found
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
