@@ -13,7 +13,7 @@ from stages.support.params import load_params, read_training
 from stages.support.process import run_stage
 from stages.support.sections import parse_repeats
 from stages.support.tensors import write_tensors
-from stages.training import checkpoint
+from stages.training import checkpoint, shares
 from stages.training.loop import Fitted
 from stages.training.parallel import run_parallel
 from stages.training.repeats import (
@@ -32,10 +32,15 @@ from stages.training.tuning import tuned_arms
 def main(study: str, cell: str) -> None:
     """Train, then write models/STUDY/CELL: weights, and runs.json, which says what each one is."""
     training = read_training(study, cell)
+    if not shares.launched():
+        start_tracker()
+        if training.processes > 1:
+            shares.launch(training.processes, "stages.train", study, cell)
+            return
     folder = Path("data/ready", study)
     data = task_module(training.kind).Data(folder)
     params = load_params()
-    at_once = jobs_at_once(params.jobs, training.device)
+    at_once = 1 if shares.launched() else jobs_at_once(params.jobs, training.device)
     fitted: dict[Job, Fitted] = {}
 
     def train(
@@ -52,6 +57,7 @@ def main(study: str, cell: str) -> None:
             seed=training.seed,
             device=training.device,
             threads=training.threads,
+            processes=training.processes,
             data_digest=data.digest,
             corpus=data.corpus,
             profile=params.profile,
@@ -62,7 +68,6 @@ def main(study: str, cell: str) -> None:
         fitted.update({job: result for job, result in results.items() if result is not None})
         return [[result for job, result in results.items() if job.arm is arm] for arm in arms]
 
-    start_tracker()
     if training.arms:
         train(training.arms, training.repeats)
     if training.tuning:
@@ -81,6 +86,8 @@ def main(study: str, cell: str) -> None:
 
         arms = tuned_arms(found, training.tuned, tuning, training.headings, trials)
         train(arms, parse_repeats(tuning.final_repeats))
+    if not shares.is_first():
+        return
     jobs = list(fitted)
 
     output = Path("models", study, cell)

@@ -39,6 +39,9 @@ class Kind(Protocol):
     TUNED_BY: str
     """What chooses a learning rate on the validation part: `loss`, or `accuracy`."""
 
+    SHARES_BATCHES: bool
+    """Whether several processes can share a training: a task's `step` then takes this process's part of a batch."""
+
     def layers_of(self, hyperparameters: Any) -> RecurrentLayers:  # noqa: ANN401
         """The sizes that count a net's recurrent parameters."""
 

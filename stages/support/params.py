@@ -26,6 +26,7 @@ from stages.support.sections import (
     parse_repeats,
 )
 
+_AS_STORED = ("kind", "seed", "device", "threads", "processes", "repeats_at_once", "headings")
 _MOST_CHARACTERS = 60  # of a value in a message
 _OF_A_PROFILE = ("corpus", "tokens", "training")
 _OF_A_STUDY = ("kind", *_OF_A_PROFILE, "full")
@@ -45,6 +46,7 @@ class Params(Section):
     mirror: str
     jobs: Count
     threads: Positive
+    processes: Positive
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Training:
     seed: int
     device: str
     threads: int
+    processes: int
     repeats: Sequence[int]
     repeats_at_once: int
     arms: Sequence[Arm]
@@ -148,7 +151,7 @@ def read_training(study: str, cell: str) -> Training:
         ]
         for name in ("arms", "tuned")
     }
-    as_stored = {name: stored[name] for name in ("kind", "seed", "device", "threads", "repeats_at_once", "headings")}
+    as_stored = {name: stored[name] for name in _AS_STORED}
     tuning = TypeAdapter(Tuning | None).validate_python(stored["tuning"])
     return Training(**as_stored, **found, repeats=parse_repeats(stored["repeats"]), tuning=tuning)
 
@@ -171,6 +174,7 @@ def resolved(project: Project, study: str) -> dict[str, dict[str, Any]]:
     kind = {"kind": settings.kind}
     code = {"code": kind_code(settings.kind)}
     run = params.model_dump(include={"seed", "device", "threads"})
+    run["processes"] = params.processes if kinds.kind(settings.kind).SHARES_BATCHES else 1
     run |= settings.training.model_dump(mode="json", include=NO_HYPERPARAMETERS - {"variants"})  # arms like any other
     return {
         "corpus": kind | code | {"corpus": settings.corpus.model_dump(mode="json")},

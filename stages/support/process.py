@@ -50,11 +50,12 @@ def protect() -> None:
 
     Ctrl-C ends it and its workers at once and in silence, as a kill does: all that it writes is written whole, and
     training goes on from its checkpoints. Started by DVC it ends when DVC does, unless it leads a session of its own,
-    as the tracker does on purpose. No setting of the user's for Numba reaches it, but for the place of its cache.
+    as the tracker does on purpose; started by torchrun, which gives it one, it ends when that does. No setting of the
+    user's for Numba reaches it, but for the place of its cache.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, as `nohup` wants it
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if "DVC_STAGE" in os.environ and os.getsid(0) != os.getpid():
+    if "TORCHELASTIC_RUN_ID" in os.environ or ("DVC_STAGE" in os.environ and os.getsid(0) != os.getpid()):
         die_with_parent()
         if _is_adopted():
             os.kill(os.getpid(), signal.SIGKILL)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from stages.support.process import StageError
-from stages.training import checkpoint
+from stages.training import checkpoint, shares
 from stages.training.device import peak_memory_bytes
 from stages.training.seeds import Purpose, order_generator, stream_seed
 
@@ -27,7 +27,8 @@ _SECONDS_BETWEEN_MESSAGES = 30.0
 class Step:
     """What one batch gave each repeat: the mean loss to descend, and sums over `items` of what the curves show.
 
-    The loss and every sum have the shape (repeats,); each repeat has as many items.
+    The loss and every sum have the shape (repeats,), and a sum may be a number; each repeat has as many items. Of a
+    batch that processes share, loss and sums are this one's part of it.
     """
 
     loss: Tensor
@@ -112,6 +113,7 @@ def fit(task: Task, pack: Pack, on_epoch: Callable[[list[dict[str, float]], dict
     Raises:
         DivergedError: a loss is not finite; it names the epoch, the batch and the last good checkpoint.
     """
+    shares.wait()  # until the first process has the checkpoint for itself
     state: dict[str, Any] = checkpoint.load(pack.checkpoint) or {
         "epoch": 0,
         "best_epoch": 0,
@@ -147,7 +149,9 @@ def fit(task: Task, pack: Pack, on_epoch: Callable[[list[dict[str, float]], dict
             state["best_weights"] = {name: value.cpu().clone() for name, value in task.model.state_dict().items()}
         task.after_epoch(improved)
         state |= {"epoch": epoch, "model": task.model.state_dict(), "optimizer": task.optimizer.state_dict()}
-        checkpoint.save(pack.checkpoint, state)
+        if shares.is_first():
+            checkpoint.save(pack.checkpoint, state)
+        shares.wait()
         on_epoch(rows, cost)
         now = time.monotonic()
         if epoch == pack.epochs or cost["seconds"] > 1 or now - spoken > _SECONDS_BETWEEN_MESSAGES:
@@ -162,6 +166,8 @@ def update(task: Any, batch: Any) -> Step:  # noqa: ANN401 - studies narrow the 
     step: Step = task.step(batch)
     task.optimizer.zero_grad(set_to_none=True)
     step.loss.sum().backward()  # type: ignore[no-untyped-call]
+    gradients = [parameter.grad for parameter in task.model.parameters() if parameter.grad is not None]
+    shares.add_up([*gradients, step.loss.detach(), *step.sums.values()])
     if task.gradient_norm_limit is not None:
         clip_grad_norm_(task.model.parameters(), task.gradient_norm_limit)
     task.optimizer.step()

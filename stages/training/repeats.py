@@ -3,7 +3,8 @@
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +16,9 @@ import torch
 from stages.kinds import task_module
 from stages.studies import Arm
 from stages.support.code import code_digest
-from stages.support.curves import live_curve
+from stages.support.curves import OnEpoch, live_curve
 from stages.support.files import digest, root, without_defaults, write_if_possible
-from stages.training import checkpoint
+from stages.training import checkpoint, shares
 from stages.training.device import machine, prepare
 from stages.training.loop import DivergedError, Fitted, Pack, fit
 
@@ -37,6 +38,7 @@ class Job:
     data_digest: str
     corpus: str
     profile: str
+    processes: int = 1
 
     @property
     def name(self) -> str:
@@ -61,6 +63,7 @@ class Job:
                 "torch": torch.__version__,
                 "device": _device_type(self.device),
                 "threads": self.threads,
+                "processes": self.processes,
             }
         )
 
@@ -82,13 +85,15 @@ def split_into_jobs(arms: Sequence[Arm], repeats: Sequence[int], at_once: int, *
 
 def train_job(job: Job) -> Fitted:
     """Train the repeats of a job, or go on with them; their curve is tracked meanwhile, their times go to timings/."""
-    device = prepare(job.device, job.threads)
+    device = shares.join(prepare(job.device, job.threads))
     kind = task_module(job.kind)
     path = checkpoint.checkpoint_path(job.key)
-    with checkpoint.only_here(path), live_curve(job.key, _rows(job)) as on_epoch:
+    with _for_itself(job, path) as on_epoch:
         task = kind.Task(kind.Data(job.data_folder), job.arm.hyperparameters, job.seed, job.repeats, device)
         pack = Pack(job.name, job.seed, job.repeats, job.arm.hyperparameters.epochs, path)
         fitted = fit(task, pack, on_epoch=on_epoch)
+    if not shares.is_first():
+        return fitted
     write_if_possible(
         root() / "timings" / f"{job.key}.json",
         {
@@ -97,11 +102,22 @@ def train_job(job: Job) -> Fitted:
             **machine(device),
             "engine": task.engine,
             "threads": job.threads,
+            "processes": job.processes,
             "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
             "epochs": fitted.costs,
         },
     )
     return fitted
+
+
+@contextmanager
+def _for_itself(job: Job, path: Path) -> Iterator[OnEpoch]:
+    """Within it, the first process of a training has its checkpoint for itself, and its curve is tracked."""
+    if not shares.is_first():
+        yield lambda rows, cost: None
+        return
+    with checkpoint.only_here(path), live_curve(job.key, _rows(job)) as on_epoch:
+        yield on_epoch
 
 
 def try_job(job: Job) -> Fitted | None:

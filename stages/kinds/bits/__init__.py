@@ -131,6 +131,7 @@ def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:
 
 
 TUNED_BY = "accuracy"
+SHARES_BATCHES = False
 
 
 def layers_of(hyperparameters: Hyperparameters) -> RecurrentLayers:

@@ -126,6 +126,7 @@ def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:
 
 
 TUNED_BY = "loss"
+SHARES_BATCHES = True
 
 
 def layers_of(hyperparameters: Hyperparameters) -> RecurrentLayers:

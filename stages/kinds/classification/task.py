@@ -23,6 +23,7 @@ from stages.support.process import StageError
 from stages.training.device import products_in, to_device
 from stages.training.loop import Step
 from stages.training.seeds import Purpose, stream_seed
+from stages.training.shares import share_of
 
 # Batches are cut from pools of this many, each sorted by length: little padding, and still a random order.
 _BATCHES_IN_A_POOL = 100
@@ -167,12 +168,16 @@ class Task:
 
     def step(self, batch: tuple[Tensor, Tensor, Tensor]) -> Step:
         """Mean cross-entropy of a batch (nats a text), and how many it got right."""
-        tokens, labels = to_device(self.device, batch[0], batch[2])
-        with products_in(self._precision, self.device):
-            logits = self.model(tokens, batch[1])
-        loss = _cross_entropy(logits.float(), labels)
-        correct = (_predicted(logits) == labels).sum()
-        return Step(loss[None], {"loss": loss.detach() * len(labels), "accuracy": correct}, len(labels))
+        texts = len(batch[1])
+        with share_of(texts) as share:
+            mine = share.columns
+            tokens, labels = to_device(self.device, batch[0][:, mine], batch[2][mine])
+            with products_in(self._precision, self.device):
+                logits = self.model(tokens, batch[1][mine])
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        loss = _cross_entropy(logits, labels) * share.weight
+        correct = (_predicted(logits) == labels).sum() * (share.weight > 0)
+        return Step(loss[None], {"loss": loss.detach() * texts, "accuracy": correct}, texts)
 
     def after_epoch(self, improved: bool) -> None:
         """Nothing changes between epochs."""

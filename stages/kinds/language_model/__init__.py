@@ -149,6 +149,7 @@ def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:
 
 
 TUNED_BY = "loss"
+SHARES_BATCHES = True
 
 
 def layers_of(hyperparameters: Hyperparameters) -> RecurrentLayers:

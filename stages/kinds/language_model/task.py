@@ -20,9 +20,11 @@ from stages.kinds.language_model.model import LanguageModel
 from stages.nn.cells import CELLS
 from stages.nn.engines import engine_for
 from stages.support.files import verify
+from stages.support.process import StageError
 from stages.training.device import products_in, to_device
 from stages.training.loop import Step
 from stages.training.seeds import Purpose, stream_seed
+from stages.training.shares import share_of
 
 _NOT_A_TARGET = -100  # torch's cross_entropy skips it
 
@@ -65,15 +67,20 @@ class Task:
         self.model.start(generator)
         self.model.to(device)
         self.gradient_norm_limit = hyperparameters.gradient_norm_limit
+        with share_of(hyperparameters.streams) as share:
+            self._streams = share.columns.stop - share.columns.start
+            if not share.weight:
+                raise StageError(f"streams: {hyperparameters.streams} are fewer than the processes that share them")
         # Truncated BPTT drops what does not fill a window of every stream, as the book does.
         windows = (len(data.train) - 1) // (hyperparameters.streams * hyperparameters.window)
         self._steps = windows * hyperparameters.window
         self.train_items = self.train_tokens = self._steps * hyperparameters.streams
-        self._state = self.model.recurrent.zero_state(hyperparameters.streams)
+        self._state = self.model.recurrent.zero_state(self._streams)
         self._loss: Callable[..., Any] = _Loss(self.model, hyperparameters.precision)
         if device.type == "cuda" and windows:  # not later: to capture draws random numbers, and an epoch seeds its own
-            window = torch.zeros(hyperparameters.window, hyperparameters.streams, dtype=torch.int64, device=device)
-            self._loss = torch.cuda.make_graphed_callables(self._loss, (window, window.clone(), *self._state))
+            window = torch.zeros(hyperparameters.window, self._streams, dtype=torch.int64, device=device)
+            with share_of(hyperparameters.streams):
+                self._loss = torch.cuda.make_graphed_callables(self._loss, (window, window.clone(), *self._state))
 
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -86,7 +93,7 @@ class Task:
         `orders` is not used: the text has one order. A stream is a stretch of the text, its state carried from
         window to window and reset here, at the epoch's start.
         """
-        self._state = self.model.recurrent.zero_state(self._settings.streams)
+        self._state = self.model.recurrent.zero_state(self._streams)
         streams = _streams(self.data.train[: self.train_items + 1], self._settings.streams)
         inputs, targets = to_device(self.device, *streams)
         for start in range(0, self._steps, self._settings.window):
@@ -95,9 +102,10 @@ class Task:
 
     def step(self, batch: tuple[Tensor, Tensor]) -> Step:
         """Mean cross-entropy of a window (nats a token)."""
-        loss, *state = self._loss(*batch, *self._state)
+        with share_of(self._settings.streams) as share:
+            loss, *state = self._loss(*(part[:, share.columns] for part in batch), *self._state)
         self._state = tuple(part.detach() for part in state)
-        items = batch[1].numel()
+        loss, items = loss * share.weight, batch[1].numel()
         return Step(loss[None], {"loss": loss.detach() * items}, items)
 
     def after_epoch(self, improved: bool) -> None:

@@ -79,6 +79,7 @@ DOCUMENT: Mapping[str, Any] = {
 }
 
 TUNED_BY = "loss"
+SHARES_BATCHES = True
 
 
 def layers_of(hyperparameters: Hyperparameters) -> RecurrentLayers:

@@ -20,6 +20,7 @@ from stages.tables.ready import read_series
 from stages.training.device import to_device
 from stages.training.loop import Step
 from stages.training.seeds import Purpose, stream_seed
+from stages.training.shares import share_of
 
 _WINDOWS_AT_ONCE = 1024  # in evaluation
 
@@ -84,9 +85,11 @@ class Task:
 
     def step(self, batch: tuple[Tensor, Tensor]) -> Step:
         """Mean squared error of a batch, in scaled units."""
-        inputs, wanted = to_device(self.device, *batch)
-        loss = (self.model(inputs) - wanted).square().mean()
-        return Step(loss[None], {"loss": loss.detach() * len(wanted)}, len(wanted))
+        items = len(batch[1])
+        with share_of(items) as share:
+            inputs, wanted = to_device(self.device, batch[0][:, share.columns], batch[1][share.columns])
+            loss = (self.model(inputs) - wanted).square().mean() * share.weight
+        return Step(loss[None], {"loss": loss.detach() * items}, items)
 
     def after_epoch(self, improved: bool) -> None:
         """Nothing changes between epochs."""
