@@ -12,8 +12,8 @@ from matplotlib.ticker import LogFormatter, NullFormatter
 
 from stages.results.documents import SAMPLE, SEQUENCES
 
-LINES = {"published": "--", "equal_size": ":"}
-MARKERS = {"published": "s", "equal_size": "^"}
+LINES = {"published": "--", "tuned": "-.", "tuned equal_size": "-.", "equal_size": ":"}
+MARKERS = {"published": "s", "tuned": "D", "tuned = equal_size": "D", "equal_size": "^"}
 _MARGIN = 0.05  # of an axis, below its lowest value
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
