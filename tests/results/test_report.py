@@ -228,7 +228,7 @@ def test_the_numbers_are_those_of_the_tables(page, workspace):
                 for other in shown
                 if (other["cell"]["text"].strip(), other["cell"]["small"].removeprefix("custom: "))
                 == (row["cell"], row["custom"])
-                and other.get("model", other.get("mean over lengths", {"text": ""}))["text"] == row["setting"]
+                and other.get("setting", other.get("mean over lengths", {"text": ""}))["text"] == row["setting"]
             ]
             counts = [mine["parameters"]["text"].strip(), *re.findall(r"[\d,]*\d", mine["parameters"]["small"])]
             assert f"{int(row['parameters']):,}" in counts
