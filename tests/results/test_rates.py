@@ -59,7 +59,7 @@ def test_every_tuned_row_of_the_record_was_trained_at_the_rate_that_its_trials_c
         (str(row[0]) if several else "", cell): float(str(row[column["learning rate"]]))
         for row in table.rows
         for cell in recorded_cells(study)
-        if row[column[cell]].small == "chosen"
+        if cell in column and row[column[cell]].small == "chosen"
     }
     for row in tuned:
         key = (row.setting if several else "", row.cell)
