@@ -10,7 +10,7 @@ from stages.studies import Arm
 from stages.support.curves import start_tracker
 from stages.support.files import seal, whole, write_json
 from stages.support.params import load_params, read_training
-from stages.support.process import run_stage
+from stages.support.process import run_stage, started_by_torchrun
 from stages.support.sections import parse_repeats
 from stages.support.tensors import write_tensors
 from stages.training import checkpoint, shares
@@ -32,7 +32,7 @@ from stages.training.tuning import tuned_arms
 def main(study: str, cell: str) -> None:
     """Train, then write models/STUDY/CELL: weights, and runs.json, which says what each one is."""
     training = read_training(study, cell)
-    if not shares.launched():
+    if not started_by_torchrun():
         start_tracker()
         if training.processes > 1:
             shares.launch(training.processes, "stages.train", study, cell)
@@ -40,7 +40,7 @@ def main(study: str, cell: str) -> None:
     folder = Path("data/ready", study)
     data = task_module(training.kind).Data(folder)
     params = load_params()
-    at_once = 1 if shares.launched() else jobs_at_once(params.jobs, training.device)
+    at_once = 1 if started_by_torchrun() else jobs_at_once(params.jobs, training.device)
     fitted: dict[Job, Fitted] = {}
 
     def train(

@@ -118,21 +118,26 @@ def _compare(
 
 
 def _grows(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
-    """Whether one pair's difference is above the other's: a difference of differences, repeat against repeat."""
+    """Whether one pair's difference is above the other's: a difference of differences, repeat against repeat.
+
+    Of a logarithmic score it is a ratio of ratios.
+    """
     runs, score = evidence.of(base.study), rule["score"]
     about = documents()[base.study]["scores"][score]
+    ratio, percent = about.get("logarithmic", False), about.get("percent", False)
     (first, second), (third, fourth) = rule["grows"]
-    arms = (first, second, third, fourth)
-    label = f"{about['label']}, ({first} - {second}) - ({third} - {fourth})"
-    part = replace(base, effect_label=label, percent=about.get("percent", False))
-    if lacking := runs.lacking(base.protocol, arms):
+    arms, less = (first, second, third, fourth), "/" if ratio else "-"
+    label = f"{about['label']}, ({first} {less} {second}) {less} ({third} {less} {fourth})"
+    part = replace(base, effect_label=label, percent=percent, difference=not ratio and not percent)
+    if lacking := runs.lacking(base.protocol, arms) or runs.diverged(base.protocol, arms):
         return [replace(part, reason=lacking)]
-    a, b, c, d = (_values(runs.rows(base.protocol, arm), score, base.protocol, False, False) for arm in arms)
+    a, b, c, d = (_values(runs.rows(base.protocol, arm), score, base.protocol, ratio, False) for arm in arms)
     shared = sorted(a.keys() & b.keys() & c.keys() & d.keys())
     if not shared:
         return [replace(part, reason=f"no repeat that {', '.join(arms)} all have")]
     effect = paired_effect(np.array([(a[key] - b[key]) - (c[key] - d[key]) for key in shared]))
-    return [judge(replace(part, scaled=runs.departures(base.protocol, arms)), effect, (0.0, math.inf), "difference")]
+    part = replace(part, scaled=runs.departures(base.protocol, arms))
+    return [judge(part, effect, (0.0, math.inf), "ratio" if ratio else "difference")]
 
 
 def _means(arm: Mapping[tuple[str, Any], float], settings: Sequence[Any]) -> NDArray[np.float64]:

@@ -55,7 +55,9 @@ def protect() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, as `nohup` wants it
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if "TORCHELASTIC_RUN_ID" in os.environ or ("DVC_STAGE" in os.environ and os.getsid(0) != os.getpid()):
+    if started_by_torchrun():
+        die_with_parent()  # which in a container may be process 1, as who takes in orphans is
+    elif "DVC_STAGE" in os.environ and os.getsid(0) != os.getpid():
         die_with_parent()
         if _is_adopted():
             os.kill(os.getpid(), signal.SIGKILL)
@@ -68,6 +70,11 @@ def protect() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # no terminal's encoding stops what is printed
+
+
+def started_by_torchrun() -> bool:
+    """Whether this is one of the processes that share a training."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def die_with_parent(parent: int = 0) -> None:

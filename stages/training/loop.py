@@ -166,8 +166,9 @@ def update(task: Any, batch: Any) -> Step:  # noqa: ANN401 - studies narrow the 
     step: Step = task.step(batch)
     task.optimizer.zero_grad(set_to_none=True)
     step.loss.sum().backward()  # type: ignore[no-untyped-call]
-    gradients = [parameter.grad for parameter in task.model.parameters() if parameter.grad is not None]
-    shares.add_up([*gradients, step.loss.detach(), *step.sums.values()])
+    if shares.several():
+        gradients = [parameter.grad for parameter in task.model.parameters() if parameter.grad is not None]
+        shares.add_up([*gradients, step.loss.detach(), *step.sums.values()])
     if task.gradient_norm_limit is not None:
         clip_grad_norm_(task.model.parameters(), task.gradient_norm_limit)
     task.optimizer.step()

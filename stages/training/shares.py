@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, distributed
 
 from stages.nn.dropout import of_whole_batch
-from stages.support.process import StageError
+from stages.support.process import StageError, started_by_torchrun
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,6 @@ class Share:
 
     columns: slice
     weight: float
-
-
-def launched() -> bool:
-    """Whether this is one of several processes that share a training."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def launch(processes: int, module: str, *words: str) -> None:
@@ -68,7 +63,7 @@ def launch(processes: int, module: str, *words: str) -> None:
 
 def join(device: torch.device) -> torch.device:
     """Meet the other processes, if there are any; on CUDA each has a device of its own. Returns `device`."""
-    if launched() and not distributed.is_initialized():
+    if started_by_torchrun() and not distributed.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
@@ -77,12 +72,17 @@ def join(device: torch.device) -> torch.device:
 
 def is_first() -> bool:
     """Whether this process writes what all of them have."""
-    return os.environ.get("RANK", "0") == "0" or not launched()
+    return not started_by_torchrun() or os.environ["RANK"] == "0"
+
+
+def several() -> bool:
+    """Whether other processes have a share of what this one trains."""
+    return distributed.is_initialized()
 
 
 def wait() -> None:
     """Until all processes are here."""
-    if distributed.is_initialized():
+    if several():
         distributed.barrier()
 
 
@@ -93,7 +93,7 @@ def share_of(batch: int) -> Iterator[Share]:
     Shares are next to each other, and differ by a column at most. A process for which none is left takes the first
     column, for nothing.
     """
-    if not distributed.is_initialized():
+    if not several():
         yield Share(slice(0, batch), 1.0)
         return
     rank, processes = distributed.get_rank(), distributed.get_world_size()
@@ -110,8 +110,6 @@ def add_up(tensors: Sequence[Tensor]) -> None:
     Raises:
         StageError: another process has ended.
     """
-    if not distributed.is_initialized():
-        return
     flat = torch.cat([tensor.reshape(-1).to(tensors[0].dtype) for tensor in tensors])
     try:
         distributed.all_reduce(flat)

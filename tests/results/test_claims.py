@@ -166,6 +166,20 @@ def test_a_variant_decides_its_own_claim_and_no_other():
     assert "10 of 70 epochs" in decided(studies, "imdb-small-data-gru").reason
 
 
+def test_a_lead_in_perplexity_grows_as_a_ratio_of_ratios_and_rests_on_nothing_that_diverged(monkeypatch):
+    grows = [["basic gru", "basic lstm"], ["better gru", "better lstm"]]
+    claimed(monkeypatch, {"score": "perplexity", "grows": grows}, study="ptb")
+    factors = np.array([1.9, 2.0, 2.1])
+    scores = {("basic", "lstm"): 100.0, ("better", "gru"): 90.0, ("better", "lstm"): 80.0}
+    arms = [perplexities(setting, cell, [value] * 3) for (setting, cell), value in scores.items()]
+    verdict = decided(study_of("ptb", *arms, perplexities("basic", "gru", 112.5 * factors)), "x")
+    expected = stats.ttest_1samp(np.log(factors), 0.0).confidence_interval()
+    assert (verdict.low, verdict.high) == pytest.approx(tuple(map(math.exp, expected)))
+    assert (verdict.effect, verdict.verdict) == (pytest.approx(stats.gmean(factors)), "supported")
+    diverged = decided(study_of("ptb", *arms, perplexities("basic", "gru", [200.0, 200.0, 20_000.0])), "x")
+    assert (diverged.verdict, "1 of 3 repeats of basic gru diverged" in diverged.reason) == ("open", True)
+
+
 @pytest.mark.parametrize(
     ("difference", "deviation", "expected"),
     [(0.0, 0.01, "supported"), (-0.05, 0.01, "contradicted"), (0.05, 0.01, "contradicted"), (0.02, 0.01, "open"),

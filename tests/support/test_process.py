@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,20 @@ def slow_torch(tmp_path):
 
 TRAIN = [sys.executable, "-m", "stages.train", "damped", "gru"]
 AS_DVC = f"import subprocess\nsubprocess.run({TRAIN!r})\n"
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="no program to make a process namespace")
+def test_a_process_that_shares_a_training_lives_where_its_launcher_is_process_1_as_in_a_container():
+    code = "import os; from stages.support.process import protect; protect(); print(os.getppid())"
+    launcher = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
+    container = ["unshare", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    done = subprocess.run(
+        [*container, sys.executable, "-c", launcher], cwd=ROOT, capture_output=True, text=True,
+        env=environment(TORCHELASTIC_RUN_ID="x"),
+    )  # fmt: skip
+    if done.stderr.startswith("unshare:"):
+        pytest.skip("process namespaces are not permitted here")
+    assert done.stdout == "1\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children end with their parent on Linux only")

@@ -67,7 +67,7 @@ def test_a_checkpoint_goes_on_in_another_number_of_processes(data, alone, tmp_pa
     assert_alike(found(tmp_path), found(alone))
 
 
-def test_a_process_that_ends_before_its_time_ends_all_in_one_line(data, tmp_path, monkeypatch, capfd):
+def test_a_process_that_ends_before_its_time_ends_all_in_one_line(data, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     with pytest.raises(StageError, match="process 2 of 2 ended with 7") as failed:
         shares.launch(2, "tests.training.shared_training", str(data), str(tmp_path), "dies")

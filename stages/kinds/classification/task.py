@@ -125,9 +125,10 @@ class Task:
             both = Reviews.joined((self.train, self.validation))
             trained = _drawn(len(both), len(self.train), stream_seed(seed, repeat, Purpose.SPLIT))
             self.train, self.validation = both.chosen(trained), both.chosen(~trained)
-        if hyperparameters.train_texts:
-            subset = _drawn(len(self.train), hyperparameters.train_texts, stream_seed(seed, repeat, Purpose.SUBSET))
-            self.train = self.train.chosen(subset)
+        if texts := hyperparameters.train_texts:
+            if texts > len(self.train):
+                raise StageError(f"train_texts: {texts} is more than the training part has: {len(self.train)}")
+            self.train = self.train.chosen(_drawn(len(self.train), texts, stream_seed(seed, repeat, Purpose.SUBSET)))
         self._precision, self._learning_rate = hyperparameters.precision, hyperparameters.learning_rate
         self.engine = engine_for(device.type, CELLS[hyperparameters.cell])
         self.model = ReviewClassifier(
@@ -229,13 +230,7 @@ class Task:
 
 
 def _drawn(items: int, chosen: int, seed: int) -> NDArray[np.bool_]:
-    """Which of some items are chosen (items,), at random.
-
-    Raises:
-        StageError: there are not so many.
-    """
-    if chosen > items:
-        raise StageError(f"train_texts: {chosen} is more than the training part has: {items}")
+    """Which of some items are chosen (items,), at random."""
     found = np.zeros(items, bool)
     found[np.random.default_rng(seed).permutation(items)[:chosen]] = True
     return found

@@ -68,17 +68,17 @@ class Task:
         self.model.to(device)
         self.gradient_norm_limit = hyperparameters.gradient_norm_limit
         with share_of(hyperparameters.streams) as share:
-            self._streams = share.columns.stop - share.columns.start
+            self._streams_here = share.columns.stop - share.columns.start
             if not share.weight:
                 raise StageError(f"streams: {hyperparameters.streams} are fewer than the processes that share them")
         # Truncated BPTT drops what does not fill a window of every stream, as the book does.
         windows = (len(data.train) - 1) // (hyperparameters.streams * hyperparameters.window)
         self._steps = windows * hyperparameters.window
         self.train_items = self.train_tokens = self._steps * hyperparameters.streams
-        self._state = self.model.recurrent.zero_state(self._streams)
+        self._state = self.model.recurrent.zero_state(self._streams_here)
         self._loss: Callable[..., Any] = _Loss(self.model, hyperparameters.precision)
         if device.type == "cuda" and windows:  # not later: to capture draws random numbers, and an epoch seeds its own
-            window = torch.zeros(hyperparameters.window, self._streams, dtype=torch.int64, device=device)
+            window = torch.zeros(hyperparameters.window, self._streams_here, dtype=torch.int64, device=device)
             with share_of(hyperparameters.streams):
                 self._loss = torch.cuda.make_graphed_callables(self._loss, (window, window.clone(), *self._state))
 
@@ -93,7 +93,7 @@ class Task:
         `orders` is not used: the text has one order. A stream is a stretch of the text, its state carried from
         window to window and reset here, at the epoch's start.
         """
-        self._state = self.model.recurrent.zero_state(self._streams)
+        self._state = self.model.recurrent.zero_state(self._streams_here)
         streams = _streams(self.data.train[: self.train_items + 1], self._settings.streams)
         inputs, targets = to_device(self.device, *streams)
         for start in range(0, self._steps, self._settings.window):
