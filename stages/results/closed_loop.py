@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stages.results.comparison import Drawn
-from stages.results.documents import documents
+from stages.results.documents import documents, protocols_in_words
 from stages.results.drawing import cell_colours, custom_runs, repeats_counted, save, source
 from stages.results.scores import equal_protocols_once
 from stages.support.sections import Heading
@@ -44,7 +44,7 @@ def draw_closed_loops(
             for loop in repeats.loc[of_arm, "closed_loop"]:
                 axis.plot(steps, loop, color=colours[cell], linewidth=0.6, alpha=0.35)
             axis.plot(steps, chosen["closed_loop"], color=colours[cell], linewidth=1.8)
-            named = ", ".join(part for part in (str(setting), cell, protocol.replace("_", " ")) if part)
+            named = ", ".join(part for part in (str(setting), cell, protocols_in_words(protocol.split(" = "))) if part)
             axis.set_title(f"{named}\nmedian error {chosen[score]:.3g}", fontsize=9)
             axis.grid(alpha=0.3)
             axis.tick_params(labelbottom=True, labelleft=True)

@@ -1,6 +1,6 @@
 """What the documents publish and claim, and the words that name where scores come from. Nothing heavy is imported."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,12 @@ PROTOCOLS = {
     "equal_size": "equal size",
     "what_if": "what if",
 }
-"""How tables and pages call the protocols."""
+"""How tables, figures and pages call the protocols."""
+
+
+def protocols_in_words(protocols: Iterable[str], joint: str = " = ") -> str:
+    """What an arm that stands under several protocols is called, such as `tuned = equal size`."""
+    return joint.join(PROTOCOLS[protocol] for protocol in protocols)
 
 
 @cache

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.results.comparison import Drawn
-from stages.results.documents import SAMPLE, documents
+from stages.results.documents import SAMPLE, documents, protocols_in_words
 from stages.results.drawing import (
     LINES,
     MARKERS,
@@ -50,7 +50,7 @@ def draw_curves(study: str, curves: pd.DataFrame, means: str, corpus: str, folde
             about = document["curve"][part]
             column = f"{part}_{about['column']}"
             for (cell, protocols), group in rows.groupby(["cell", "protocols"], sort=False):
-                label = f"{cell}, {str(protocols).replace(' ', ' = ').replace('_', ' ')}"
+                label = f"{cell}, {protocols_in_words(str(protocols).split())}"
                 _band(axis, group, column, label, colours[cell], LINES.get(str(protocols), "-"))
                 last = group["epoch"].max()
                 ended = group.loc[group["epoch"] == last, column].mean()
@@ -110,7 +110,7 @@ def draw_scores(
             errors = [[mean - low], [high - mean]] if low == low else None
             axis.errorbar(place, mean, yerr=errors, fmt=MARKERS.get(str(protocol), "o"), color=colours[cell], capsize=5)
             name_if_beyond(axis, about, mean, f"{mean:.2g}", place, colours[cell])
-            places.append(f"{cell}\n" + str(protocol).replace(" = ", "\n= ").replace("_", " "))
+            places.append(f"{cell}\n" + protocols_in_words(str(protocol).split(" = "), "\n= "))
             if corpus != SAMPLE:
                 _published_score(axis, document, setting, str(cell), score, place, scale)
         digits = "1f" if about.get("percent") else "3g"

@@ -2,6 +2,8 @@
 
 import csv
 import math
+import re
+from dataclasses import replace
 
 import pytest
 from matplotlib.figure import Figure
@@ -48,6 +50,19 @@ def comparison(folder, corpus="aclImdb", **changes):
     write_comparison("imdb", rows, rows, baselines, tables=folder, figures=folder)
     rows = {(row["cell"], row["protocol"]): row for row in csv.DictReader((folder / "table.csv").open())}
     return rows, (folder / "table.md").read_text()
+
+
+def test_figures_call_protocols_as_tables_do(tmp_path):
+    rows = [
+        replace(row, protocols=protocols)
+        for row in trained("aclImdb")
+        for protocols in ([("tuned", "equal_size")] if row.cell == "lstm" else [("tuned",), ("equal_size",)])
+    ]
+    write_comparison("imdb", rows, rows, [], tables=tmp_path, figures=tmp_path)
+    for name in ("scores", "curves"):
+        written = re.findall("<!-- (.*) -->", (tmp_path / f"{name}.svg").read_text())
+        assert any("equal size" in text for text in written)
+        assert not [text for text in written if re.search("[a-z]_[a-z]", text)]
 
 
 def test_means_intervals_and_published_figures(tmp_path):

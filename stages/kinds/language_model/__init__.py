@@ -113,10 +113,10 @@ class Hyperparameters:
 
 
 DOCUMENT: Mapping[str, Any] = {
-    "scores": {"perplexity": {"label": "test perplexity", "better": "lower", "logarithmic": True}},
+    "scores": {"perplexity": {"label": "test perplexity (a token)", "better": "lower", "logarithmic": True}},
     "curve": {
         "train": {"column": "loss", "label": "cross-entropy (nats)"},
-        "validation": {"column": "perplexity", "label": "perplexity", "logarithmic": True},
+        "validation": {"column": "perplexity", "label": "perplexity (a token)", "logarithmic": True},
     },
 }
 
