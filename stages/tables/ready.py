@@ -3,7 +3,9 @@
 import re
 import shutil
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -119,15 +121,36 @@ def _parts_of(
     return part[inverse]
 
 
-def labelled_parts(raw: Path, ready: Path) -> Iterator[list[list[tuple[str, int]]]]:
+@dataclass(frozen=True)
+class LabelledPart(Collection[tuple[str, int]]):
+    """The texts of a part with their labels, read from the file each time, so that memory holds none of them.
+
+    `chosen` (texts,): which of the file's are the part's.
+    """
+
+    raw: Path
+    chosen: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return int(self.chosen.sum())
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        return compress(read_labelled(self.raw), self.chosen)
+
+    def __contains__(self, item: object) -> bool:
+        return any(item == mine for mine in self)
+
+
+def labelled_parts(raw: Path, ready: Path) -> Iterator[list[LabelledPart]]:
     """For each division the texts and labels of the three parts, as they were written."""
-    items = list(read_labelled(raw))
     rows = [np.load(ready / f"{name}.rows.npy") for name in PARTS]
     divisions = ready / "divisions.npy"
     of_rows = np.load(divisions) if divisions.exists() else np.repeat([0, 1, 2], [len(part) for part in rows])[None]
     order = np.concatenate(rows)
     for division in of_rows:
-        yield [[items[row] for row in np.sort(order[division == part])] for part in range(len(PARTS))]
+        part_of = np.empty(len(order), np.int8)
+        part_of[order] = division
+        yield [LabelledPart(raw, part_of == part) for part in range(len(PARTS))]
 
 
 def tokenize_text(

@@ -1,6 +1,7 @@
 """A person's own data as arrays: what stands in which part, and what the vocabulary knows."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -71,6 +72,25 @@ def test_arrays_say_what_the_texts_say_by_the_training_parts_words_alone(tmp_pat
             assert [vocabulary[token] for token in tokens[start:end]] == known
             assert label == stored
     assert read_json(ready / "manifest.json")["cut"]["texts"] == sum(len(basic_english(t)) > 5 for t, _ in texts)
+
+
+def test_parts_can_be_gone_through_again_and_hold_no_texts(tmp_path):
+    peaks = []
+    for count in (3_000, 30_000):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        raw, ready = (
+            labelled(folder / "raw", [(f"text {i} of the file", i % 3) for i in range(count)]),
+            folder / "ready",
+        )
+        tokenize_labelled(raw, ready, 1000, 0.2, 0.2, 100, 1)
+        tracemalloc.start()
+        (parts,) = labelled_parts(raw, ready)
+        for part in (*parts, *parts):
+            assert sum(1 for _ in part) == len(part)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 27_000 * 50  # a text in a tuple takes more than twice that
 
 
 def test_of_several_divisions_each_is_whole_and_a_repeat_reads_its_own(tmp_path, texts):
