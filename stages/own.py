@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ _TAKEN = {*Params.model_fields, "record", "figures", "headline", "cells"}
 
 def main(file: str, *words: str) -> None:
     """Inspect, write the section, train as much as the budget has room for, answer."""
+    began = time.monotonic()
     options = _options(words)
     budget = _budget(options)
     path, name = _found(file, options.get("NAME", ""))
@@ -63,7 +65,7 @@ def main(file: str, *words: str) -> None:
         if is_new and link.is_symlink():
             link.unlink()
         raise
-    _cut(name, values, budget)
+    _cut(name, values, budget, began)
     targets = [f"headline@{name}", f"compare@{name}"]
     if not _dvc_repro(*targets):
         raise StageError(
@@ -107,25 +109,23 @@ def _use(study: str) -> str:
             return f"python -m stages.sample {study}"
 
 
-def _cut(name: str, values: dict[str, Any], budget: float) -> None:
-    """Estimate how long the training takes, and cut the section to the budget; both are said."""
+def _cut(name: str, values: dict[str, Any], budget: float, began: float) -> None:
+    """Estimate how long the rest of the chain takes, and cut the section to what the budget has left; both are said."""
     from stages.training import budget as plans
-    from stages.training.repeats import jobs_at_once
 
-    project = load_project()
-    params, settings = project.params, project.settings(name)
-    seconds = plans.time_epoch(
-        settings.kind, Path("data/ready", name), settings.training, params.device, params.threads
-    )
-    cost = plans.Cost(len(params.cells), seconds, jobs_at_once(params.jobs, params.device))
+    cost = plans.cost_of(name, load_project())
+    gone = (time.monotonic() - began) / 60
     plan = plans.plan_of(values["training"])
-    kept = plans.kept_to(budget, plan, cost)
+    kept = plans.kept_to(budget - gone, plan, cost)
     cut = plans.apply(kept, values["training"])
-    takes = cost.minutes(kept)
-    print(f"\nbudget: an epoch of the LSTM takes {seconds:.3g} s here; all training {takes:.2g} min at the most")
+    takes = gone + cost.minutes(kept)
+    print(
+        f"\nbudget: {gone:.2g} min are gone; an epoch of the LSTM takes {cost.epoch_seconds:.3g} s here, a stage "
+        f"{cost.start_seconds:.2g} s to start; in all {takes:.2g} min at the most"
+    )
     if cut:
         add_study(name, values)
-        whole = cost.minutes(plan)
+        whole = gone + cost.minutes(plan)
         print(f"budget: cut to keep to {budget:g} min, where {whole:.2g} would be needed: {', '.join(cut)}")
     if takes > budget:
         print(f"warning: {takes:.2g} min are more than the budget of {budget:g}, and no more is cut", file=sys.stderr)

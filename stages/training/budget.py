@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from stages import kinds
+from stages.support.params import Project
 from stages.support.sections import parse_repeats
 from stages.training.seeds import order_generator
 from stages.training.tuning import EXTENSIONS
 
-_SECONDS_OF_TIMING = 20.0
-_SECONDS_A_STAGE = 10.0
-"""Of a cell's two stages together: starting them, compiling, testing."""
+_LEAST_SECONDS_OF_TIMING, _SECONDS_OF_TIMING = 2.0, 20.0
+_STAGES_OF_A_CELL = 2
+_OTHER_STAGES = 3
+"""Baseline, headline and compare; what comes before them is over when an epoch is timed."""
 _FINAL_REPEATS = (10, 5, 3)
 _FEWEST_RATES = 3
 _FEWEST_EPOCHS = 2
@@ -37,16 +39,22 @@ class Plan:
 
 @dataclass(frozen=True)
 class Cost:
-    """What trains: how many cells, seconds an epoch of the LSTM, the slowest, and how many trainings at once."""
+    """What trains: how many cells, and how many trainings at once; and what was timed, as busy as the machine was.
+
+    `epoch_seconds`: of the LSTM, the slowest, beside as many others as train at once; `start_seconds`: until a process
+    has its libraries, its data and what is compiled.
+    """
 
     cells: int
     epoch_seconds: float
     at_once: int
+    start_seconds: float
 
     def minutes(self, plan: Plan) -> float:
-        """What a plan takes at the most."""
+        """What a plan takes at the most, stages that do not train included."""
         training = plan.trainings * plan.epochs * self.epoch_seconds / self.at_once
-        return self.cells * (training + _SECONDS_A_STAGE) / 60
+        stages = self.cells * _STAGES_OF_A_CELL + _OTHER_STAGES
+        return (self.cells * training + stages * self.start_seconds) / 60
 
 
 def kept_to(budget: float, plan: Plan, cost: Cost) -> Plan:
@@ -105,20 +113,35 @@ def _with_epochs(training: dict[str, Any]) -> Sequence[dict[str, Any]]:
     return [training] if "epochs" in training else [training[model] for model in training["models"]]
 
 
-def time_epoch(kind: str, ready: Path, training: Any, device: str, threads: int) -> float:  # noqa: ANN401
-    """Seconds that an epoch of the LSTM takes on this machine, training and validation.
+def cost_of(study: str, project: Project) -> Cost:
+    """What the training of a study, whose data are ready, costs on this machine, busy as it is now.
 
-    Timed for some seconds, after what is compiled at the first batch; of a longer epoch the rest is extrapolated.
+    As many LSTMs as are to train at once are timed side by side for some seconds, after what is compiled at the first
+    batch; of a longer epoch the rest is extrapolated.
     """
+    began = time.monotonic()
+    from stages.training.parallel import run_parallel  # a stage waits as long for torch
+    from stages.training.repeats import jobs_at_once
+
+    at_once = jobs_at_once(project.params.jobs, project.params.device)
+    timed = run_parallel(_time_nets, [(study, project)] * at_once, at_once)
+    epoch_seconds, timing_seconds = (max(seconds) for seconds in zip(*timed, strict=True))
+    return Cost(len(project.params.cells), epoch_seconds, at_once, time.monotonic() - began - timing_seconds)
+
+
+def _time_nets(study: str, project: Project) -> tuple[float, float]:
+    """Seconds of an epoch of each of the LSTMs, training and validation, and those that the timing took."""
     from stages.training.device import prepare
 
-    module = kinds.task_module(kind)
-    data, where = module.Data(ready), prepare(device, threads)
-    nets = kinds.kind(kind).settings("lstm", training).values()
-    return sum(_seconds(module.Task(data, net, 0, [0], where)) for net in nets)
+    settings = project.settings(study)
+    module = kinds.task_module(settings.kind)
+    data, where = module.Data(Path("data/ready", study)), prepare(project.params.device, project.params.threads)
+    nets = kinds.kind(settings.kind).settings("lstm", settings.training).values()
+    timed = [_time(module.Task(data, net, 0, [0], where)) for net in nets]
+    return sum(epoch for epoch, _ in timed), sum(spent for _, spent in timed)
 
 
-def _seconds(task: Any) -> float:  # noqa: ANN401 - a task of any kind
+def _time(task: Any) -> tuple[float, float]:  # noqa: ANN401 - a task of any kind
     from stages.training.loop import update
 
     task.model.train()
@@ -129,8 +152,8 @@ def _seconds(task: Any) -> float:  # noqa: ANN401 - a task of any kind
             items += update(task, batch).items
             if time.monotonic() - began > _SECONDS_OF_TIMING:
                 break
-        if items >= 3 * task.train_items or time.monotonic() - began > _SECONDS_OF_TIMING:
+        spent = time.monotonic() - began
+        if (items >= 3 * task.train_items and spent > _LEAST_SECONDS_OF_TIMING) or spent > _SECONDS_OF_TIMING:
             break
-    train_seconds = (time.monotonic() - began) * int(task.train_items) / items
     # A validation text is read forwards alone, and there are fewer: a third of training's time is more than enough.
-    return train_seconds * 4 / 3
+    return spent * int(task.train_items) / items * 4 / 3, spent
