@@ -103,6 +103,7 @@ class Column:
         name: In the header, or its number.
         place: From 0.
         cells: The sample's cells that are not missing, stripped.
+        rows: The rows where they stand, by number.
         missing: Share of the sample's cells without a value.
         distinct: All values in the file, or None where there are more than 1,000.
         mark: The decimal mark, if the cells are numbers.
@@ -112,6 +113,7 @@ class Column:
     name: str
     place: int
     cells: list[str]
+    rows: list[int]
     missing: float
     distinct: set[str] | None
     mark: str = "."
@@ -131,7 +133,7 @@ class Column:
     @cached_property
     def is_number(self) -> bool:
         """Whether nine of ten cells are numbers."""
-        return self._share(lambda cell: read_number(cell, self.mark) is not None) >= 0.9
+        return self._share(self.reads) >= 0.9
 
     @cached_property
     def is_time_of_day(self) -> bool:
@@ -184,6 +186,10 @@ class Column:
         """Characters a cell."""
         return sum(map(len, self.cells)) / max(len(self.cells), 1)
 
+    def reads(self, cell: str) -> bool:
+        """Whether a cell is a number with the column's decimal mark."""
+        return read_number(cell, self.mark) is not None
+
     def fits_calendar(self, as_date: str) -> bool:
         """Whether nine of ten cells make a date when they are put into `as_date`."""
         return (
@@ -208,7 +214,7 @@ def profile(path: Path, layout: Layout, drops: Drops) -> tuple[list[Column], int
     """Read a whole table once; its columns, and the number of its rows."""
     stream = rows(path, layout, drops)
     distinct: list[set[str] | None] = [set() for _ in layout.columns]
-    sample: list[Sequence[str]] = []
+    sample: list[tuple[int, list[str]]] = []
     total = 0
     stride = 1
     for chunk in _chunks(stream):
@@ -217,7 +223,7 @@ def profile(path: Path, layout: Layout, drops: Drops) -> tuple[list[Column], int
         if len(sample) > 2 * _SAMPLE_ROWS:  # thin what there is, and take as thinly from here on
             sample = sample[::2]
             stride *= 2
-        for place, values in enumerate(zip(*chunk, strict=True)):
+        for place, values in enumerate(zip(*(row for _, row in chunk), strict=True)):
             known = distinct[place]
             if known is not None:
                 known.update(values)
@@ -225,11 +231,12 @@ def profile(path: Path, layout: Layout, drops: Drops) -> tuple[list[Column], int
                     distinct[place] = None
     columns = []
     for place, name in enumerate(layout.columns):
-        cells = [row[place].strip()[:5000] for row in sample]
-        filled = [cell for cell in cells if not is_missing(cell)]
+        cells = [(number, row[place].strip()[:5000]) for number, row in sample]
+        filled = [(number, cell) for number, cell in cells if not is_missing(cell)]
         known = distinct[place]
+        different = None if known is None else {cell.strip() for cell in known}
         missing = 1 - len(filled) / max(len(cells), 1)
-        columns.append(Column(name, place, filled, missing, None if known is None else {c.strip() for c in known}))
+        columns.append(Column(name, place, [c for _, c in filled], [n for n, _ in filled], missing, different))
     _settle_marks(columns, layout)
     return columns, total
 
@@ -243,8 +250,8 @@ def _settle_marks(columns: Sequence[Column], layout: Layout) -> None:
         column.doubtful = doubt is not None and not known and layout.delimiter == ";"
 
 
-def _chunks(stream: Iterator[tuple[int, list[str]]]) -> Iterator[list[list[str]]]:
-    while chunk := [row for _, row in islice(stream, _CHUNK_ROWS)]:
+def _chunks(stream: Iterator[tuple[int, list[str]]]) -> Iterator[list[tuple[int, list[str]]]]:
+    while chunk := list(islice(stream, _CHUNK_ROWS)):
         yield chunk
 
 
@@ -343,7 +350,7 @@ def choose_value(
     if value is not None:
         column = named(path, columns, "VALUE", value)
         if not column.is_number:
-            raise InputError(f"{path}: VALUE={value}: the column holds no numbers, but {_examples(column)}")
+            raise InputError(f"{path}: VALUE={value}: the column holds no numbers: {_no_number(column)}")
         return column, Chosen("value", column.name, "as VALUE= says")
     found = number_columns(columns, times)
     varying = [column for column in found if not column.constant] or found
@@ -363,7 +370,7 @@ def choose_inputs(path: Path, columns: Sequence[Column], inputs: Sequence[str], 
     for name in inputs:
         column = named(path, columns, "INPUTS", name)
         if not column.is_number:
-            raise InputError(f"{path}: INPUTS={name}: the column holds no numbers, but {_examples(column)}")
+            raise InputError(f"{path}: INPUTS={name}: the column holds no numbers: {_no_number(column)}")
         if column is not value and column not in chosen:
             chosen.append(column)
     return chosen
@@ -402,8 +409,10 @@ def read_time(cells: Sequence[str], form: DateForm) -> float | None:
     return None if date is None or clock is None else date + clock
 
 
-def _examples(column: Column) -> str:
-    return ", ".join(repr(cell[:30]) for cell in column.cells[:3]) or "nothing"
+def _no_number(column: Column) -> str:
+    """The first cell of the sample that is no number, as the others are read."""
+    odd = ((row, cell) for row, cell in zip(column.rows, column.cells, strict=True) if not column.reads(cell))
+    return next((f"row {row} has {cell[:30]!r}" for row, cell in odd), "each cell is empty")
 
 
 def _list(columns: Sequence[Column]) -> str:

@@ -385,6 +385,13 @@ def test_a_mark_in_doubt_is_settled_by_other_columns_or_refused(read):
     assert read(f"date,value\n{commas}")[1] == [[1100.0 + i] for i in range(100)]
 
 
+def test_numbers_of_two_kinds_are_refused_with_a_row(read):
+    marks = "".join(f"{i};{i % 7}{',' if i % 2 else '.'}5\n" for i in range(1000, 1100))
+    assert "row 3 has '0,5'" in refused(read, f"time;value\n{marks}", value="value")
+    later = "".join(f"{i};{'2019-01-01' if i > 1049 else i % 7}\n" for i in range(1000, 1100))
+    assert "row 52 has '2019-01-01'" in refused(read, f"time;value\n{later}", value="value")
+
+
 def test_times_with_offsets_are_compared_in_one_zone(read):
     rows = [f"2019-10-27T02:{i * 2 % 60:02d}:00{'+02:00' if i < 30 else '+01:00'},{i}" for i in range(60)]
     found, got = read("\n".join(["time,value", *rows]))
