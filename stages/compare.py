@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from stages.results.row import read_rows
+from stages.results.row import read_baselines, read_rows
 from stages.support.curves import keep
-from stages.support.files import read_json, whole, write_json
+from stages.support.files import whole, write_json
 from stages.support.params import load_params
 from stages.support.process import run_stage
 
@@ -19,8 +19,7 @@ def main(study: str) -> None:
     cells = load_params().cells
     scored = [row for cell in cells for row in read_rows(Path("metrics", study, f"{cell}.json"))]
     trained = [row for cell in cells for row in read_rows(Path("models", study, cell, "runs.json"))]
-    baseline = Path("metrics", study, "baseline.json")
-    baselines = read_json(baseline)["rows"] if baseline.exists() else []
+    baselines = read_baselines(Path("metrics", study, "baseline.json"))
     tables, figures = Path("plots", study), Path("plots/figures", study)
     with whole(tables) as new_tables, whole(figures) as new_figures:
         write_comparison(study, scored, trained, baselines, tables=new_tables, figures=new_figures)

@@ -21,20 +21,21 @@ from statistics import median
 from typing import TypeVar, cast
 
 from stages import kinds, readme
+from stages.nn.cells import CELLS
 from stages.results import record
+from stages.results.documents import documents
 from stages.results.row import (
-    RECORDED_TRIAL,
     Machine,
     Provenance,
     Row,
     Versions,
-    check_recorded,
     parse_rows,
     protocol_digest,
+    read_baselines,
     read_rows,
 )
 from stages.studies import Arm
-from stages.support.files import read_json, root, write_text
+from stages.support.files import read_json, read_text, root, write_text
 from stages.support.params import Project, load_project, study_arms
 from stages.support.process import InputError, StageError, run_stage
 from stages.support.sections import Tuning, parse_repeats
@@ -108,16 +109,23 @@ def merge_folder(folder: Path) -> None:
     paths = sorted(path for path in folder.glob("*/*.json") if path.stem != "baseline")
     if not paths:
         raise InputError(f"record: {folder} holds no STUDY/CELL.json; name the metrics/record of another clone")
-    conflicts: list[str] = []
+    # All is read and checked before anything is written.
+    found: dict[Path, list[Row]] = {}
     for path in paths:
+        for name, known in ((path.parent.name, documents()), (path.stem, CELLS)):
+            if name not in known:
+                raise InputError(f"record: {path}: {name!r} is not one of {', '.join(known)}")
         trials = path.parent / "trials" / path.name
-        rows = check_recorded(path, read_rows(path))
-        tried = check_recorded(path, read_rows(trials), RECORDED_TRIAL) if trials.exists() else ()
-        conflicts += _merge(path.parent.name, path.stem, [*rows, *tried])
-    for path in sorted(folder.glob("*/baseline.json")):
-        here = record.RECORD / path.parent.name / path.name
-        if not here.exists():
-            write_text(here, path.read_text(encoding="utf-8"))
+        found[path] = [*record.check_entries(path, read_rows(path))]
+        if trials.exists():
+            found[path] += record.check_entries(path, read_rows(trials), trials=True)
+    here = {path: record.RECORD / path.parent.name / path.name for path in sorted(folder.glob("*/baseline.json"))}
+    for path in here:
+        read_baselines(path)
+    conflicts = [line for path, rows in found.items() for line in _merge(path.parent.name, path.stem, rows)]
+    for path, target in here.items():
+        if not target.exists():
+            write_text(target, read_text(path))
     for study in sorted({path.parent.name for path in paths}):
         print(f"merged {study}: see {record.draw_record(study) / 'table.md'}")
     _draw_answers()

@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from stages.kinds import kind, task_module
-from stages.record import _chosen_rates, _missing, _missing_finals, _overridden, _recorded, _settings, _stretches
+from stages.record import (
+    _chosen_rates,
+    _missing,
+    _missing_finals,
+    _overridden,
+    _recorded,
+    _settings,
+    _stretches,
+    merge_folder,
+)
 from stages.results.record import comparable_rows
 from stages.results.row import read_rows, write_rows
 from stages.support.params import load_params, load_project, study_arms
@@ -136,3 +145,56 @@ def test_what_the_record_was_trained_on_is_what_is_made_today(tmp_path, study):
     found.fetch(settings.corpus, raw, mirror, tmp_path / "downloads")
     found.tokenize(settings.tokens, raw, ready)
     assert task_module(settings.kind).Data(ready).digest == comparable_rows(study)[0].data_digest
+
+
+@pytest.fixture
+def clones(tmp_path, monkeypatch):
+    """A project with one recorded cell, and the record of another clone with two studies and a baseline."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, cells in ((here / "metrics/record", ["damped/gru"]), (there, ["damped/lstm", "fibonacci/gru"])):
+        for name in cells:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / "metrics/record" / f"{name}.json", folder / f"{name}.json")
+    shutil.copy(ROOT / "metrics/record/damped/baseline.json", there / "damped")
+    shutil.copy(ROOT / "params.yaml", here)
+    monkeypatch.chdir(here)
+    return here, there
+
+
+def first_row(path, change):
+    rows = json.loads(path.read_text())
+    change(rows[0])
+    path.write_text(json.dumps(rows))
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (lambda there: first_row(there / "fibonacci/gru.json", lambda row: row["test"].clear()), ["gru.json", "test"]),
+        (
+            lambda there: first_row(there / "fibonacci/gru.json", lambda row: row["test"].pop("closed_loop")),
+            ["gru.json: row 0", "closed_loop"],
+        ),
+        (
+            lambda there: first_row(there / "fibonacci/gru.json", lambda row: row.update(test={"loss": 1.0})),
+            ["gru.json: row 0"],
+        ),
+        (
+            lambda there: first_row(there / "fibonacci/gru.json", lambda row: row["validation"].update(loss=[1.0])),
+            ["gru.json: row 0"],
+        ),
+        (lambda there: (there / "fibonacci/gru.json").write_bytes(b"[\xe9"), ["gru.json", "0xe9"]),
+        (lambda there: (there / "fibonacci").rename(there / "nosuch"), ["nosuch", "imdb, ptb"]),
+        (lambda there: (there / "fibonacci/gru.json").rename(there / "fibonacci/evil<b>.json"), ["evil<b>", "lstm"]),
+        (lambda there: (there / "damped/baseline.json").write_text("garbage<script>"), ["baseline.json", "JSON"]),
+        (lambda there: (there / "damped/baseline.json").write_text('{"rows": [{"name": "a"}]}'), ["baseline.json"]),
+    ],
+)
+def test_a_record_with_one_fault_is_merged_nowhere(clones, fault, words):
+    here, there = clones
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    fault(there)
+    with pytest.raises(InputError) as refused:
+        merge_folder(there)
+    assert all(word in str(refused.value) for word in words)
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before

@@ -25,11 +25,10 @@ from stages.results.answer import (
 from stages.results.documents import SAMPLE, documents
 from stages.results.measures import custom_of, diverged, score_of, setting_of
 from stages.results.record import FIGURES, RECORD, comparable_rows
-from stages.results.row import Row, read_rows
+from stages.results.row import Row, read_baselines, read_rows
 from stages.results.runs import unit
 from stages.results.table import Cell as Shown
 from stages.results.table import Table
-from stages.support.files import read_json
 
 FOREST = FIGURES / "answers"
 _CELLS: tuple[Cell, Cell] = ("lstm", "gru")
@@ -96,7 +95,7 @@ def record_answers() -> list[Answer]:
     found = []
     for study in documents():
         if rows := comparable_rows(study) if (RECORD / study).exists() else []:
-            found += study_answers(study, rows, _baselines(RECORD / study))
+            found += study_answers(study, rows, read_baselines(RECORD / study / "baseline.json"))
     return found
 
 
@@ -106,7 +105,7 @@ def run_answers(studies: Sequence[str], cells: Sequence[str]) -> list[Answer]:
     for study in studies:
         paths = [Path("metrics", study, f"{cell}.json") for cell in cells]
         rows = [row for path in paths if path.exists() for row in read_rows(path)]
-        found += study_answers(study, rows, _baselines(Path("metrics", study)))
+        found += study_answers(study, rows, read_baselines(Path("metrics", study, "baseline.json")))
     return found
 
 
@@ -328,11 +327,6 @@ def _naive(name: str, about: Mapping[str, Any], baselines: Baselines, repeats: S
         mine = [tests[repeat % len(tests)] for repeat in repeats] if len(tests) > 1 else tests
         return Naive(best["name"], [test[name] for test in mine])
     return Naive("guessing", [about["chance"]]) if "chance" in about else None
-
-
-def _baselines(folder: Path) -> list[Any]:
-    path = folder / "baseline.json"
-    return list(read_json(path)["rows"]) if path.exists() else []
 
 
 def of_sample_text(rows: Sequence[Row]) -> bool:

@@ -20,7 +20,8 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95, logarithmic
     `logarithmic`: of the values' logarithms, brought back: a geometric mean.
     """
     if logarithmic:
-        mean, low, high = np.exp(mean_interval(np.log(values).tolist(), confidence)).tolist()
+        with np.errstate(over="ignore"):  # an end beyond the largest number is infinite
+            mean, low, high = np.exp(mean_interval(np.log(values).tolist(), confidence)).tolist()
         return mean, low, high
     sample = np.asarray(values, dtype=np.float64)
     mean = float(sample.mean())

@@ -10,7 +10,7 @@ import numpy as np
 from stages.baselines.series import origins
 from stages.results.answer import Answer, Cell, sentence
 from stages.results.answers import study_answers
-from stages.results.row import read_rows
+from stages.results.row import read_baselines, read_rows
 from stages.studies import document
 from stages.support.files import read_json
 from stages.tables.sizes import SMALL
@@ -21,7 +21,7 @@ _CELLS: tuple[Cell, Cell] = ("lstm", "gru")
 def read_answers(study: str, cells: Sequence[str]) -> tuple[list[Answer], list[str]]:
     """The answers of this workspace's run of a study, and what their reader must know besides, a sentence each."""
     rows = [row for cell in cells for row in read_rows(Path("metrics", study, f"{cell}.json"))]
-    baselines = read_json(Path("metrics", study, "baseline.json"))["rows"]
+    baselines = read_baselines(Path("metrics", study, "baseline.json"))
     ready = Path("data/ready", study)
     answers = study_answers(study, rows, baselines, **of_test_part(study, ready))
     notes = _notes(read_json(ready / "manifest.json"))

@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from stages.results.documents import documents, full_hyperparameters
-from stages.results.row import Row, check_recorded, read_rows, write_rows
-from stages.support.files import read_json, whole
+from stages.results.measures import custom_of, score_of, setting_of
+from stages.results.row import RECORDED, RECORDED_TRIAL, Row, check_recorded, read_baselines, read_rows, write_rows
+from stages.support.files import whole
+from stages.support.process import InputError, short
 
 RECORD = Path("metrics/record")
 FIGURES = Path("plots/record")
@@ -66,6 +68,43 @@ def headed(row: Row) -> Row:
     return replace(row, protocols=tuple("what_if" if name == "published" else name for name in row.protocols))
 
 
+def check_entries(path: Path, rows: Sequence[Row], *, trials: bool = False) -> Sequence[Row]:
+    """The rows of a record's file, where they are whole, and a table can show them.
+
+    Raises:
+        InputError: the first thing that is not as it should be, in one line.
+    """
+    check_recorded(path, rows, RECORDED_TRIAL if trials else RECORDED)
+    for number, row in enumerate(rows):
+        try:
+            _check_shown(row, () if trials else row.protocols)
+        except (KeyError, ValueError, TypeError, ArithmeticError) as error:
+            what = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise InputError(f"{path}: row {number} can't be shown: {short(what, 200)}") from None
+    return rows
+
+
+def _check_shown(row: Row, headings: Iterable[str]) -> None:
+    """Raise where a table or a figure of the row would: where a score is missing, say."""
+    full_hyperparameters(row.study, row.hyperparameters)
+    setting_of(row)
+    custom_of(row)
+    loop = row.test.get("closed_loop", ())
+    if not isinstance(loop, list | tuple) or len(loop) != len(row.closed_loop_truth):
+        raise ValueError(f"closed_loop must have as many steps as its truth, {len(row.closed_loop_truth)}")
+    if not isinstance(row.test.get("sentences", {}), dict):
+        raise ValueError("sentences must have a probability each")
+    scores = documents()[row.study]["scores"]
+    for name, heading in ((name, heading) for heading in headings for name in scores):
+        value, about = score_of(row, name, heading), scores[name]
+        if (
+            not isinstance(value, int | float)
+            or (about.get("logarithmic") and value <= 0)
+            or (about.get("bounded") and not 0 <= value <= 1)
+        ):
+            raise ValueError(f"{name} is {short(repr(value))}: no such score")
+
+
 def write_entries(study: str, cell: str, rows: Sequence[Row]) -> None:
     """Write the recorded rows of one cell.
 
@@ -73,7 +112,7 @@ def write_entries(study: str, cell: str, rows: Sequence[Row]) -> None:
         InputError: one of them is not whole; nothing is written.
     """
     path = RECORD / study / f"{cell}.json"
-    write_rows(path, check_recorded(path, rows))
+    write_rows(path, check_entries(path, rows))
 
 
 def write_trials(study: str, cell: str, rows: Sequence[Row]) -> None:
@@ -101,8 +140,7 @@ def draw_record(study: str) -> Path:
 
     rows = comparable_rows(study)
     trials = [row for cell in recorded_cells(study) for row in read_trials(study, cell)]
-    baseline = RECORD / study / "baseline.json"
-    baselines = read_json(baseline)["rows"] if baseline.exists() else []
+    baselines = read_baselines(RECORD / study / "baseline.json")
     output = FIGURES / study
     with whole(output) as temporary:
         write_comparison(study, rows, [*rows, *trials], baselines, tables=temporary, figures=temporary)

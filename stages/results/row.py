@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from stages.support.files import digest, without_defaults, write_text
-from stages.support.process import InputError
+from stages.support.files import digest, read_json, read_text, without_defaults, write_text
+from stages.support.process import InputError, short
 from stages.support.sections import Heading
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 def _number(value: object) -> object:
     """A finite number as it is: a whole one stays whole."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no finite number")
+        raise ValueError(f"{short(repr(value))} is no finite number")
     return value
 
 
@@ -167,7 +167,7 @@ def read_rows(path: Path) -> list[Row]:
         InputError: the file is not there, or the first thing in it that is not as it should be, in one line.
     """
     try:
-        return parse_rows(path, path.read_text(encoding="utf-8"))
+        return parse_rows(path, read_text(path))
     except FileNotFoundError:
         raise InputError(f"{path} is not there: a JSON list with one row per repeat is needed") from None
 
@@ -182,11 +182,37 @@ def parse_rows(path: Path, text: str) -> list[Row]:
         return _list_of_rows().validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
+        place = ".".join(short(part) for part in first["loc"])
+        reason = short(first["msg"].removeprefix("Value error, "), 200)
         raise InputError(f"{path}: {f'row {place}: ' if place else ''}{reason}") from None
-    except (ValueError, AttributeError, TypeError) as error:
-        raise InputError(f"{path} is no JSON list with one row per repeat: {error}") from None
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is no JSON list with one row per repeat: {short(error, 200)}") from None
+
+
+def read_baselines(path: Path) -> list[dict[str, Any]]:
+    """The rows of metrics/STUDY/baseline.json: name, scores by part, for some the sentences' probabilities.
+
+    None where the file is not there.
+
+    Raises:
+        InputError: it has no such rows.
+    """
+    if not path.exists():
+        return []
+    content = read_json(path)
+    rows = content.get("rows") if isinstance(content, dict) else None
+    if not isinstance(rows, list) or not all(map(_is_baseline, rows)):
+        raise InputError(f"{path}: `rows` must be a list of objects, each with a name, and a score by its name in test")
+    return rows
+
+
+def _is_baseline(row: object) -> bool:
+    if not isinstance(row, dict) or not isinstance(row.get("name"), str):
+        return False
+    scores = [row.get("test"), *(row[part] for part in ("validation", "sentences") if part in row)]
+    return all(
+        isinstance(part, dict) and all(type(value) in (int, float) for value in part.values()) for part in scores
+    )
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:

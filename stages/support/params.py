@@ -13,7 +13,7 @@ from stages import kinds
 from stages.studies import Arm, arms
 from stages.support.code import kind_code, training_code
 from stages.support.files import read_json, without_defaults
-from stages.support.process import InputError
+from stages.support.process import InputError, short
 from stages.support.sections import (
     NO_HYPERPARAMETERS,
     Count,
@@ -27,7 +27,7 @@ from stages.support.sections import (
 )
 
 _AS_STORED = ("kind", "seed", "device", "threads", "processes", "repeats_at_once", "headings")
-_MOST_CHARACTERS = 60  # of a value in a message
+_MOST_CHARACTERS = 900  # of a message, which may repeat what a careless hand put there
 _OF_A_PROFILE = ("corpus", "tokens", "training")
 _OF_A_STUDY = ("kind", *_OF_A_PROFILE, "full")
 
@@ -92,7 +92,15 @@ class Training:
 
 
 class _SafeLoader(yaml.SafeLoader):
-    """YAML in which a key stands once."""
+    """YAML in which a key stands once, and text is text."""
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:  # noqa: ANN401 - as PyYAML has it
+        value = super().construct_scalar(node)
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise yaml.constructor.ConstructorError(None, None, f"{value!a} is no text", node.start_mark) from None
+        return value
 
 
 def _mapping_once(loader: _SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -128,7 +136,7 @@ def load_project(path: Path = Path("params.yaml")) -> Project:
         _check_combinations(params)
         return Project(params, {name: _of_study(name, values[name], params) for name in sorted(sections)})
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {short(error, _MOST_CHARACTERS)}") from None
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
@@ -269,7 +277,7 @@ def _of_study(study: str, section: Mapping[str, Any], params: Params) -> dict[st
 
 def _mapping(value: object, place: str) -> dict[Any, Any]:
     if not isinstance(value, dict | None):
-        raise InputError(f"{place}: {_short(repr(value))} is not allowed: a mapping is needed")
+        raise InputError(f"{place}: {short(repr(value))} is not allowed: a mapping is needed")
     return value or {}
 
 
@@ -298,7 +306,7 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; stages run in the project's top folder") from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not YAML: {_short(' '.join(str(error).split()), 200)}") from None
+        raise InputError(f"{path}: not YAML: {short(error, 200)}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: a mapping of parameters is needed, found {type(values).__name__}")
     return values
@@ -327,8 +335,8 @@ def _first_line(error: ValidationError, section: Any, place: str, values: Any) -
         return f"{name}: missing{more}"
     reason = str(first["msg"]).removeprefix("Value error, ")
     if not location:
-        return f"{name}: {_short(reason, 200)}{more}"
-    return f"{name}: {_short(repr(first['input']))} is not allowed: {_short(reason, 200)}{more}"
+        return f"{name}: {short(reason, 200)}{more}"
+    return f"{name}: {short(repr(first['input']))} is not allowed: {short(reason, 200)}{more}"
 
 
 def _known_keys(section: Any, location: Sequence[str]) -> list[str]:  # noqa: ANN401
@@ -352,7 +360,3 @@ def _near(key: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return f"known are {', '.join(names)}" if names else "none is known here"
-
-
-def _short(text: str, most: int = _MOST_CHARACTERS) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"

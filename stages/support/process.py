@@ -128,8 +128,13 @@ def run_stage(main: Callable[..., None]) -> None:
 
 def one_line(text: str) -> str:
     """`text` without line breaks and control characters, and of at most 1000 characters."""
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
-    return line if len(line) <= _MOST_CHARACTERS else f"{line[: _MOST_CHARACTERS - 1]}…"
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in short(text, _MOST_CHARACTERS))
+
+
+def short(value: object, most: int = 60) -> str:
+    """A value's text in one line, cut to `most` characters: a value may be a whole file."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _check_words(main: Callable[..., None], words: Sequence[str]) -> None:
