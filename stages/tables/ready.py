@@ -1,6 +1,5 @@
 """A person's raw data as the arrays that training reads, divided once into training, validation and test."""
 
-import re
 import shutil
 from array import array
 from collections.abc import Callable, Collection, Iterator
@@ -18,7 +17,7 @@ from stages.tables.raw import read_labelled
 from stages.tables.texts import text_key
 from stages.text.tokens.arrays import write_lines, write_manifest, write_tokens
 from stages.text.tokens.basic_english import basic_english
-from stages.text.tokens.vocabulary import PADDING, UNKNOWN, AppearanceNumbers, most_frequent, translation
+from stages.text.tokens.vocabulary import LINE_ENDS, PADDING, UNKNOWN, AppearanceNumbers, most_frequent, translation
 
 PARTS = ("train", "validation", "test")
 _SPLIT_SEED = 0  # of the first division
@@ -82,7 +81,7 @@ def tokenize_labelled(
         np.save(ready / f"{name}.rows.npy", in_part[name])
     if others:
         np.save(ready / "divisions.npy", np.stack([part, *others])[:, np.concatenate(list(in_part.values()))])
-    write_lines(ready, "vocabulary", vocabulary)
+    write_lines(ready, "vocabulary", [LINE_ENDS.get(token, token) for token in vocabulary])
     write_manifest(
         ready,
         about["corpus"],
@@ -184,7 +183,7 @@ def tokenize_text(
     ready.mkdir(parents=True)
     for name, part in zip(PARTS, np.split(stream, [train, train + held_out]), strict=True):
         write_tokens(ready, name, table[part], len(vocabulary))
-    write_lines(ready, "vocabulary", [re.sub("\n", "\\\\n", token) for token in vocabulary])
+    write_lines(ready, "vocabulary", [LINE_ENDS.get(token, token) for token in vocabulary])
     write_manifest(
         ready,
         about["corpus"],

@@ -14,8 +14,6 @@ from stages.text.tokens.ptb import END
 from stages.text.tokens.vocabulary import UNKNOWN
 from stages.trained.weights import load_weights, read_vocabulary
 
-_LINE_END = "\\n"  # as a vocabulary of characters writes it
-
 
 class WordModel:
     """A trained model on a CPU, with its vocabulary of words or of characters."""
@@ -30,10 +28,11 @@ class WordModel:
         Raises:
             InputError: the weights are damaged, or another model's.
         """
-        self.numbers = read_vocabulary(vocabulary)
+        unit = ready.get("unit", "words")
+        self.numbers = read_vocabulary(vocabulary, unit)
         self.words = list(self.numbers)
-        self.of_characters = ready.get("unit") == "characters"
-        self._end = _LINE_END if self.of_characters else END
+        self.of_characters = unit == "characters"
+        self._end = "\n" if self.of_characters else END
         names = ("cell", "embedding_size", "hidden_size", "layers", "dropout", "tied")
         self.model = LanguageModel(vocabulary_size=len(self.words), **{name: hyperparameters[name] for name in names})
         load_weights(self.model, weights)
@@ -60,14 +59,14 @@ class WordModel:
 
     def _parted(self, prompt: str) -> list[str]:
         if self.of_characters:
-            return [_LINE_END if character == "\n" else character for character in prompt]
+            return list(prompt)
         return prompt.replace("\n", f" {END} ").split()
 
     def text(self, numbers: Sequence[int]) -> str:
         """What token numbers say; the end of a sentence is a line break."""
         tokens = [self.words[number] for number in numbers]
         if self.of_characters:
-            return "".join("\n" if token == _LINE_END else token for token in tokens)
+            return "".join(tokens)
         return re.sub(rf" ?{END} ?", "\n", " ".join(tokens))
 
     @torch.no_grad()

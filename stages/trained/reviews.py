@@ -41,10 +41,11 @@ class ReviewModel:
         Raises:
             InputError: the weights are damaged, or another model's.
         """
-        self._numbers = read_vocabulary(vocabulary)
+        unit = ready.get("unit", "words")
+        self._numbers = read_vocabulary(vocabulary, unit)
         names = ("cell", "embedding_size", "hidden_size", "layers", "dropout", "dropout_between_layers")
         self.labels: Sequence[str] = ready.get("labels", ("negative", "positive"))
-        self._words: Callable[[str], list[str]] = list if ready.get("unit") == "characters" else basic_english
+        self._words: Callable[[str], list[str]] = list if unit == "characters" else basic_english
         self._longest: int | None = ready["cut"]["longest"] if "cut" in ready else None
         self._model = ReviewClassifier(
             vocabulary_size=len(self._numbers),

@@ -8,6 +8,7 @@ from torch import nn
 from stages.support.files import RESTORE, DamagedFileError, read_text
 from stages.support.process import InputError
 from stages.support.tensors import read_tensors
+from stages.text.tokens.vocabulary import LINE_ENDS
 
 
 def load_weights(model: nn.Module, path: Path, remedy: str = RESTORE) -> None:
@@ -28,6 +29,10 @@ def load_weights(model: nn.Module, path: Path, remedy: str = RESTORE) -> None:
     model.eval()
 
 
-def read_vocabulary(path: Path) -> dict[str, int]:
-    """Each word's number: its line."""
-    return {word: number for number, word in enumerate(read_text(path).split("\n")[:-1])}
+def read_vocabulary(path: Path, unit: str = "words") -> dict[str, int]:
+    """The number of each word, or of each character: its line."""
+    words = read_text(path).split("\n")[:-1]
+    if unit == "characters":
+        written = {word: end for end, word in LINE_ENDS.items()}
+        words = [written.get(word, word) for word in words]
+    return {word: number for number, word in enumerate(words)}

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 UNKNOWN = "<unk>"
 PADDING = "<pad>"
+LINE_ENDS = {"\n": "\\n", "\r": "\\r"}
+"""How a vocabulary of characters, which stand on a line each, writes those that end lines."""
 
 
 class AppearanceNumbers:
