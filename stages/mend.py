@@ -219,7 +219,12 @@ def _is_entry(entry: object) -> bool:
     if not isinstance(entry, dict) or not isinstance(entry.get("cmd"), str | list):
         return False
     files = [*(entry.get("deps") or []), *(entry.get("outs") or [])]
-    return all(isinstance(file, dict) and "path" in file and _is_md5(file.get("md5", _NO_MD5)) for file in files)
+    return all(isinstance(file, dict) and "path" in file and _is_md5(_md5_in(file)) for file in files)
+
+
+def _md5_in(file: Mapping[str, Any]) -> object:
+    """The digest of a file; of another kind one that stands for it; where a kill took it, what is none."""
+    return file.get("md5", "" if file.keys() <= {"path", "hash"} else _NO_MD5)
 
 
 def _is_md5(value: object) -> bool:

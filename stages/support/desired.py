@@ -278,11 +278,17 @@ def _is_running(key: str) -> bool:
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines; what a killed writer left of one, or is still writing, is none."""
-    lines = []
-    for text in path.read_bytes().split(b"\n"):
+    """The whole lines; what a killed writer left of one, or is still writing, is none.
+
+    Raises:
+        ValueError: a line has half of a character, which no store takes.
+    """
+    lines, data = [], path.read_bytes()
+    for text in data.split(b"\n"):
         with suppress(ValueError):
             lines.append(json.loads(text))
+    if b"\\u" in data:
+        json.dumps(lines, ensure_ascii=False).encode()
     return [line for line in lines if isinstance(line, dict) and "time" in line]
 
 

@@ -14,7 +14,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages.support.process import InputError, is_alive
+from stages.support.process import InputError, is_alive, short
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -24,6 +24,7 @@ RESTORE = "run `python -m stages.mend --cache`, then `dvc repro`"
 """What to run where an output of the pipeline is damaged: DVC's cache may hold the same damage."""
 
 _CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.M)
+_ZERO_AT_END = re.compile(rb"\0\n|\n\0")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
@@ -125,11 +126,24 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON has no narrower type
     """
     text = read_text(path)
     try:
-        return json.loads(text, parse_constant=_finite, parse_float=_finite)
-    except RecursionError:
-        raise DamagedFileError(f"{path} is no JSON that is written here: it is nested too deep") from None
+        return parse_json(text)
     except ValueError as error:
-        raise DamagedFileError(f"{path} is no JSON: {error}") from None
+        raise DamagedFileError(f"{path} is no JSON: {short(error, 200)}") from None
+
+
+def parse_json(text: str) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """What JSON says.
+
+    Raises:
+        ValueError: it is none, or says what could not be written again: NaN, infinite numbers, halves of characters.
+    """
+    try:
+        value = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if "\\u" in text:
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _finite(number: str) -> float:
@@ -202,6 +216,9 @@ def decode(data: bytes, name: str) -> str:
     """
     marked = (encoding for mark, encoding in _MARKS.items() if data.startswith(mark))
     encoding = next(marked, "") or _without_mark(data)
+    if encoding == "utf-8" and (zero := _ZERO_AT_END.search(data)):  # Chinese in UTF-16 may be UTF-8 of another text
+        line = data.count(b"\n", 0, zero.start()) + 1
+        raise InputError(f"{name}, line {line}: a zero byte at its end, as in UTF-16; save it as UTF-8")
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
