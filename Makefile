@@ -15,7 +15,7 @@ PLACE := $(shell test -L $(VENV) || cat $(VENV)/installed 2>/dev/null)
 OWN_OPTIONS := NAME KIND TEXT LABEL VALUE INPUTS HORIZON WINDOW BUDGET
 
 .DEFAULT_GOAL := help
-.PHONY: help setup moved repro own test lint ui full clean
+.PHONY: help setup moved repro own test faults lint ui full clean
 
 help: ## Say what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
@@ -53,6 +53,9 @@ own: setup ## LSTM or GRU on your own data: make own FILE=reviews.csv (docs/own-
 
 test: setup ## Run the tests, linters included, on all cores
 	python -m pytest -n auto
+
+faults: setup ## Inject faults by the thousand, and write docs/reliability.md: make faults PARTS="params kills"
+	python -m tests.faults $(PARTS)
 
 lint: setup ## Lint, check the format and the types
 	ruff check .

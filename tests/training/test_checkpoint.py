@@ -1,7 +1,6 @@
 """A checkpoint is read back as it was written, or not at all; nothing else is ever read as code."""
 
 import pickle
-import random
 import re
 from pathlib import Path
 
@@ -52,16 +51,12 @@ def test_training_goes_on_in_the_same_bytes(tmp_path, optimizer, settings):
 
 
 def test_any_damage_gives_the_checkpoint_before_and_damage_to_both_gives_none(tmp_path, capsys):
-    path, chance = tmp_path / "key.safetensors", random.Random(1)
+    path = tmp_path / "key.safetensors"
     for epoch in (1, 2):
         checkpoint.save(path, {"epoch": epoch, "model": {"w": torch.arange(20.0)}})
-    good = path.read_bytes()
-    for _ in range(300):
-        data = bytearray(good)
-        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-        path.write_bytes(data if chance.random() < 0.8 else data[: chance.randrange(len(data))])
-        assert checkpoint.load(path)["epoch"] == 1
-        assert "key.safetensors is damaged" in capsys.readouterr().err
+    path.write_bytes(path.read_bytes()[:-1])  # tests/faults has all other kinds of damage
+    assert checkpoint.load(path)["epoch"] == 1
+    assert "key.safetensors is damaged" in capsys.readouterr().err
     (tmp_path / "key.before.safetensors").write_bytes(b"")
     assert checkpoint.load(path) is None
     checkpoint.remove(path)
