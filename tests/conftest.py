@@ -92,7 +92,7 @@ def make_clone(folder):
     params = yaml.safe_load((folder / "params.yaml").read_text())
     for study in SMALL_STUDIES:
         params[study] = small_study(params[study])  # `full` as well, so that the record needs no real corpus
-    params |= {"studies": list(SMALL_STUDIES), "jobs": JOBS}
+    params |= {"cell": "lstm", "studies": list(SMALL_STUDIES), "jobs": JOBS}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     made = Clone(folder)
     made.run("git", "init", "--quiet", "--initial-branch=main")

@@ -76,7 +76,8 @@ def pieces(path: Path, findings: Findings, drops: Drops) -> Iterator[str]:
                 yield _with_line_end(text)
     elif layout.format == "plain text":
         for line in lines(path, layout.encoding):
-            yield _with_line_end(line.replace("\0", "") if layout.encoding.nul else line)
+            if text := line.replace("\0", "") if layout.encoding.nul else line:
+                yield _with_line_end(text)
     else:
         place = layout.columns.index(findings.columns("text")[0])
         for number, row in rows(path, layout, drops):

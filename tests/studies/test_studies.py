@@ -154,12 +154,12 @@ def test_check_writes_each_studys_settings_as_they_are_resolved_and_needs_no_tor
 def test_a_check_that_refuses_leaves_the_settings_as_they_were(tmp_path, changes, words):
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     file = tmp_path / "params.yaml"
-    file.write_text(yaml.safe_dump(params | {"studies": ["damped"]}))
+    file.write_text(yaml.safe_dump(params | {"cell": "lstm", "studies": ["damped"]}))
     assert python_in(tmp_path, "-m", "stages.check", stages=ROOT).returncode == 0
     settings = tmp_path / "data/settings"
     before = {path: path.read_bytes() for path in settings.rglob("*.json")}
     assert {Path(path).relative_to(settings).parts[0] for path in before} == {"damped"}
-    file.write_text(yaml.safe_dump(params | changes))
+    file.write_text(yaml.safe_dump(params | {"cell": "lstm"} | changes))
     done = python_in(tmp_path, "-m", "stages.check", stages=ROOT)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     for word in words:

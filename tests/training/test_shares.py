@@ -108,7 +108,7 @@ def a_study(folder):
     small = small_study(values["ptb"])
     small["training"] |= {"models": ["better"], "repeats": "0", "better": small["training"]["better"] | {"epochs": 20}}
     named = {name: value for name, value in values.items() if not isinstance(value, dict)}
-    changes = {"processes": 2, "studies": ["ptb"], "cells": ["lstm"], "ptb": small}
+    changes = {"processes": 2, "studies": ["ptb"], "cell": "lstm", "cells": ["lstm"], "ptb": small}
     folder.mkdir()
     (folder / "params.yaml").write_text(yaml.safe_dump(named | changes))
     for words in (["check"], ["fetch", "ptb"], ["tokenize", "ptb"]):
