@@ -15,7 +15,7 @@ PLACE := $(shell test -L $(VENV) || cat $(VENV)/installed 2>/dev/null)
 OWN_OPTIONS := NAME KIND TEXT LABEL VALUE INPUTS HORIZON WINDOW BUDGET
 
 .DEFAULT_GOAL := help
-.PHONY: help setup moved repro own test faults lint ui full clean
+.PHONY: help setup moved repro own test faults audit lint ui full clean
 
 help: ## Say what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
@@ -56,6 +56,12 @@ test: setup ## Run the tests, linters included, on all cores
 
 faults: setup ## Inject faults by the thousand, and write docs/reliability.md: make faults PARTS="params kills"
 	python -m tests.faults $(PARTS)
+
+# In an environment of its own, with nothing of the project. What no database could be asked about is a failure.
+audit: ## Look up known vulnerabilities of the pinned packages; AUDIT="--vulnerability-service osv" asks another database
+	@test -x $(VENV)-audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)-audit && \
+		$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
+	$(VENV)-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict $(AUDIT)
 
 lint: setup ## Lint, check the format and the types
 	ruff check .
