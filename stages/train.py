@@ -1,6 +1,7 @@
 """Train every arm and repeat of a study with one cell: `python -m stages.train STUDY CELL`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch._dynamo  # noqa: F401 - every optimizer imports it: once, before repeats get processes of their own
@@ -9,8 +10,8 @@ from stages.kinds import kind, task_module
 from stages.studies import Arm
 from stages.support.curves import start_tracker
 from stages.support.files import seal, whole, write_json
-from stages.support.params import load_params, read_training
-from stages.support.process import run_stage, started_by_torchrun
+from stages.support.params import Params, Training, load_params, read_training
+from stages.support.process import InputError, run_stage, started_by_torchrun
 from stages.support.sections import parse_repeats
 from stages.support.tensors import write_tensors
 from stages.training import checkpoint, shares
@@ -28,23 +29,63 @@ from stages.training.repeats import (
 )
 from stages.training.tuning import tuned_arms
 
+Run = Callable[[Callable[..., Fitted | None], Sequence[tuple[Job]], str], list[Fitted | None]]
+"""`run_parallel`, here or on a cluster: a function, its calls, and what messages call them."""
+
 
 def main(study: str, cell: str) -> None:
     """Train, then write models/STUDY/CELL: weights, and runs.json, which says what each one is."""
-    training = read_training(study, cell)
+    training, params = read_training(study, cell), load_params()
     if not started_by_torchrun():
         start_tracker()
         if training.processes > 1:
+            if address := params.cluster_address:
+                raise InputError(f"cluster: {address!r} with processes: {training.processes}: one of both, not both")
             shares.launch(training.processes, "stages.train", study, cell)
             return
+    with _workers(params, training.device) as (run, device):
+        fitted = _train(study, training, params.profile, device, run)
+    if not shares.is_first():
+        return
+    jobs = list(fitted)
+    output = Path("models", study, cell)
+    runs = tracked_runs(jobs)
+    entries = [entry for key, run_jobs in runs.items() for job in run_jobs for entry in describe(job, fitted[job], key)]
+    with whole(output) as temporary:
+        (temporary / "weights").mkdir(parents=True)
+        for job in jobs:
+            if weights := weights_path(job):
+                write_tensors(temporary / weights, fitted[job].weights)
+        write_json(temporary / "runs.json", entries)
+        seal(temporary, {})
+    for job in jobs:
+        checkpoint.remove(checkpoint.checkpoint_path(job.key))
+
+
+@contextmanager
+def _workers(params: Params, device: str) -> Iterator[tuple[Run, str]]:
+    """What trains jobs, processes here or a cluster's workers, and the device that they train on."""
+    at_once = 1 if started_by_torchrun() else jobs_at_once(params.jobs, device)
+    if not params.cluster_address:
+        yield lambda function, calls, doing: run_parallel(function, calls, at_once, doing), device
+        return
+    try:
+        from stages.training.cluster import connected
+    except ModuleNotFoundError as error:
+        raise InputError(f"cluster: {error.name} is not installed: pip install 'distributed'") from None
+    with connected(params.cluster_address, at_once) as cluster:
+        yield cluster.run, cluster.device(device)
+
+
+def _train(study: str, training: Training, profile: str, device: str, run: Run) -> dict[Job, Fitted]:
+    """Train all repeats of all arms, and those of tuned arms at the rates that trials choose; what became of each."""
+    found = kind(training.kind)
     folder = Path("data/ready", study)
     data = task_module(training.kind).Data(folder)
-    params = load_params()
-    at_once = 1 if started_by_torchrun() else jobs_at_once(params.jobs, training.device)
     fitted: dict[Job, Fitted] = {}
 
     def train(
-        arms: Sequence[Arm], repeats: Sequence[int], train_one: Callable[[Job], Fitted | None] = train_job
+        arms: Sequence[Arm], repeats: Sequence[int], train_one: Callable[..., Fitted | None] = train_job
     ) -> list[list[Fitted | None]]:
         """Train arms side by side, and return of each arm its jobs' results."""
         jobs = split_into_jobs(
@@ -55,30 +96,26 @@ def main(study: str, cell: str) -> None:
             kind=training.kind,
             data_folder=folder,
             seed=training.seed,
-            device=training.device,
+            device=device,
             threads=training.threads,
             processes=training.processes,
             data_digest=data.digest,
             corpus=data.corpus,
-            profile=params.profile,
+            profile=profile,
         )
-        results = dict(
-            zip(jobs, run_parallel(train_one, [(job,) for job in jobs], at_once, f"{study}/{cell}"), strict=True)
-        )
+        doing = f"{study}/{arms[0].hyperparameters.cell}"
+        results = dict(zip(jobs, run(train_one, [(job,) for job in jobs], doing), strict=True))
         fitted.update({job: result for job, result in results.items() if result is not None})
         return [[result for job, result in results.items() if job.arm is arm] for arm in arms]
 
+    def scores(job: Fitted | None) -> list[float | None]:
+        if job is None:
+            return [None]
+        return [curve[job.best_epoch - 1][f"validation_{found.TUNED_BY}"] for curve in job.curves]
+
     if training.arms:
         train(training.arms, training.repeats)
-    if training.tuning:
-        tuning = training.tuning
-
-        found = kind(training.kind)
-
-        def scores(job: Fitted | None) -> list[float | None]:
-            if job is None:
-                return [None]
-            return [curve[job.best_epoch - 1][f"validation_{found.TUNED_BY}"] for curve in job.curves]
+    if tuning := training.tuning:
 
         def trials(arms: Sequence[Arm]) -> list[list[float | None]]:
             tried = train(arms, parse_repeats(tuning.repeats), try_job)
@@ -86,22 +123,7 @@ def main(study: str, cell: str) -> None:
 
         arms = tuned_arms(found, training.tuned, tuning, training.headings, trials)
         train(arms, parse_repeats(tuning.final_repeats))
-    if not shares.is_first():
-        return
-    jobs = list(fitted)
-
-    output = Path("models", study, cell)
-    runs = tracked_runs(jobs)
-    entries = [entry for key, run in runs.items() for job in run for entry in describe(job, fitted[job], key)]
-    with whole(output) as temporary:
-        (temporary / "weights").mkdir(parents=True)
-        for job in jobs:
-            if weights := weights_path(job):
-                write_tensors(temporary / weights, fitted[job].weights)
-        write_json(temporary / "runs.json", entries)
-        seal(temporary, {})
-    for job in jobs:
-        checkpoint.remove(checkpoint.checkpoint_path(job.key))
+    return fitted
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """params.yaml: what it may hold, one clear line for what it may not, and each study's settings resolved from it."""
 
 import difflib
+import os
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from stages import kinds
 from stages.studies import Arm, arms
@@ -32,6 +34,15 @@ _OF_A_PROFILE = ("corpus", "tokens", "training")
 _OF_A_STUDY = ("kind", *_OF_A_PROFILE, "full")
 
 
+def _check_cluster(address: object) -> str:
+    if not isinstance(address, str) or not re.fullmatch(r"|local|(tcp|tls|ws|wss)://[^\s/@]+:\d{1,5}", address):
+        raise ValueError("a scheduler's address such as tcp://host:8786, or local, or '' for none")
+    return address
+
+
+Cluster = Annotated[str, BeforeValidator(_check_cluster)]
+
+
 class Params(Section):
     """What params.yaml has beside the sections of its studies."""
 
@@ -47,6 +58,20 @@ class Params(Section):
     jobs: Count
     threads: Positive
     processes: Positive
+    cluster: Cluster
+
+    @property
+    def cluster_address(self) -> str:
+        """Where jobs train: `cluster`, or what LSTM_VS_GRU_CLUSTER says in the environment; empty: here.
+
+        Raises:
+            InputError: the environment says what is not allowed.
+        """
+        address = os.environ.get("LSTM_VS_GRU_CLUSTER", self.cluster)
+        try:
+            return _check_cluster(address)
+        except ValueError as error:
+            raise InputError(f"LSTM_VS_GRU_CLUSTER: {short(repr(address))} is not allowed: {error}") from None
 
 
 @dataclass(frozen=True)

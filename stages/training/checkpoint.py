@@ -52,24 +52,48 @@ def save(path: Path, state: dict[str, Any]) -> None:
         return value
 
     about = {"state": orjson.dumps(plain(state)).decode()}
-    with whole(path) as temporary:
+    with _in_its_place(path) as temporary:
         write_tensors(temporary, {str(number): tensor.numpy() for number, tensor in enumerate(tensors)}, about)
-        if path.exists():
-            path.replace(_before(path))
+
+
+def store(path: Path, content: bytes) -> None:
+    """Write a checkpoint that another machine made: the content of its file."""
+    with _in_its_place(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def content(path: Path) -> bytes:
+    """What to send to another machine, so that it can `load` what is here; nothing where there is none."""
+    found = _newest(path)
+    return found[0].read_bytes() if found else b""
 
 
 def load(path: Path) -> dict[str, Any] | None:
     """Read a checkpoint; where it is damaged, which is said on standard error, the one before it; none without any."""
+    if found := _newest(path):
+        _, arrays, about = found
+        state: dict[str, Any] = _restored(orjson.loads(about["state"]), arrays)
+        return state
+    return None
+
+
+@contextmanager
+def _in_its_place(path: Path) -> Iterator[Path]:
+    with whole(path) as temporary:
+        yield temporary
+        if path.exists():
+            path.replace(_before(path))
+
+
+def _newest(path: Path) -> tuple[Path, dict[str, Any], dict[str, str]] | None:
+    """The newest undamaged file of a checkpoint, its arrays and the text about them."""
     for candidate in (path, _before(path)):
         try:
-            arrays, about = read_tensors(candidate, "its repeat goes on from the one before, or starts over")
+            return candidate, *read_tensors(candidate, "its repeat goes on from the one before, or starts over")
         except FileNotFoundError:
             continue
         except DamagedFileError as error:
             print(error, file=sys.stderr, flush=True)
-            continue
-        state: dict[str, Any] = _restored(orjson.loads(about["state"]), arrays)
-        return state
     return None
 
 

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -18,9 +18,15 @@ _SECONDS_BETWEEN_MESSAGES = 30.0
 
 
 def run_parallel(
-    function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], jobs: int, doing: str = ""
+    function: Callable[..., Any],
+    calls: Sequence[tuple[Any, ...]],
+    jobs: int,
+    doing: str = "",
+    executor: Executor | None = None,
 ) -> list[Any]:
     """Call `function` with each of `calls`, `jobs` at a time, and return the results in the order of `calls`.
+
+    In a process each, unless there is an `executor`.
 
     A call that fails, also for lack of room on the disk, lets the others end, so that what they did is kept. Where
     `doing` says what is done, so does a line now and then, with how much is done and about how long the rest takes.
@@ -33,9 +39,7 @@ def run_parallel(
         progress = _Progress(doing, len(calls))
         results = [progress.after(_guarded(function, call)) for call in calls]
     else:
-        # A fork has torch imported already; CUDA does not survive one.
-        context = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "fork")
-        with ProcessPoolExecutor(min(jobs, len(calls)), context, die_with_parent, (os.getpid(),)) as pool:
+        with executor or _processes(min(jobs, len(calls))) as pool:
             progress = _Progress(doing, len(calls))
             futures = [pool.submit(_guarded, function, call) for call in calls]
             for future in futures:
@@ -50,6 +54,12 @@ def run_parallel(
         if isinstance(result, StageError | OSError):
             raise result
     return results
+
+
+def _processes(count: int) -> Executor:
+    # A fork has torch imported already; CUDA does not survive one.
+    context = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "fork")
+    return ProcessPoolExecutor(count, context, die_with_parent, (os.getpid(),))
 
 
 class _Progress:

@@ -3,7 +3,7 @@
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -61,7 +61,7 @@ class Job:
                 "data": self.data_digest,
                 "code": code_digest(self.kind, self.arm.hyperparameters.cell),
                 "torch": torch.__version__,
-                "device": _device_type(self.device),
+                "device": device_type(self.device),
                 "threads": self.threads,
                 "processes": self.processes,
             }
@@ -72,7 +72,7 @@ def jobs_at_once(jobs: int, device: str) -> int:
     """How many repeats to train at a time: `jobs`, or for 0 one a core (one in all on CUDA)."""
     if jobs:
         return jobs
-    if _device_type(device) == "cuda":
+    if device_type(device) == "cuda":
         return 1
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
@@ -83,31 +83,36 @@ def split_into_jobs(arms: Sequence[Arm], repeats: Sequence[int], at_once: int, *
     return [Job(arm=arm, repeats=pack, **common) for arm in arms for pack in packs]
 
 
-def train_job(job: Job) -> Fitted:
+def train_job(job: Job, fit_elsewhere: "FitJob | None" = None) -> Fitted:
     """Train the repeats of a job, or go on with them; their curve is tracked meanwhile, their times go to timings/."""
-    device = shares.join(prepare(job.device, job.threads))
-    kind = task_module(job.kind)
     path = checkpoint.checkpoint_path(job.key)
     with _for_itself(job, path) as on_epoch:
-        task = kind.Task(kind.Data(job.data_folder), job.arm.hyperparameters, job.seed, job.repeats, device)
-        pack = Pack(job.name, job.seed, job.repeats, job.arm.hyperparameters.epochs, path)
-        fitted = fit(task, pack, on_epoch=on_epoch)
-    if not shares.is_first():
-        return fitted
-    write_if_possible(
-        root() / "timings" / f"{job.key}.json",
-        {
-            "name": job.name,
-            "repeats": len(job.repeats),
-            **machine(device),
-            "engine": task.engine,
-            "threads": job.threads,
-            "processes": job.processes,
-            "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-            "epochs": fitted.costs,
-        },
-    )
+        fitted, timing = (fit_elsewhere or fit_job)(job, path, on_epoch)
+    if shares.is_first():
+        write_if_possible(root() / "timings" / f"{job.key}.json", timing)
     return fitted
+
+
+def fit_job(job: Job, path: Path, on_epoch: OnEpoch) -> tuple[Fitted, dict[str, Any]]:
+    """Train a job in this process, with its checkpoint at `path`. Returns what became of it, and where and how long."""
+    device = shares.join(prepare(job.device, job.threads))
+    kind = task_module(job.kind)
+    task = kind.Task(kind.Data(job.data_folder), job.arm.hyperparameters, job.seed, job.repeats, device)
+    fitted = fit(task, Pack(job.name, job.seed, job.repeats, job.arm.hyperparameters.epochs, path), on_epoch=on_epoch)
+    return fitted, {
+        "name": job.name,
+        "repeats": len(job.repeats),
+        **machine(device),
+        "engine": task.engine,
+        "threads": job.threads,
+        "processes": job.processes,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "epochs": fitted.costs,
+    }
+
+
+FitJob = Callable[[Job, Path, OnEpoch], tuple[Fitted, dict[str, Any]]]
+"""`fit_job`, here or on another machine."""
 
 
 @contextmanager
@@ -120,10 +125,10 @@ def _for_itself(job: Job, path: Path) -> Iterator[OnEpoch]:
         yield on_epoch
 
 
-def try_job(job: Job) -> Fitted | None:
+def try_job(job: Job, fit_elsewhere: FitJob | None = None) -> Fitted | None:
     """`train_job` for a trial, whose divergence is a result: None."""
     try:
-        return train_job(job)
+        return train_job(job, fit_elsewhere)
     except DivergedError:
         return None
 
@@ -171,5 +176,6 @@ def weights_path(job: Job) -> str:
     return "" if job.arm.protocols == ("tuning",) else f"weights/{job.arm.slug}-{job.span}.safetensors"
 
 
-def _device_type(device: str) -> str:
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+def device_type(device: str) -> str:
+    """What `auto`, `cpu` or `cuda` means: `cpu` or `cuda`."""
+    return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
