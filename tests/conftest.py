@@ -17,7 +17,7 @@ from tests.copies import ROOT, SMALL_STUDIES, small_study
 torch.set_num_threads(1)  # as a training process has; with more, small products wait for each other
 
 JOBS = 2
-WITH_CLONE = ("test_pipeline.py", "test_predict.py", "test_sample.py", "test_served.py")
+WITH_CLONE = ("test_pipeline.py", "test_predict.py", "test_sample.py", "test_served.py", "test_sharing.py")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The project's folder, Python in a copy of it or of a part, and studies small enough for a test to train."""
 
 import copy
+import hashlib
 import os
 import subprocess
 import sys
@@ -47,4 +48,13 @@ def _small(values):
     return {
         name: _small(value) if isinstance(value, dict) else copy.deepcopy(SMALL.get(name, value))
         for name, value in values.items()
+    }
+
+
+def digests(folder):
+    """SHA-256 of every file below a folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
     }

@@ -1,7 +1,6 @@
 """The pipeline as its users run it, end to end, in one temporary clone of small studies."""
 
 import csv
-import hashlib
 import json
 import os
 import random
@@ -15,6 +14,7 @@ import pytest
 import yaml
 
 from tests.copies import SMALL_STUDIES as STUDIES
+from tests.copies import digests
 
 pytestmark = pytest.mark.end_to_end
 
@@ -48,15 +48,6 @@ def of_row(row):
 def _as_committed(clone):
     yield
     clone.reset()
-
-
-def digests(folder):
-    """SHA-256 of every file below a folder."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def test_a_run_from_nothing_makes_every_result_and_a_second_one_does_nothing(clone):

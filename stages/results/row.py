@@ -5,14 +5,13 @@ file of rows is a JSON list. Fields that a row does not have are left out of it.
 """
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from stages.support.files import digest, read_json, read_text, without_defaults, write_text
@@ -29,18 +28,29 @@ RECORDED_TRIAL = ("validation", "provenance")
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
+_MOST = 1e150
+_LARGEST_WHOLE = 2**53
+
+
 def _number(value: object) -> object:
-    """A finite number as it is: a whole one stays whole."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{short(repr(value))} is no finite number")
-    return value
+    """A finite number whose square is one too. As it is: a whole one stays whole, unless it is too large for that."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _MOST:
+        raise ValueError(f"{short(repr(value))} is no finite number of a usual size")
+    return value if abs(value) < _LARGEST_WHOLE else float(value)
 
 
 def _score(value: object) -> object:
     """A finite number, or a list or an object of such."""
-    for one in value if isinstance(value, list) else value.values() if isinstance(value, dict) else [value]:
-        _number(one)
-    return value
+    if isinstance(value, list):
+        return [_number(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _number(one) for name, one in value.items()}
+    return _number(value)
+
+
+def _can_be_written(values: dict[str, Any]) -> dict[str, Any]:
+    json.dumps(values, allow_nan=False)
+    return values
 
 
 Whole = Annotated[int, Field(ge=0)]
@@ -107,7 +117,7 @@ class Row:
     sweep: str
     """The hyperparameter whose values the settings are; empty where they are none."""
     protocols: Annotated[tuple[Heading, ...], Field(min_length=1)]
-    hyperparameters: dict[str, Any]
+    hyperparameters: Annotated[dict[str, Any], AfterValidator(_can_be_written)]
     """Without those that have their default: see `without_defaults`."""
     parameters: Whole = 0
     parameters_in_torch: Whole = 0
@@ -211,7 +221,8 @@ def _is_baseline(row: object) -> bool:
         return False
     scores = [row.get("test"), *(row[part] for part in ("validation", "sentences") if part in row)]
     return all(
-        isinstance(part, dict) and all(type(value) in (int, float) for value in part.values()) for part in scores
+        isinstance(part, dict) and all(type(value) in (int, float) and abs(value) < _MOST for value in part.values())
+        for part in scores
     )
 
 

@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import importlib.util
 import itertools
 import json
 import multiprocessing
@@ -14,8 +15,9 @@ import sys
 import threading
 import time
 import urllib.parse
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -359,6 +361,63 @@ def test_four_senders_at_once_on_an_empty_store_leave_nothing_twice(tmp_path, pr
     _, by_name = runs(address)
     parent = by_name["imdb (sample)"].info.run_id
     assert by_name["imdb/gru/corrected/0"].data.tags["mlflow.parentRunId"] == parent
+
+
+@pytest.fixture
+def server_on_postgresql(tmp_path):
+    """The address of MLflow's own server on an empty PostgreSQL."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or [Path(shutil.which("initdb") or "none").parent]
+    if not (programs[-1] / "initdb").exists() or importlib.util.find_spec("psycopg2") is None:
+        pytest.skip("no PostgreSQL here, or no psycopg2")
+    user = "postgres" if os.getuid() == 0 else None  # PostgreSQL refuses to be run by root
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        os.chmod(folder, 0o777)  # noqa: PTH101
+        data, port = Path(folder, "data"), free_port()
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "user": user, "cwd": folder}
+        words = [programs[-1] / "initdb", "--pgdata", data, "--auth", "trust", "--username", "lab"]
+        subprocess.run(words, check=True, **quiet)
+        words = [programs[-1] / "postgres", "-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1"]
+        database = subprocess.Popen(words, **quiet)
+        stack.callback(lambda: (database.send_signal(signal.SIGQUIT), database.wait()))
+        wait_for(port)
+        served = free_port()
+        store = f"postgresql+psycopg2://lab@127.0.0.1:{port}/postgres"
+        words = [sys.executable, "-m", "mlflow", "server", "--port", str(served), "--backend-store-uri", store]
+        words += ["--artifacts-destination", tmp_path / "kept"]
+        with (tmp_path / "server.log").open("wb") as log:
+            server = subprocess.Popen(words, stdout=log, stderr=log, cwd=tmp_path, start_new_session=True)
+        stack.callback(lambda: (os.killpg(server.pid, signal.SIGKILL), server.wait()))
+        wait_for(served)
+        yield f"http://127.0.0.1:{served}"
+
+
+def wait_for(port):
+    deadline = time.monotonic() + 120
+    while socket.socket().connect_ex(("127.0.0.1", port)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_eight_senders_at_once_to_a_server_on_postgresql_leave_nothing_twice(
+    tmp_path, processes, monkeypatch, server_on_postgresql
+):
+    workspaces = [tmp_path / f"workspace{number}" for number in range(8)]
+    for workspace in workspaces:
+        workspace.mkdir()
+        monkeypatch.setenv("DVC_ROOT", str(workspace))
+        write_cell(workspace, [row(0), row(1), row(2)])
+    monkeypatch.setattr(tracking, "SETTINGS", tracking.SETTINGS | {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60"})
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # eight at once on few processors
+    together(processes, [(send_from, workspace, server_on_postgresql) for workspace in workspaces])
+    monkeypatch.setenv("DVC_ROOT", str(workspaces[0]))
+    assert str(send(server_on_postgresql)) == "0 runs, 0 values, 0 files"
+    client, by_name = runs(server_on_postgresql)
+    assert by_name.keys() == {"imdb (sample)", *(f"imdb/gru/corrected/{repeat}" for repeat in range(3))}
+    for repeat in range(3):
+        run = by_name[f"imdb/gru/corrected/{repeat}"]
+        assert run.data.tags["mlflow.parentRunId"] == by_name["imdb (sample)"].info.run_id
+        points = [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, "train_loss")]
+        assert sorted(points) == [(epoch, repeat + 1 / epoch) for epoch in EPOCHS]
 
 
 def test_the_same_run_of_another_machine_is_added_once(store, tmp_path, monkeypatch):
