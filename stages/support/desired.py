@@ -286,7 +286,7 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
     lines, data = [], path.read_bytes()
     for text in data.split(b"\n"):
         with suppress(ValueError):
-            lines.append(json.loads(text))
+            lines.append(json.loads(text.decode()))
     if b"\\u" in data:
         json.dumps(lines, ensure_ascii=False).encode()
     return [line for line in lines if isinstance(line, dict) and "time" in line]

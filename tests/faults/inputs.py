@@ -445,6 +445,7 @@ def serve(folder: Path) -> Callable[[bytes], Seen]:
 
     def served(body: bytes) -> Seen:
         seen = watched("", lambda: use(body), wrong)
+        seen = replace(seen, said="".join(line for line in seen.said.splitlines(True) if " mlflow." not in line))
         return seen if judge(seen) in SURVIVED or reached_us(seen.error) else Seen("", BY_MLFLOW)
 
     return served
