@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -38,7 +38,7 @@ from stages.studies import Arm
 from stages.support.files import read_json, read_text, root, write_text
 from stages.support.params import Project, load_project, study_arms
 from stages.support.process import InputError, StageError, run_stage
-from stages.support.sections import Tuning, parse_repeats
+from stages.support.sections import Heading, Tuning, parse_repeats
 
 TUNED = "tuned"
 _FINALS_AT_ONCE = 2  # so that hours of training are recorded as they go
@@ -67,13 +67,14 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
             f"record: no such study or cell: {study} {cell}; studies are {', '.join(params.studies)}, "
             f"cells {', '.join(params.cells)}"
         )
-    headings = ["tuned", "equal_size"] if repeats == TUNED else ["published", "corrected"]
+    headings: list[Heading] = ["tuned", "equal_size"] if repeats == TUNED else ["published", "corrected"]
 
     def overrides(under: Sequence[str], *more: str) -> list[str]:
         named = f"{study}.full.training.headings=[{','.join(under)}]"
         return [*_settings(study, cell), named, *more, *settings]
 
     conflicts: list[str] = []
+    ran = False
     project = _overridden(overrides(headings))
     if repeats == TUNED:
         missing = _missing_finals(project, study, cell)
@@ -83,19 +84,19 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
             if rates := _chosen_rates(project, study, cell):
                 spanned.append(f"{study}.full.training.tuning.chosen_rates={rates}")
             conflicts += _merge(study, cell, _run(study, cell, f"{TUNED}-{first}-{last}", spanned))
+            ran = True
     else:
         try:
             wanted = parse_repeats(repeats)
         except ValueError as error:
             raise InputError(f"record: REPEATS {repeats!r} is not allowed: {error}") from None
-        missing_of = {heading: _missing(project, study, cell, wanted, heading) for heading in headings}
-        lacking = [heading for heading in headings if missing_of[heading]]
-        missing = sorted({repeat for repeats in missing_of.values() for repeat in repeats})
-        for first, last in _stretches(missing):
-            span = f"{first}-{last}"
-            spanned = overrides(lacking, f"{study}.full.training.repeats={span}")
-            conflicts += _merge(study, cell, _run(study, cell, span, spanned))
-    if not missing:
+        for lacking, chosen, missing in _missing(project, study, cell, wanted, headings):
+            named = f"{study}.full.training.settings={chosen}"
+            for first, last in _stretches(missing):
+                spanned = overrides(lacking, named, f"{study}.full.training.repeats={first}-{last}")
+                conflicts += _merge(study, cell, _run(study, cell, f"{first}-{last}", spanned))
+                ran = True
+    if not ran:
         print(f"nothing to do: {study} {cell} repeats {repeats} are in {record.RECORD / study / cell}.json")
         return
     print(f"recorded {study} {cell}: see {record.draw_record(study) / 'table.md'}")
@@ -186,10 +187,22 @@ def _missing_finals(project: Project, study: str, cell: str) -> list[int]:
     return _lacking(project, study, cell, finals, tuned)
 
 
-def _missing(project: Project, study: str, cell: str, wanted: Sequence[int], heading: str) -> list[int]:
-    """The repeats that some arm under a heading has no row for."""
-    under = [arm for arm in study_arms(project, study, cell)["arms"] if heading in arm.protocols]
-    return _lacking(project, study, cell, wanted, under)
+def _missing(
+    project: Project, study: str, cell: str, wanted: Sequence[int], headings: Sequence[Heading]
+) -> Iterator[tuple[list[Heading], list[str], list[int]]]:
+    """What the record lacks: settings that lack the same, with the headings that do and the repeats of any of them."""
+    arms = study_arms(project, study, cell)["arms"]
+    alike: dict[tuple[tuple[Heading, tuple[int, ...]], ...], list[str]] = {}
+    for setting in dict.fromkeys(arm.setting for arm in arms):
+        lacks = []
+        for heading in headings:
+            under = [arm for arm in arms if arm.setting == setting and heading in arm.protocols]
+            if repeats := _lacking(project, study, cell, wanted, under):
+                lacks.append((heading, tuple(repeats)))
+        if lacks:
+            alike.setdefault(tuple(lacks), []).append(setting)
+    for lacking, settings in alike.items():
+        yield [heading for heading, _ in lacking], settings, sorted({one for _, repeats in lacking for one in repeats})
 
 
 def _lacking(project: Project, study: str, cell: str, wanted: Sequence[int], arms: Sequence[Arm]) -> list[int]:

@@ -75,11 +75,33 @@ def test_what_is_recorded_of_the_shipped_protocol_is_not_run_again(study, headin
     project = load_project()
     project = replace(project, params=project.params.model_copy(update={"profile": "full"}))
     reseeded = replace(project, params=project.params.model_copy(update={"seed": project.params.seed + 1}))
-    for cell, heading in itertools.product(project.params.cells, headings):
-        assert _missing(project, study, cell, [0, 1, 2], heading) == []
-        of_cell = heading in [name for arm in study_arms(project, study, cell)["arms"] for name in arm.protocols]
-        assert _missing(reseeded, study, cell, [0, 1], heading) == ([0, 1] if of_cell else [])
-        assert _missing(project, study, cell, [0, 10_000], heading) == ([10_000] if of_cell else [])
+    for cell in project.params.cells:
+        arms = study_arms(project, study, cell)["arms"]
+        settings = list(dict.fromkeys(arm.setting for arm in arms))
+        lacking = [name for name in headings if name in [one for arm in arms for one in arm.protocols]]
+        assert list(_missing(project, study, cell, [0, 1, 2], headings)) == []
+        assert list(_missing(reseeded, study, cell, [0, 1], headings)) == [(lacking, settings, [0, 1])]
+        assert list(_missing(project, study, cell, [0, 10_000], headings)) == [(lacking, settings, [10_000])]
+
+
+def test_only_settings_that_the_record_lacks_are_run():
+    variants = "imdb.full.training.variants=[20 epochs,varied split]"
+    project = _overridden([*_settings("imdb", "lstm"), variants])
+    lacking = list(_missing(project, "imdb", "lstm", [0, 10_000], ["published", "corrected"]))
+    assert lacking == [
+        (["published", "corrected"], [""], [10_000]),
+        (["corrected"], ["20 epochs", "varied split"], [0, 10_000]),
+    ]
+    for headings, settings, _ in lacking:
+        named = [f"imdb.full.training.settings={settings}", f"imdb.full.training.headings=[{','.join(headings)}]"]
+        (changed,) = [_overridden([*_settings("imdb", "lstm"), variants, *named])]
+        found = study_arms(changed, "imdb", "lstm")["arms"]
+        assert {(arm.setting, name) for arm in found for name in arm.protocols} == set(
+            itertools.product(settings, headings)
+        )
+    unknown = _overridden(["imdb.full.training.settings=[30 epochs]", "profile=full"])
+    with pytest.raises(InputError, match=r"imdb: training\.settings: '30 epochs' is not one of "):
+        study_arms(unknown, "imdb", "lstm")
 
 
 @pytest.mark.parametrize("study", ["damped", "latch", "relay", "fibonacci"])

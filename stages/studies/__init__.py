@@ -90,7 +90,7 @@ def arms(
     `tuned` and `equal_size` are not among them: they follow from trials (`stages.training.tuning`).
 
     Raises:
-        InputError: a variant that the study's file does not have.
+        InputError: a variant or a setting that the study does not have.
     """
     about = document(study) or {}
     sweep = about.get("sweep", kind.DOCUMENT.get("sweep", {})).get("hyperparameter", "")
@@ -113,4 +113,9 @@ def arms(
             raise InputError(f"{study}: training.variants: '{unknown[0]}' is not one of {', '.join(known) or 'none'}")
         for name in training.variants:
             found.append(Arm(name, ("corrected",), replace(base.hyperparameters, **known[name])))
+    if training.settings:
+        settings = {arm.setting for arm in found}
+        if unknown := [name for name in training.settings if name not in settings]:
+            raise InputError(f"{study}: training.settings: '{unknown[0]}' is not one of {', '.join(sorted(settings))}")
+        found = [arm for arm in found if arm.setting in training.settings]
     return found

@@ -208,7 +208,9 @@ def resolved(project: Project, study: str) -> dict[str, dict[str, Any]]:
     code = {"code": kind_code(settings.kind)}
     run = params.model_dump(include={"seed", "device", "threads"})
     run["processes"] = params.processes if kinds.kind(settings.kind).SHARES_BATCHES else 1
-    run |= settings.training.model_dump(mode="json", include=NO_HYPERPARAMETERS - {"variants"})  # arms like any other
+    run |= settings.training.model_dump(
+        mode="json", include=NO_HYPERPARAMETERS - {"variants", "settings"}
+    )  # arms say it
     return {
         "corpus": kind | code | {"corpus": settings.corpus.model_dump(mode="json")},
         "tokens": kind | code | {"tokens": settings.tokens.model_dump(mode="json")},

@@ -100,6 +100,8 @@ class TrainingSection(Section):
     tuning: Tuning | None = None
     variants: tuple[str, ...] = ()
     """Those of the study's file to train beside the document's own settings."""
+    settings: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Those of the study's settings, variants among them, to train; None: all."""
 
 
 NO_HYPERPARAMETERS = set(TrainingSection.model_fields)
