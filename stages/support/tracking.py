@@ -49,9 +49,14 @@ SETTINGS = {
 SECONDS_A_RUN = 30.0
 LEAST_BYTES_A_SECOND = 50_000
 NOTE = "mlflow.note.content"
+VIEW = "answer"
+# Which columns a page of runs has is the browser's own, but for a view that is kept in a tag, as MLflow's Share does.
+COLUMNS = [f"tags.`{name}`" for name in ("score", "ahead", "heading")] + [
+    f"metrics.`{name}`" for name in ("lstm", "gru")
+]
 EXPERIMENT_TAGS = {
-    NOTE: "A run a study: open one for the charts of its repeats, unfold it for each. Costs are system metrics.",
     "mlflow.experimentKind": "custom_model_development",  # else MLflow guesses, and may show an empty page for agents
+    f"mlflow.sharedViewState.{VIEW}": json.dumps({"selectedColumns": COLUMNS}),
 }
 SAMPLE_NOTE = "Trained on sample text made by this project: no published figure compares with these scores."
 # The registered model's alias, and the end of its name.
@@ -321,13 +326,18 @@ class Store:
             remote = is_server(address) or address.startswith("databricks")
             place = None if remote else ((database.parent if database else root()) / "mlruns").as_uri()
             try:
-                self.client.create_experiment(EXPERIMENT, artifact_location=place, tags=EXPERIMENT_TAGS)
+                self.client.create_experiment(EXPERIMENT, artifact_location=place)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another sender's, in the meantime
                     raise
         experiment = self.client.get_experiment_by_name(EXPERIMENT)
         if experiment is None or experiment.lifecycle_stage == "deleted":
             raise RuntimeError(f"experiment {EXPERIMENT!r} was deleted there; restore it or delete it for good")
+        link = f"#/experiments/{experiment.experiment_id}/runs?viewStateShareKey={VIEW}"
+        note = f"[LSTM or GRU, a study a row]({link}). Open a study for the charts of its repeats, unfold it for each."
+        for name, value in (EXPERIMENT_TAGS | {NOTE: f"{note} Costs are system metrics."}).items():
+            if name not in experiment.tags:  # else its user's own, perhaps
+                self.client.set_experiment_tag(experiment.experiment_id, name, value)
         return str(experiment.experiment_id)
 
     def put_on_show(self, trained: "Trained", run_id: str) -> list[str]:
@@ -526,7 +536,7 @@ def open_ui(address: str) -> None:
     if is_server(address):
         print(f"open {printable(address)}", flush=True)
         return
-    print("open http://127.0.0.1:5000/#/experiments/1?workflowType=machine_learning", flush=True)
+    print(f"open http://127.0.0.1:5000/#/experiments/1/runs?viewStateShareKey={VIEW}", flush=True)
     os.environ["MLFLOW_BACKEND_STORE_URI"] = address  # and not on the command line, which anybody may read
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui"])
 

@@ -237,7 +237,7 @@ def differs(written: Any, read: Any, place: str = "") -> str:
         pairs = zip(written, read, strict=False)
         found = next(filter(None, (differs(a, b, f"{place}.{n}") for n, (a, b) in enumerate(pairs))), "")
         return found or (f"other length at {place}" if len(written) != len(read) else "")
-    is_same = str(written) == str(read) or (written is None and read in ({}, None))
+    is_same = str(written) == str(read) or (written is None and (read is None or isinstance(read, dict)))
     if not is_same and isinstance(read, int | float) and isinstance(written, int | float | str):
         with suppress(ValueError):
             is_same = float(written) == float(read)

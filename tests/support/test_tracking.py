@@ -266,13 +266,16 @@ def test_a_study_says_who_is_ahead_and_a_run_what_it_was_trained_on(store, tmp_p
     write(place, json.dumps([answer, answer | {"setting": "better", "gru": 0.86}]))
     for again in range(2):
         send(store)
-        _, by_name = runs(store)
+        client, by_name = runs(store)
         parent, run = by_name["imdb (sample)"], by_name["imdb/gru/corrected/0"]
         scores = {"lstm": 0.81, "gru": 0.85 + again / 100, "gru_minus_lstm_points": 4.0}
         assert parent.data.metrics == scores | {
             "lstm better": 0.81, "gru better": 0.86, "gru_minus_lstm_points better": 4.0
         }  # fmt: skip
         assert (parent.data.tags["ahead"], parent.data.tags["heading better"]) == ("too few repeats", "tuned")
+        view = client.get_experiment(parent.info.experiment_id).tags["mlflow.sharedViewState.answer"]
+        there = {f"tags.`{name}`" for name in parent.data.tags} | {f"metrics.`{name}`" for name in parent.data.metrics}
+        assert set(json.loads(view)["selectedColumns"]) <= there
         ((data,), none) = run.inputs.dataset_inputs, parent.inputs.dataset_inputs
         assert (data.dataset.name, data.dataset.digest, none) == ("imdb sample", "abc", [])
         write(place, json.dumps([answer | {"gru": 0.86}, answer | {"setting": "better", "gru": 0.86}]))
