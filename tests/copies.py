@@ -58,3 +58,9 @@ def digests(folder):
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def forget_served_code():
+    """Let MLflow load a model's code anew: what an earlier test loaded may lie in a folder that is gone."""
+    for name in [name for name in sys.modules if name.startswith("lstm_vs_gru_")]:
+        del sys.modules[name]

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
 import numpy as np
+import pytest
 import torch
 import yaml
 from hypothesis import HealthCheck, assume, given, settings
@@ -44,6 +45,12 @@ json_like = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
     max_leaves=12,
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def subnormal_numbers():
+    """Hypothesis tries them; training in this process may have them flushed to zero."""
+    torch.set_flush_denormal(False)
 
 
 def places(value, path=()):

@@ -40,7 +40,7 @@ from stages.tables.raw import read_labelled, write_labelled, write_series, write
 from stages.tables.records import records as records_of
 from stages.trained.find import find_trained
 from stages.training import checkpoint as checkpoints
-from tests.copies import ROOT
+from tests.copies import ROOT, forget_served_code
 from tests.faults.judge import SURVIVED, Seen, judge, watched
 from tests.faults.mutations import mutate, mutate_value
 
@@ -421,8 +421,7 @@ def serve(folder: Path) -> Callable[[bytes], Seen]:
     write_tensors(trained.weights, {name: value.numpy() for name, value in net.state_dict().items()})
     (folder / "vocabulary.txt").write_text("".join(f"{word}\n" for word in words))
     _save_pyfunc(trained, folder / "model")
-    for module in [name for name in sys.modules if name.startswith("lstm_vs_gru_")]:
-        del sys.modules[module]  # of a folder that may be gone
+    forget_served_code()
     model = load_model(str(folder / "model"))
     schema = model.metadata.get_input_schema()
 

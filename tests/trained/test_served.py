@@ -23,7 +23,7 @@ def _as_committed(clone):
     clone.reset()
 
 
-TEXTS = ["I loved the movie", "This film is horrible", "hogehoge", "", "the " * 3000, "\x00 😀"]
+TEXTS = ["I loved the movie", "This film is horrible", "hogehoge", "", "the " * 3000, "nul \x00 😀"]
 
 
 def client(clone):

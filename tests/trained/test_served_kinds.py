@@ -15,6 +15,7 @@ from stages.trained.find import Trained
 from stages.trained.language import WordModel
 from stages.trained.reviews import ReviewModel
 from stages.trained.series import SeriesModel
+from tests.copies import forget_served_code
 
 TEXTS = {"layers": 1, "dropout": 0.0, "embedding_size": 4, "hidden_size": 3}
 NETS = {
@@ -55,6 +56,7 @@ def made(tmp_path, request):
     is_text = request.param != "series"
     trained = Trained("own", request.param, "gru", settings, weights, vocabulary if is_text else None, ready)
     _save_pyfunc(trained, tmp_path / "model")
+    forget_served_code()
     return trained, load_model(str(tmp_path / "model"))
 
 
