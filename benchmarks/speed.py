@@ -31,6 +31,28 @@ def ratios_table() -> Table:
     return Table("Times as fast as others", header, (), [[Cell(text) for text in row] for row in rows])
 
 
+def walls_table() -> Table:
+    """One row per thing that a grid's scheduler takes; none where `benchmarks.cluster` has not measured."""
+    header = [
+        "of the scheduler",
+        "bytes",
+        "processor seconds each",
+        "most a second",
+        "seconds between, of 1,000 workers",
+    ]
+    path = RESULTS / "cluster.json"
+    measured = read_json(path) if path.exists() else {"checkpoints": [], "jobs": {}}
+    taken = [
+        (f"a checkpoint of {row['study']}", f"{row['bytes']:,}", row["scheduler_seconds_each"])
+        for row in measured["checkpoints"]
+        if row["senders"] == max(row["senders"] for row in measured["checkpoints"])
+    ]
+    if jobs := measured["jobs"]:
+        taken.append(("a job that does nothing", "–", jobs["scheduler_seconds_each"]))
+    rows = [[what, size, f"{each:.2g}", f"{1 / each:,.0f}", f"{1000 * each:,.1f}"] for what, size, each in taken]
+    return Table("What saturates first", header, (), [[Cell(text) for text in row] for row in rows])
+
+
 def _times(ratio: float) -> str:
     return f"{ratio:.1f}×" if ratio < 10 else f"{ratio:.0f}×"
 

@@ -50,14 +50,15 @@ def generated_record(text: str) -> str:
 
 
 def generated_ratios(text: str) -> str:
-    """benchmarks/README.md with its table made anew from benchmarks/results.
+    """benchmarks/README.md with its tables made anew from benchmarks/results.
 
     Raises:
         InputError: where it has no markers.
     """
-    from benchmarks.speed import ratios_table
+    from benchmarks.speed import ratios_table, walls_table
 
-    return replaced(BENCHMARKS, text, "ratios", ratios_table().markdown())
+    text = replaced(BENCHMARKS, text, "ratios", ratios_table().markdown())
+    return replaced(BENCHMARKS, text, "walls", walls_table().markdown())
 
 
 def replaced(page: Path, text: str, name: str, part: str, by: str = "python -m stages.readme") -> str:

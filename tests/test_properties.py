@@ -165,7 +165,8 @@ def test_a_request_is_answered_or_refused_in_a_line(body):
 
 
 hexadecimal = st.text("0123456789abcdef", min_size=64, max_size=64)
-scores = st.dictionaries(text, number | st.lists(number) | st.dictionaries(text, number), max_size=4)
+usual = st.floats(-1e149, 1e149)
+scores = st.dictionaries(text, usual | st.lists(usual) | st.dictionaries(text, usual), max_size=4)
 
 
 @st.composite
@@ -178,7 +179,7 @@ def rows(draw):
         hyperparameters={"cell": "gru", "epochs": epochs} | draw(st.dictionaries(st.text("xyz", min_size=1), number)),
         repeat=draw(st.integers(0, 3)), seed=draw(st.integers(0, 2**70)), best_epoch=draw(st.integers(1, epochs)),
         validation=draw(scores), test=draw(scores), key=draw(hexadecimal),
-        curve=tuple({"epoch": epoch, "train_loss": draw(number)} for epoch in range(1, epochs + 1)),
+        curve=tuple({"epoch": epoch, "train_loss": draw(usual)} for epoch in range(1, epochs + 1)),
         provenance=draw(st.none() | st.builds(lambda a: Provenance(commit="f" * 40, machine=Machine(a)), text)),
     )  # fmt: skip
 

@@ -36,6 +36,7 @@ _SECONDS_BETWEEN_MESSAGES = 30.0
 _SECONDS_BETWEEN_LOOKS = 5
 _LOOKS_FOR_HOME = 24
 _SECONDS_BETWEEN_CHECKPOINTS = 2.0
+_SHARE_OF_SENDING = 20  # one of so many seconds: where workers are many and checkpoints large, less often
 _SECONDS_BETWEEN_COUNTS = 2.0
 _BYTES_AT_ONCE = 16 << 20
 _MOST_JOBS_WAITING = 1000
@@ -291,16 +292,17 @@ def on_worker(fields: dict[str, Any], key: str, run: str, name: str) -> dict[str
             path.write_bytes(begun)
         job = replace(job, data_folder=_data(job, folder, home))
         epochs: list[tuple[Any, Any]] = []
-        sent = time.monotonic()
+        due = time.monotonic() + _SECONDS_BETWEEN_CHECKPOINTS
 
         def send(rows: Sequence[Any], cost: Any) -> None:  # noqa: ANN401
-            nonlocal sent
+            nonlocal due
             epochs.append((list(rows), dict(cost)))
-            is_last = rows[0]["epoch"] == job.arm.hyperparameters.epochs
-            if is_last or time.monotonic() > sent + _SECONDS_BETWEEN_CHECKPOINTS:
+            now = time.monotonic()
+            if rows[0]["epoch"] == job.arm.hyperparameters.epochs or now > due:
                 home("epochs", {"checkpoint": path.read_bytes(), "epochs": epochs})
                 epochs.clear()
-                sent = time.monotonic()
+                took = time.monotonic() - now
+                due = now + max(_SECONDS_BETWEEN_CHECKPOINTS, _SHARE_OF_SENDING * took)
 
         try:
             _, timing = fit_job(job, path, send)
