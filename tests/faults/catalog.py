@@ -47,6 +47,9 @@ FAULTS = {
         0,
     ),
     "epochs": Fault("10,000 epochs of a tiny net: memory and open files stay flat", long.epochs, 1, 0),
+    "corpus": Fault(
+        "a table of 20 × IMDB's words, from its file through one epoch: no stage holds 4 GB", long.corpus, 1, 0
+    ),
     "properties": Fault("properties that Hypothesis tries to break, 2,000 examples each", long.properties, 8, 0),
 }
 
