@@ -1,6 +1,6 @@
 """What all figures share: colours, captions, and files whose bytes depend on the numbers alone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from matplotlib.ticker import LogFormatter, NullFormatter
 
 from stages.results.documents import SAMPLE, SEQUENCES
 
-LINES = {"published": "--", "tuned": "-.", "tuned equal_size": "-.", "equal_size": ":"}
-MARKERS = {"published": "s", "tuned": "D", "tuned = equal_size": "D", "equal_size": "^"}
+_LINES = {"published": "--", "tuned": "-.", "equal_size": ":"}
+_MARKERS = {"published": "s", "tuned": "D", "equal_size": "^"}
 _MARGIN = 0.05  # of an axis, below its lowest value
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -24,6 +24,12 @@ class _PlainFormatter(LogFormatter):
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def style_of(protocols: Sequence[str]) -> tuple[str, str]:
+    """The line and the marker of an arm: those of `corrected`, if it stands under that, else of its first protocol."""
+    name = "corrected" if "corrected" in protocols else protocols[0]
+    return _LINES.get(name, "-"), _MARKERS.get(name, "o")
 
 
 def cell_colours(cells: Iterable[Any]) -> dict[Any, str]:

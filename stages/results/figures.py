@@ -13,8 +13,6 @@ from matplotlib.figure import Figure
 from stages.results.comparison import Drawn
 from stages.results.documents import SAMPLE, documents, protocols_in_words
 from stages.results.drawing import (
-    LINES,
-    MARKERS,
     cell_colours,
     custom_runs,
     name_if_beyond,
@@ -22,11 +20,14 @@ from stages.results.drawing import (
     save,
     scale_axis,
     source,
+    style_of,
 )
 from stages.results.intervals import score_interval
 from stages.results.scores import MADE_OF_LISTS, equal_protocols_once
 from stages.results.tables import Baselines, means_in_words, sentence
 
+_INCHES_AN_ARM = 1.05
+_MOST_ARMS_OF_HALF_A_PAGE = 5
 _MARKED_EPOCHS = 40  # more of them and the marks hide the line
 
 
@@ -50,8 +51,9 @@ def draw_curves(study: str, curves: pd.DataFrame, means: str, corpus: str, folde
             about = document["curve"][part]
             column = f"{part}_{about['column']}"
             for (cell, protocols), group in rows.groupby(["cell", "protocols"], sort=False):
-                label = f"{cell}, {protocols_in_words(str(protocols).split())}"
-                _band(axis, group, column, label, colours[cell], LINES.get(str(protocols), "-"))
+                under = str(protocols).split()
+                line, _ = style_of(under)
+                _band(axis, group, column, f"{cell}, {protocols_in_words(under)}", colours[cell], line)
                 last = group["epoch"].max()
                 ended = group.loc[group["epoch"] == last, column].mean()
                 place = last - 0.1 * (last - group["epoch"].min())
@@ -94,9 +96,11 @@ def draw_scores(
     scale = 100.0 if about.get("percent") else 1.0
     repeats = equal_protocols_once(repeats.drop(columns=MADE_OF_LISTS))
     settings = list(dict.fromkeys(repeats["setting"]))
-    columns = min(len(settings), 2)
+    arms = int(repeats.groupby("setting")[["cell", "protocol"]].apply(lambda rows: len(rows.drop_duplicates())).max())
+    columns = min(len(settings), 2 if arms <= _MOST_ARMS_OF_HALF_A_PAGE else 1)
     lines = -(-len(settings) // columns)
-    figure = Figure(figsize=(4.8 * columns + 2.4, 3.4 * lines + 0.8), layout="constrained")
+    width = max(4.8, _INCHES_AN_ARM * arms)  # so that the names below the axis stand apart
+    figure = Figure(figsize=(width * columns + 2.4, 3.4 * lines + 0.8), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True)
     axes = iter(grid.flat)
     colours = cell_colours(repeats["cell"])
@@ -108,10 +112,12 @@ def draw_scores(
             mean, low, high = score_interval(values.to_list(), about)
             axis.scatter(np.full(len(values), place + 0.18), values, s=12, color=colours[cell], alpha=0.6)
             errors = [[mean - low], [high - mean]] if low == low else None
-            axis.errorbar(place, mean, yerr=errors, fmt=MARKERS.get(str(protocol), "o"), color=colours[cell], capsize=5)
+            under = str(protocol).split(" = ")
+            _, marker = style_of(under)
+            axis.errorbar(place, mean, yerr=errors, fmt=marker, color=colours[cell], capsize=5)
             name_if_beyond(axis, about, mean, f"{mean:.2g}", place, colours[cell])
-            places.append(f"{cell}\n" + protocols_in_words(str(protocol).split(" = "), "\n= "))
-            if corpus != SAMPLE:
+            places.append(f"{cell}\n" + protocols_in_words(under, "\n= "))
+            if corpus != SAMPLE and {"published", "corrected"} & set(under):
                 _published_score(axis, document, setting, str(cell), score, place, scale)
         digits = "1f" if about.get("percent") else "3g"
         for baseline, style in zip(baselines, (":", "-.", "--"), strict=False):

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from stages.results.comparison import Drawn
 from stages.results.documents import PROTOCOLS, documents
-from stages.results.drawing import LINES, MARKERS, cell_colours, custom_runs, repeats_counted, save, source
+from stages.results.drawing import cell_colours, custom_runs, repeats_counted, save, source, style_of
 from stages.results.intervals import share_interval
 from stages.results.scores import MADE_OF_LISTS
 from stages.results.tables import means_in_words, sentence, shares_explained
@@ -44,7 +44,7 @@ def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus:
                     points["setting"] + apart * (cells.index(cell) - (len(cells) - 1) / 2),
                     points["mean"] * scale,
                     yerr=points[["below", "above"]].T * scale,
-                    fmt=f"{MARKERS.get(protocol, 'o')}{LINES.get(protocol, '-')}",
+                    fmt="".join(style_of([protocol])),
                     color=colours[cell],
                     markersize=4,
                     linewidth=1.3,
