@@ -336,8 +336,13 @@ class Store:
         link = f"#/experiments/{experiment.experiment_id}/runs?viewStateShareKey={VIEW}"
         note = f"[LSTM or GRU, a study a row]({link}). Open a study for the charts of its repeats, unfold it for each."
         for name, value in (EXPERIMENT_TAGS | {NOTE: f"{note} Costs are system metrics."}).items():
-            if name not in experiment.tags:  # else its user's own, perhaps
+            if name in experiment.tags:  # its user's own, perhaps
+                continue
+            try:
                 self.client.set_experiment_tag(experiment.experiment_id, name, value)
+            except MlflowException:
+                if name not in self.client.get_experiment(experiment.experiment_id).tags:
+                    raise  # else another sender's, in the meantime
         return str(experiment.experiment_id)
 
     def put_on_show(self, trained: "Trained", run_id: str) -> list[str]:
