@@ -5,6 +5,8 @@ for data that it lacks, and sends each checkpoint home, all through the schedule
 both. A job whose worker is lost goes on elsewhere from what home has. A worker whose home is lost gives its job up.
 """
 
+import contextlib
+import ctypes
 import logging
 import queue
 import sys
@@ -13,7 +15,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,7 @@ _MOST_JOBS_WAITING = 1000
 _ERRORS = {error.__name__: error for error in (DivergedError, InputError, OSError, StageError)}
 
 
-@contextmanager
+@contextlib.contextmanager
 def connected(address: str, workers: int) -> Iterator["Cluster"]:
     """Connect to a scheduler, such as `tcp://host:8786`, or start a cluster of `workers` processes here (`local`).
 
@@ -286,6 +287,7 @@ def on_worker(fields: dict[str, Any], key: str, run: str, name: str) -> dict[str
                 f"worker {worker.address}: its results could be others: it has another version of this project or of "
                 "torch, or another device than home asked for"
             )
+        _keep_memory()
         folder = Path(worker.local_directory)
         path = folder / f"{key}.safetensors"
         if begun := home("begin"):
@@ -312,6 +314,15 @@ def on_worker(fields: dict[str, Any], key: str, run: str, name: str) -> dict[str
         kind = next(kind for kind in _ERRORS if isinstance(error, _ERRORS[kind]))
         return {"kind": kind, "error": str(error)}
     return {"timing": timing}
+
+
+def _keep_memory() -> None:
+    """Let this process keep what it frees, which Dask has go back to the system: each batch would fetch it anew."""
+    m_trim_threshold, m_mmap_threshold = -1, -3
+    with contextlib.suppress(AttributeError):  # of another C library
+        libc = ctypes.CDLL(None)
+        libc.mallopt(m_trim_threshold, 1 << 30)
+        libc.mallopt(m_mmap_threshold, 32 << 20)  # the most that glibc takes
 
 
 def _plain(job: Job) -> dict[str, Any]:
