@@ -113,6 +113,7 @@ def test_text_comes_back_from_every_unicode_encoding_with_every_line_end(lines, 
     whole = "".join(f"{line}\n" for line in lines)
     plain = encoding != "utf-8" or not set(whole) & {chr(code) for code in (*range(9), *range(14, 32))}
     assume(plain)  # UTF-8 of many control characters looks like UTF-16
+    assume(encoding != "utf-16" or not whole.startswith("\0"))  # after UTF-16's mark that is UTF-32's
     for end in ("\n", "\r\n"):
         assert decode(whole.replace("\n", end).encode(encoding), "texts.txt") == whole
 
