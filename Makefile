@@ -15,7 +15,7 @@ PLACE := $(shell test -L $(VENV) || cat $(VENV)/installed 2>/dev/null)
 OWN_OPTIONS := NAME KIND TEXT LABEL VALUE INPUTS HORIZON WINDOW BUDGET
 
 .DEFAULT_GOAL := help
-.PHONY: help setup moved repro own test faults audit lint ui full clean
+.PHONY: help setup moved repro own test faults audit benchmarks lint ui full clean
 
 help: ## Say what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
@@ -62,6 +62,11 @@ audit: ## Look up known vulnerabilities of the pinned packages; AUDIT="--vulnera
 	@test -x $(VENV)-audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)-audit && \
 		$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
 	$(VENV)-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict $(AUDIT)
+
+# The names are those of the commands in benchmarks/README.md. No stages of DVC: `dvc status` would never be clean.
+benchmarks: setup ## Time this project against its peers on this machine, half an hour: make benchmarks NAMES="replicas imdb_engines"
+	@for name in $(or $(NAMES),$(shell sed -nE 's/^\| `python -m benchmarks\.([a-z_]+)`.*/\1/p' benchmarks/README.md)); do \
+		echo "$$name" && python -m benchmarks.$$name || exit; done
 
 lint: setup ## Lint, check the format and the types
 	ruff check .

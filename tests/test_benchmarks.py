@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from benchmarks import epoch_seconds, measure
 from benchmarks.fibonacci_speed import kernel, one_layer
@@ -17,10 +16,7 @@ FOLDER = Path(measure.__file__).parent
 BENCHMARKS = {path.stem for path in FOLDER.glob("*.py") if f"python -m benchmarks.{path.stem}" in path.read_text()}
 
 
-def test_every_benchmark_is_in_the_readme_and_in_dvc():
-    stage = yaml.safe_load((FOLDER / "dvc.yaml").read_text())["stages"]["measure"]
-    assert set(stage["matrix"]["benchmark"]) == BENCHMARKS
-    assert "outs" not in stage, "the report depends on the results: as outputs, `dvc repro` would measure them first"
+def test_every_benchmark_is_in_the_readme():
     readme = (FOLDER / "README.md").read_text()
     assert [name for name in BENCHMARKS if f"`python -m benchmarks.{name}`" not in readme] == []
 

@@ -66,6 +66,11 @@ def test_a_run_from_nothing_makes_every_result_and_a_second_one_does_nothing(clo
             assert (clone.folder / "plots" / study / name).stat().st_size > 100
     assert clone.stages_run(clone.run("dvc", "repro")) == []
     assert "up to date" in clone.run("dvc", "repro").stdout
+    assert clone.run("dvc", "status").stdout == "Data and pipelines are up to date.\n"
+    clone.run("dvc", "exp", "save", "--name", "saved")
+    assert clone.run("git", "status", "--porcelain").stdout == ""
+    assert clone.stages_run(clone.run("dvc", "repro", "--all-pipelines")) == []
+    clone.run("dvc", "exp", "remove", "saved")
     shown = clone.run("python", "-m", "stages.show").stdout
     assert len(shown.splitlines()) <= 40
     assert max(map(len, shown.splitlines())) <= 100
