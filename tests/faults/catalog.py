@@ -50,7 +50,7 @@ FAULTS = {
     "corpus": Fault(
         "a table of 20 × IMDB's words, from its file through one epoch: no stage holds 4 GB", long.corpus, 1, 0
     ),
-    "properties": Fault("properties that Hypothesis tries to break, 2,000 examples each", long.properties, 8, 0),
+    "properties": Fault("properties that Hypothesis tries to break, 2,000 examples each", long.properties, 10, 0),
 }
 
 

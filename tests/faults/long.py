@@ -101,6 +101,7 @@ def _write_reviews(path: Path) -> None:
 
 def properties(folder: Path) -> Callable[[random.Random], Seen]:
     """The properties of tests/test_properties.py, one a trial, each in turn."""
+    shutil.copy(ROOT / "params.yaml", folder)
     os.environ["HYPOTHESIS_PROFILE"] = "long"
     from tests import test_properties
 
@@ -108,6 +109,13 @@ def properties(folder: Path) -> Callable[[random.Random], Seen]:
 
     def trial(chance: random.Random) -> Seen:
         test = next(waiting)
-        return watched("", test, lambda _: "")
+
+        def use() -> None:
+            try:
+                test()
+            except Exception as error:  # also one that a person would read: no property refuses anything
+                raise AssertionError(f"{test.__name__}: {error}") from error
+
+        return watched("", use, lambda _: "")
 
     return trial
