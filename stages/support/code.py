@@ -53,7 +53,7 @@ def _closure(modules: Iterable[str]) -> set[Path]:
 def _files(module: str) -> Iterator[Path]:
     """The file of a module and those of the packages that it is in; nothing where it is not this project's."""
     parts = module.split(".")
-    if parts[0] != "stages":
+    if parts[0] != "stages" or not all(map(str.isidentifier, parts)):
         return
     for count in range(1, len(parts) + 1):
         place = _TOP.joinpath(*parts[:count])

@@ -147,6 +147,7 @@ def test_check_writes_each_studys_settings_as_they_are_resolved_and_needs_no_tor
     ("changes", "words"),
     [
         ({"cells": ["lstm", "foo"]}, ["cells", "'foo'", "rnn, lstm, gru"]),
+        ({"cells": ["lstm", "../.."]}, ["cells", "'../..'", "rnn, lstm, gru"]),
         ({"mirror": "not/there"}, ["mirror", "not/there"]),
         ({"layers": 0}, ["layers", "0"]),
     ],
