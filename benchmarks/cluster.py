@@ -58,12 +58,8 @@ def main(*words: str) -> None:
                 process.terminate()
                 process.wait()
     for row in rows:
-        print(
-            ", ".join(
-                f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items()
-            )
-        )
-    print(jobs)
+        print(_line(row))
+    print(_line(jobs))
     write_json(RESULTS / "cluster.json", {**about(torch.device("cpu")), "checkpoints": rows, "jobs": jobs})
 
 

@@ -42,10 +42,11 @@ def walls_table() -> Table:
     ]
     path = RESULTS / "cluster.json"
     measured = read_json(path) if path.exists() else {"checkpoints": [], "jobs": {}}
+    most = max((row["senders"] for row in measured["checkpoints"]), default=0)
     taken = [
         (f"a checkpoint of {row['study']}", f"{row['bytes']:,}", row["scheduler_seconds_each"])
         for row in measured["checkpoints"]
-        if row["senders"] == max(row["senders"] for row in measured["checkpoints"])
+        if row["senders"] == most
     ]
     if jobs := measured["jobs"]:
         taken.append(("a job that does nothing", "–", jobs["scheduler_seconds_each"]))

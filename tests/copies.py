@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).parent.parent
 
 SMALL_STUDIES = ("imdb", "ptb", "damped", "latch", "fibonacci")
@@ -58,6 +60,21 @@ def digests(folder):
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def small_project(folder, study, training, **changes):
+    """A folder of one small study, with its data, ready to train; `training` changes its section and those in it."""
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    small = small_study(values[study])
+    for name, value in training.items():
+        small["training"][name] = small["training"][name] | value if isinstance(value, dict) else value
+    named = {name: value for name, value in values.items() if not isinstance(value, dict)}
+    folder.mkdir()
+    (folder / "params.yaml").write_text(yaml.safe_dump(named | {"studies": [study], study: small} | changes))
+    for words in (["check"], ["fetch", study], ["tokenize", study]):
+        done = python_in(folder, "-m", f"stages.{words[0]}", *words[1:], stages=ROOT)
+        assert done.returncode == 0, done.stderr
+    return folder
 
 
 def forget_served_code():

@@ -96,7 +96,7 @@ def draw_scores(
     scale = 100.0 if about.get("percent") else 1.0
     repeats = equal_protocols_once(repeats.drop(columns=MADE_OF_LISTS))
     settings = list(dict.fromkeys(repeats["setting"]))
-    arms = int(repeats.groupby("setting")[["cell", "protocol"]].apply(lambda rows: len(rows.drop_duplicates())).max())
+    arms = repeats.drop_duplicates(["setting", "cell", "protocol"])["setting"].value_counts().max()
     columns = min(len(settings), 2 if arms <= _MOST_ARMS_OF_HALF_A_PAGE else 1)
     lines = -(-len(settings) // columns)
     width = max(4.8, _INCHES_AN_ARM * arms)  # so that the names below the axis stand apart

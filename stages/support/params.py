@@ -2,14 +2,13 @@
 
 import difflib
 import os
-import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from stages import kinds
 from stages.studies import Arm, arms
@@ -18,6 +17,7 @@ from stages.support.files import read_json, without_defaults
 from stages.support.process import InputError, short
 from stages.support.sections import (
     NO_HYPERPARAMETERS,
+    ClusterAddress,
     Count,
     Fraction,
     Heading,
@@ -25,6 +25,7 @@ from stages.support.sections import (
     Section,
     Seed,
     Tuning,
+    check_cluster,
     parse_repeats,
 )
 
@@ -32,15 +33,6 @@ _AS_STORED = ("kind", "seed", "device", "threads", "processes", "repeats_at_once
 _MOST_CHARACTERS = 900  # of a message, which may repeat what a careless hand put there
 _OF_A_PROFILE = ("corpus", "tokens", "training")
 _OF_A_STUDY = ("kind", *_OF_A_PROFILE, "full")
-
-
-def _check_cluster(address: object) -> str:
-    if not isinstance(address, str) or not re.fullmatch(r"|local|(tcp|tls|ws|wss)://[^\s/@]+:\d{1,5}", address):
-        raise ValueError("a scheduler's address such as tcp://host:8786, or local, or '' for none")
-    return address
-
-
-Cluster = Annotated[str, BeforeValidator(_check_cluster)]
 
 
 class Params(Section):
@@ -58,7 +50,7 @@ class Params(Section):
     jobs: Count
     threads: Positive
     processes: Positive
-    cluster: Cluster
+    cluster: ClusterAddress
 
     @property
     def cluster_address(self) -> str:
@@ -69,7 +61,7 @@ class Params(Section):
         """
         address = os.environ.get("LSTM_VS_GRU_CLUSTER", self.cluster)
         try:
-            return _check_cluster(address)
+            return check_cluster(address)
         except ValueError as error:
             raise InputError(f"LSTM_VS_GRU_CLUSTER: {short(repr(address))} is not allowed: {error}") from None
 
@@ -208,9 +200,8 @@ def resolved(project: Project, study: str) -> dict[str, dict[str, Any]]:
     code = {"code": kind_code(settings.kind)}
     run = params.model_dump(include={"seed", "device", "threads"})
     run["processes"] = params.processes if kinds.kind(settings.kind).SHARES_BATCHES else 1
-    run |= settings.training.model_dump(
-        mode="json", include=NO_HYPERPARAMETERS - {"variants", "settings"}
-    )  # arms say it
+    of_arms = {"variants", "settings"}  # which the arms below follow from
+    run |= settings.training.model_dump(mode="json", include=NO_HYPERPARAMETERS - of_arms)
     return {
         "corpus": kind | code | {"corpus": settings.corpus.model_dump(mode="json")},
         "tokens": kind | code | {"tokens": settings.tokens.model_dump(mode="json")},

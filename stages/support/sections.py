@@ -35,6 +35,17 @@ def _check_repeats(text: object) -> str:
     return str(text)
 
 
+def check_cluster(address: object) -> str:
+    """Refuse what is neither a Dask scheduler's address nor `local` nor empty.
+
+    Raises:
+        ValueError: it says what is allowed.
+    """
+    if not isinstance(address, str) or not re.fullmatch(r"|local|(tcp|tls|ws|wss)://[^\s/@]+:\d{1,5}", address):
+        raise ValueError("a scheduler's address such as tcp://host:8786, or local, or '' for none")
+    return address
+
+
 # PyYAML reads `1e-06`, which `-S` writes, as text; pydantic reads such text as the number it is.
 # The upper ends are those of sense: beyond them a finger slipped, and memory or days would say so later.
 Positive = Annotated[int, BeforeValidator(no_bool), Field(ge=1, le=10_000_000)]
@@ -44,6 +55,7 @@ Fraction = Annotated[float, BeforeValidator(no_bool), Field(ge=0, lt=1)]
 PositiveReal = Annotated[float, BeforeValidator(no_bool), Field(gt=0, allow_inf_nan=False)]
 ValidationFraction = Annotated[float, BeforeValidator(no_bool), Field(ge=0.001, le=0.9)]
 Seed = Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**63)]
+ClusterAddress = Annotated[str, BeforeValidator(check_cluster)]
 Repeats = Annotated[str, BeforeValidator(_check_repeats)]
 Heading = Literal["published", "corrected", "tuned", "equal_size", "what_if", "tuning"]
 HEADINGS: tuple[Heading, ...] = ("published", "corrected", "tuned", "equal_size")

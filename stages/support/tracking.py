@@ -51,9 +51,7 @@ LEAST_BYTES_A_SECOND = 50_000
 NOTE = "mlflow.note.content"
 VIEW = "answer"
 # Which columns a page of runs has is the browser's own, but for a view that is kept in a tag, as MLflow's Share does.
-COLUMNS = [f"tags.`{name}`" for name in ("score", "ahead", "heading")] + [
-    f"metrics.`{name}`" for name in ("lstm", "gru")
-]
+COLUMNS = ["tags.`score`", "tags.`ahead`", "tags.`heading`", "metrics.`lstm`", "metrics.`gru`"]
 EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",  # else MLflow guesses, and may show an empty page for agents
     f"mlflow.sharedViewState.{VIEW}": json.dumps({"selectedColumns": COLUMNS}),

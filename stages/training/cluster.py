@@ -25,7 +25,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster, Queue, Worke
 from stages import kinds
 from stages.studies import Arm
 from stages.support.curves import OnEpoch, mean_row
-from stages.support.files import MANIFEST, digest, read_json, verify, whole
+from stages.support.files import MANIFEST, read_json, verify, whole
 from stages.support.process import InputError, StageError
 from stages.training import checkpoint
 from stages.training.loop import DivergedError, Fitted
@@ -52,26 +52,23 @@ def connected(address: str, workers: int) -> Iterator["Cluster"]:
         InputError: nobody answers at the address, or there is a worker that could give other results.
     """
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what fails is said in a line
-    local = (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") if address == "local" else None
-    )
-    try:
-        client = Client(local or address, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
-    except (OSError, ValueError, ImportError) as error:
-        raise InputError(
-            f"cluster: {address!r}: no scheduler answers within {_SECONDS_TO_CONNECT} s ({str(error).splitlines()[0]})"
-        ) from None
-    with client:
+    with contextlib.ExitStack() as opened:
+        place: str | LocalCluster = address
+        if address == "local":
+            place = opened.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0"))
+        try:
+            client = opened.enter_context(Client(place, timeout=_SECONDS_TO_CONNECT, set_as_default=False))
+        except (OSError, ValueError, ImportError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"cluster: {address!r}: no scheduler answers within {_SECONDS_TO_CONNECT} s ({reason})"
+            ) from None
         if not client.nthreads():
             print(f"cluster {address}: no worker yet, waiting for the first", file=sys.stderr, flush=True)
             client.wait_for_workers(1)
         cluster = Cluster(client, address)
-        try:
-            yield cluster
-        finally:
-            cluster.close()
-            if local is not None:
-                local.close()
+        opened.callback(cluster.close)
+        yield cluster
 
 
 class Cluster:
@@ -340,7 +337,7 @@ def _job(fields: dict[str, Any]) -> Job:
 
 def _data(job: Job, folder: Path, home: Callable[..., Any]) -> Path:
     """The folder of a job's data: where the worker was started, for whoever gave it them, or as home sends them."""
-    here = folder / "data" / digest(job.data_digest)
+    here = folder / "data" / job.data_digest
     for candidate in (job.data_folder, here):
         if (candidate / MANIFEST).is_file() and read_json(candidate / MANIFEST).get("digest") == job.data_digest:
             return candidate

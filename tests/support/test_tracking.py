@@ -147,9 +147,7 @@ def serving(processes, folder, port):
     server = processes.Process(target=serve, args=(folder, port))
     server.start()
     try:
-        deadline = time.monotonic() + 60
-        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_for(port)
         yield
     finally:
         server.kill()

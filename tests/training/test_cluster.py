@@ -11,9 +11,8 @@ import time
 
 import psutil
 import pytest
-import yaml
 
-from tests.copies import ROOT, python_in, small_study
+from tests.copies import ROOT, python_in, small_project
 
 KILLS_ITS_WORKER = """
 import os, sys, threading, time
@@ -84,20 +83,9 @@ def labs(tmp_path):
         yield lab
 
 
-def home(folder, study, cell="gru", **changes):
+def home(folder, study, cell="gru", **training):
     """A folder of one small study, with its data, ready to train."""
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
-    small = small_study(values[study])
-    small["training"] |= {name: small["training"].get(name, {}) | value if isinstance(value, dict) else value
-                          for name, value in changes.items()}  # fmt: skip
-    named = {name: value for name, value in values.items() if not isinstance(value, dict)}
-    folder.mkdir()
-    chosen = {"studies": [study], "cell": cell, "cells": [cell], "jobs": 2, study: small}
-    (folder / "params.yaml").write_text(yaml.safe_dump(named | chosen))
-    for words in (["check"], ["fetch", study], ["tokenize", study]):
-        done = python_in(folder, "-m", f"stages.{words[0]}", *words[1:], stages=ROOT)
-        assert done.returncode == 0, done.stderr
-    return folder
+    return small_project(folder, study, training, cell=cell, cells=[cell], jobs=2)
 
 
 def copied(folder, name):

@@ -11,12 +11,11 @@ import numpy as np
 import psutil
 import pytest
 import torch
-import yaml
 
 from stages.nn.dropout import dropout, of_whole_batch
 from stages.support.process import StageError
 from stages.training import shares
-from tests.copies import ROOT, python_in, small_study
+from tests.copies import ROOT, python_in, small_project
 from tests.training.shared_training import KINDS, train, write_data
 
 
@@ -104,17 +103,8 @@ def test_a_share_is_dropped_as_in_its_whole_batch():
 
 def a_study(folder):
     """A small ptb that two processes train, long enough to be killed in between."""
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
-    small = small_study(values["ptb"])
-    small["training"] |= {"models": ["better"], "repeats": "0", "better": small["training"]["better"] | {"epochs": 20}}
-    named = {name: value for name, value in values.items() if not isinstance(value, dict)}
-    changes = {"processes": 2, "studies": ["ptb"], "cell": "lstm", "cells": ["lstm"], "ptb": small}
-    folder.mkdir()
-    (folder / "params.yaml").write_text(yaml.safe_dump(named | changes))
-    for words in (["check"], ["fetch", "ptb"], ["tokenize", "ptb"]):
-        done = python_in(folder, "-m", f"stages.{words[0]}", *words[1:], stages=ROOT)
-        assert done.returncode == 0, done.stderr
-    return folder
+    training = {"models": ["better"], "repeats": "0", "better": {"epochs": 20}}
+    return small_project(folder, "ptb", training, processes=2, cell="lstm", cells=["lstm"])
 
 
 def started(folder):
