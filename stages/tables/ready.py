@@ -239,6 +239,6 @@ def tokenize_series(
 
 
 def read_series(ready: Path) -> tuple[NDArray[np.float64], dict[str, Any]]:
-    """The series, (steps, 1 + inputs), the target first, and its manifest."""
+    """The series, (steps, 1 + inputs), the target first, memory-mapped, and its manifest."""
     about = verify(ready)
-    return np.load(ready / "values.npy"), about
+    return np.load(ready / "values.npy", mmap_mode="r"), about

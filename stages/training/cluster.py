@@ -24,11 +24,11 @@ from distributed import Client, Future, KilledWorker, LocalCluster, Queue, Worke
 
 from stages import kinds
 from stages.studies import Arm
-from stages.support.curves import OnEpoch, mean_row
+from stages.support.curves import OnEpoch
 from stages.support.files import MANIFEST, read_json, verify, whole
 from stages.support.process import InputError, StageError
 from stages.training import checkpoint
-from stages.training.loop import DivergedError, Fitted
+from stages.training.loop import DivergedError, Fitted, in_words, say
 from stages.training.parallel import run_parallel
 from stages.training.repeats import Job, fit_job
 
@@ -187,8 +187,7 @@ class Cluster:
             raise _ERRORS[result["kind"]](result["error"])
         state = checkpoint.load(path)
         assert state is not None, "its worker sent the last epoch's"
-        weights = {name: value.numpy() for name, value in state["best_weights"].items()}
-        return Fitted(weights, state["best_epoch"], state["curves"], state["costs"]), result["timing"]
+        return Fitted.of(state), result["timing"]
 
     def _answer(
         self,
@@ -226,7 +225,8 @@ class Cluster:
                 for rows, cost in value["epochs"]:
                     on_epoch(rows, cost)
                 if self._address != "local":  # whose workers say it themselves
-                    _say(job, *value["epochs"][-1])
+                    rows, cost = value["epochs"][-1]
+                    say(job.name, rows[0]["epoch"], job.arm.hyperparameters.epochs, in_words(rows, cost))
             Queue(f"{name}/{attempt}", client=self._client).put(answer)
 
     def _say_if_nobody_works(self) -> None:
@@ -359,12 +359,6 @@ def _part(folder: Path, name: str, start: int) -> bytes:
     with (folder / name).open("rb") as file:
         file.seek(start)
         return file.read(_BYTES_AT_ONCE)
-
-
-def _say(job: Job, rows: Sequence[dict[str, float]], cost: dict[str, float]) -> None:
-    scores = ", ".join(f"{name} {value:.4g}" for name, value in (mean_row(rows) | cost).items())
-    epochs = job.arm.hyperparameters.epochs
-    print(f"{job.name}: epoch {rows[0]['epoch']}/{epochs}: {scores}", file=sys.stderr, flush=True)
 
 
 def _has_threads(worker: str, threads: int) -> str:

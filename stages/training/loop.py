@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from stages.support.curves import mean_row
 from stages.support.process import StageError
 from stages.training import checkpoint, shares
 from stages.training.device import peak_memory_bytes
@@ -104,6 +105,12 @@ class Fitted:
     curves: list[Curve]
     costs: list[dict[str, float]]
 
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> "Fitted":
+        """What the checkpoint of the last epoch holds."""
+        weights = {name: value.numpy() for name, value in state["best_weights"].items()}
+        return cls(weights, state["best_epoch"], state["curves"], state["costs"])
+
 
 def fit(task: Task, pack: Pack, on_epoch: Callable[[list[dict[str, float]], dict[str, float]], None]) -> Fitted:
     """Train, keep the epoch that validation chooses, and go on from a checkpoint if there is one.
@@ -156,9 +163,8 @@ def fit(task: Task, pack: Pack, on_epoch: Callable[[list[dict[str, float]], dict
         now = time.monotonic()
         if epoch == pack.epochs or cost["seconds"] > 1 or now - spoken > _SECONDS_BETWEEN_MESSAGES:
             spoken = now
-            _say(pack, epoch, ", ".join(f"{name} {value:.4g}" for name, value in (mean_row(rows) | cost).items()))
-    weights = {name: value.numpy() for name, value in state["best_weights"].items()}
-    return Fitted(weights, state["best_epoch"], state["curves"], state["costs"])
+            say(pack.name, epoch, pack.epochs, in_words(rows, cost))
+    return Fitted.of(state)
 
 
 def update(task: Any, batch: Any) -> Step:  # noqa: ANN401 - studies narrow the batches of `Task`
@@ -191,11 +197,6 @@ def _improved(task: Task, pack: Pack, epoch: int, rows: list[dict[str, float]], 
     return row[name] < min((earlier[name] for earlier in curve), default=float("inf"))
 
 
-def mean_row(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of an epoch's rows over repeats, without `epoch`."""
-    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if name != "epoch"}
-
-
 def _train_epoch(task: Task, pack: Pack, epoch: int) -> list[dict[str, float]]:
     """One pass over the training data; each repeat's means over its items, taken as the weights stood then."""
     task.model.train()
@@ -224,7 +225,8 @@ def _train_epoch(task: Task, pack: Pack, epoch: int) -> list[dict[str, float]]:
             unchecked = 0
         if time.monotonic() - spoken > _SECONDS_BETWEEN_MESSAGES:
             spoken = time.monotonic()
-            _say(pack, epoch, f"{items / task.train_items:.0%}, loss {step.loss.mean().item():.4g}")
+            done = f"{items / task.train_items:.0%}, loss {step.loss.mean().item():.4g}"
+            say(pack.name, epoch, pack.epochs, done)
     _check_finite(losses[:unchecked], pack, epoch, batch_number)
     return _means(sums, items, len(pack.repeats))
 
@@ -254,5 +256,11 @@ def _last_good(pack: Pack, epoch: int) -> str:
     return f"last good checkpoint: {kept}"
 
 
-def _say(pack: Pack, epoch: int, text: str) -> None:
-    print(f"{pack.name}: epoch {epoch}/{pack.epochs}: {text}", file=sys.stderr, flush=True)
+def in_words(rows: Sequence[Mapping[str, float]], cost: Mapping[str, float]) -> str:
+    """What an epoch gave, in means over the repeats, and what it cost."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in {**mean_row(rows), **cost}.items())
+
+
+def say(name: str, epoch: int, epochs: int, text: str) -> None:
+    """Say how far a job is, on standard error."""
+    print(f"{name}: epoch {epoch}/{epochs}: {text}", file=sys.stderr, flush=True)

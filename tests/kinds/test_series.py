@@ -63,7 +63,8 @@ def test_a_constant_change_is_scaled_back_into_the_series_unit(ready):
 
 def test_an_epoch_has_each_training_window_once_and_nothing_of_the_later_parts(ready):
     mine = task(ready)
-    scaled = mine.data.scaled.astype(np.float32)
+    values = np.load(ready / "values.npy")
+    scaled = ((values - values[:72].mean(0)) / values[:72].std(0)).astype(np.float32)
     seen = []
     for inputs, wanted in mine.batches([order_generator(1, 0, 1)]):
         for window, ahead in zip(inputs.transpose(0, 1), wanted, strict=True):

@@ -36,14 +36,19 @@ class Reviews:
 
     def __init__(self, tokens: NDArray[Any], offsets: NDArray[np.int64], labels: NDArray[Any]) -> None:
         self.tokens, self.offsets, self.labels = tokens, offsets, labels
-        self.lengths = np.diff(offsets)
 
     @classmethod
     def read(cls, folder: Path, part: str) -> Self:
-        """One part, its tokens memory-mapped."""
-        tokens, offsets = np.load(folder / f"{part}.tokens.npy", mmap_mode="r"), np.load(folder / f"{part}.offsets.npy")
+        """One part, memory-mapped: a million reviews take no memory of a process."""
+        tokens, offsets = (np.load(folder / f"{part}.{name}.npy", mmap_mode="r") for name in ("tokens", "offsets"))
         labels = folder / f"{part}.labels.npy"
-        return cls(tokens, offsets, np.load(labels) if labels.exists() else np.zeros(len(offsets) - 1, np.uint8))
+        zeros = np.zeros(len(offsets) - 1, np.uint8)
+        return cls(tokens, offsets, np.load(labels, mmap_mode="r") if labels.exists() else zeros)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each review (reviews,), counted anew: nothing keeps them."""
+        return np.diff(self.offsets)
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -65,15 +70,16 @@ class Reviews:
         return found
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return len(self.offsets) - 1
 
     def batch(self, reviews: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
         """Some reviews, padded: tokens (time, batch), lengths (batch,), labels (batch,)."""
-        lengths = self.lengths[reviews]
+        starts = self.offsets[reviews]
+        lengths = self.offsets[reviews + 1] - starts
         steps = np.arange(lengths.max())[:, None]
         inside = steps < lengths
         tokens = np.full(inside.shape, PADDING, dtype=np.int64)
-        tokens[inside] = self.tokens[(self.offsets[reviews] + steps)[inside]]
+        tokens[inside] = self.tokens[(starts + steps)[inside]]
         labels = self.labels[reviews].astype(np.int64)
         return torch.from_numpy(tokens), torch.from_numpy(lengths), torch.from_numpy(labels)
 
@@ -158,14 +164,13 @@ class Task:
         """One epoch: batches of reviews of like length, in random order."""
         (order,) = orders
         reviews = order.permutation(len(self.train))
-        pool_size = self._batch_size * _BATCHES_IN_A_POOL
-        batches = []
+        pool_size, lengths = self._batch_size * _BATCHES_IN_A_POOL, self.train.lengths
         for start in range(0, len(reviews), pool_size):
             pool = reviews[start : start + pool_size]
-            pool = pool[np.argsort(self.train.lengths[pool], kind="stable")]
-            batches += [pool[i : i + self._batch_size] for i in range(0, len(pool), self._batch_size)]
-        for i in order.permutation(len(batches)):
-            yield self.train.batch(batches[i])
+            pool[:] = pool[np.argsort(lengths[pool], kind="stable")]
+        del lengths
+        for i in order.permutation(-(-len(reviews) // self._batch_size)):
+            yield self.train.batch(reviews[i * self._batch_size : (i + 1) * self._batch_size])
 
     def step(self, batch: tuple[Tensor, Tensor, Tensor]) -> Step:
         """Mean cross-entropy of a batch (nats a text), and how many it got right."""

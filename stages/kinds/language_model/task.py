@@ -94,11 +94,9 @@ class Task:
         window to window and reset here, at the epoch's start.
         """
         self._state = self.model.recurrent.zero_state(self._streams_here)
-        streams = _streams(self.data.train[: self.train_items + 1], self._settings.streams)
-        inputs, targets = to_device(self.device, *streams)
-        for start in range(0, self._steps, self._settings.window):
-            end = start + self._settings.window
-            yield inputs[start:end], targets[start:end]
+        for window in _windows(self.data.train[: self.train_items + 1], self._settings.streams, self._settings.window):
+            inputs, targets = to_device(self.device, *window)
+            yield inputs, targets
 
     def step(self, batch: tuple[Tensor, Tensor]) -> Step:
         """Mean cross-entropy of a window (nats a token)."""
@@ -126,14 +124,13 @@ class Task:
     def _score(self, text: NDArray[Any]) -> dict[str, float]:
         """Over every token after the first, in as many streams as in training, state carried, nothing dropped."""
         self.model.eval()
-        inputs, targets = to_device(self.device, *_streams(text, self._settings.streams))
         state: Any = None
         total = torch.zeros((), dtype=torch.float64, device=self.device)
-        for start in range(0, len(inputs), self._settings.window):
-            window = slice(start, start + self._settings.window)
-            logits, state = self.model(inputs[window], state)
+        for window in _windows(text, self._settings.streams, self._settings.window):
+            inputs, targets = to_device(self.device, *window)
+            logits, state = self.model(inputs, state)
             losses = cross_entropy(
-                logits.flatten(0, 1), targets[window].flatten(), ignore_index=_NOT_A_TARGET, reduction="none"
+                logits.flatten(0, 1), targets.flatten(), ignore_index=_NOT_A_TARGET, reduction="none"
             )
             total += losses.double().sum()
         loss = float(total) / (len(text) - 1)
@@ -157,15 +154,18 @@ class _Loss(nn.Module):
         return loss, *after
 
 
-def _streams(text: NDArray[Any], streams: int) -> tuple[Tensor, Tensor]:
-    """Lay a text out as streams side by side: inputs and next tokens, each (time, streams).
+def _windows(text: NDArray[Any], streams: int, window: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Windows of a text laid out as streams side by side: inputs and next tokens, each (time, streams).
 
     Each stream goes on where the one before it ends. Where the text does not fill the last one, its targets say
-    that nothing is to be predicted.
+    that nothing is to be predicted. A window is read when its turn comes, so that memory does not grow with the text.
     """
-    steps = -(-(len(text) - 1) // streams)
-    tokens = np.zeros(steps * streams, dtype=np.int64)
-    targets = np.full(steps * streams, _NOT_A_TARGET, dtype=np.int64)
-    tokens[: len(text) - 1] = text[:-1]
-    targets[: len(text) - 1] = text[1:]
-    return tuple(torch.from_numpy(part.reshape(streams, steps).T.copy()) for part in (tokens, targets))  # type: ignore[return-value]
+    targets = len(text) - 1
+    steps = -(-targets // streams)
+    for start in range(0, steps, window):
+        places = np.arange(start, min(start + window, steps))[:, None] + np.arange(streams) * steps
+        inside, places = places < targets, np.minimum(places, targets - 1)
+        yield (
+            torch.from_numpy(np.where(inside, text[places], 0).astype(np.int64)),
+            torch.from_numpy(np.where(inside, text[places + 1].astype(np.int64), _NOT_A_TARGET)),
+        )

@@ -26,7 +26,7 @@ _WINDOWS_AT_ONCE = 1024  # in evaluation
 
 
 class Data:
-    """The series, (steps, 1 + inputs), scaled by its training part, and where each part's forecasts are made."""
+    """The series, (steps, 1 + inputs), its training part's scale, and where each part's forecasts are made."""
 
     def __init__(self, folder: Path) -> None:
         values, about = read_series(folder)
@@ -34,10 +34,9 @@ class Data:
         self.digest: str = about["digest"]
         self.window: int = about["window"]
         self.horizon: int = about["horizon"]
-        self.target: NDArray[np.float64] = values[:, 0]
+        self.values, self.target = values, values[:, 0]
         train = values[: about["train_end"]]
         self.mean, self.deviation = np.array(about["mean"]), np.array(about["deviation"])
-        self.scaled = (values - self.mean) / self.deviation
         self.mase_scale = mase_scale(train[:, 0])
         ends = [0, about["train_end"], about["validation_end"], len(values)]
         self.train, self.validation, self.test = (
@@ -60,7 +59,7 @@ class Task:
         self.engine = engine_for(device.type, CELLS[hyperparameters.cell], one_length=True)
         self.model = Forecaster(
             hyperparameters.cell,
-            columns=data.scaled.shape[1],
+            columns=data.values.shape[1],
             horizon=data.horizon,
             hidden_size=hyperparameters.hidden_size,
             layers=hyperparameters.layers,
@@ -96,8 +95,8 @@ class Task:
 
     def validate(self) -> list[dict[str, float]]:
         """Mean squared error on the validation part, in scaled units."""
-        wanted = targets(self.data.scaled[:, 0], self.data.validation, self.data.horizon)
-        return [{"loss": float(np.square(self._scaled_forecasts(self.data.validation) - wanted).mean())}]
+        error = self._scaled_forecasts(self.data.validation) - self._scaled_targets(self.data.validation)
+        return [{"loss": float(np.square(error).mean())}]
 
     def test(self) -> list[dict[str, Any]]:
         """RMSE, MAE, MASE and direction on the test part, in the series' own unit."""
@@ -107,9 +106,13 @@ class Task:
         return [dict(scores(forecasts, truth, target[where], self.data.mase_scale))]
 
     def _batch(self, where: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        looked_at = windows(self.data.scaled, where, self.data.window).astype(np.float32)
-        wanted = targets(self.data.scaled[:, 0], where, self.data.horizon).astype(np.float32)
-        return torch.from_numpy(looked_at).transpose(0, 1).contiguous(), torch.from_numpy(wanted)
+        looked_at = (windows(self.data.values, where, self.data.window) - self.data.mean) / self.data.deviation
+        inputs = torch.from_numpy(looked_at.astype(np.float32)).transpose(0, 1).contiguous()
+        return inputs, torch.from_numpy(self._scaled_targets(where).astype(np.float32))
+
+    def _scaled_targets(self, where: NDArray[np.int64]) -> NDArray[np.float64]:
+        truth = targets(self.data.target, where, self.data.horizon)
+        return np.asarray((truth - self.data.mean[0]) / self.data.deviation[0])
 
     @torch.no_grad()
     def _scaled_forecasts(self, where: NDArray[np.int64]) -> NDArray[np.float64]:
