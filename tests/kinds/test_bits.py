@@ -11,6 +11,7 @@ from stages.nn.cells import CELLS
 from stages.studies import arms
 from stages.synthetic.bits import write_sequences, write_splits
 from stages.training.seeds import order_generator
+from tests.reference import layer_of
 
 TRAINING = bits.Training(
     repeats="4-6", repeats_at_once=3, hidden_size=3, batch_size=16, learning_rate=0.01, epochs=2, lengths=[2, 7]
@@ -72,7 +73,7 @@ def test_relay_as_published_has_keras_21s_cells_on_the_repaired_split():
 def alone(mine, repeat, sequences):
     """Outputs (sequences, 2) of one repeat by torch's own layers."""
     weights = {name: value[repeat] for name, value in mine.model.state_dict().items()}
-    layer = CELLS[mine.model.cell.name].layer(1, 3)
+    layer = layer_of(mine.model.cell.name, 1, 3)
     layer.load_state_dict({f"{name}_l0": weights[name] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")})
     outputs, _ = layer(sequences.t().unsqueeze(-1))
     return torch.nn.functional.linear(outputs[-1], weights["output_weight"], weights["output_bias"])

@@ -12,6 +12,7 @@ from stages.studies import arms
 from stages.synthetic.damped import write_series
 from stages.synthetic.windows import write_windows
 from stages.training.seeds import order_generator
+from tests.reference import layer_of
 
 TRAINING = sequence.Training(
     repeats="0-1",
@@ -41,14 +42,14 @@ def curve(tmp_path):
 
 def task(data, cell, repeats=(0, 1)):
     (arm,) = arms("damped", sequence, cell, TRAINING)
-    assert arm.protocols == (("corrected",) if cell == "rnn" else ("published", "corrected"))
+    assert arm.protocols == (("published", "corrected") if cell in ("lstm", "gru") else ("corrected",))
     return Task(data, arm.hyperparameters, 1, repeats, torch.device("cpu"))
 
 
 def predictor(mine, repeat):
     """One repeat as torch's own layer and output: inputs (time, batch) to outputs (time, batch), zero state."""
     weights = {name: value[repeat] for name, value in mine.model.state_dict().items()}
-    layer = CELLS[mine.model.cell.name].layer(1, 40)
+    layer = layer_of(mine.model.cell.name, 1, 40)
     layer.load_state_dict({f"{name}_l0": weights[name] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")})
 
     @torch.no_grad()

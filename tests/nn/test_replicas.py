@@ -13,6 +13,7 @@ from stages.nn.cells import CELLS, Cell
 from stages.nn.keras import start_as_keras
 from stages.nn.loops.replicas import LANES
 from stages.nn.replicas import ENGINES, Replicas, sum_of_losses, train_epoch
+from tests.reference import layer_of
 
 ALL_CELLS = pytest.mark.parametrize("cell", CELLS)
 VARIANTS = ["lstm.keras2", "gru.keras2"]
@@ -52,7 +53,7 @@ class Alone(nn.Module):
 
     def __init__(self, model, replica):
         super().__init__()
-        self.layer = model.cell.layer(model.input_size, model.hidden_size).double()
+        self.layer = layer_of(model.cell.name, model.input_size, model.hidden_size).double()
         self.output = nn.Linear(model.hidden_size, model.output_size).double()
         self.load_state_dict(
             {
