@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from distributed import Client, Future, KilledWorker, LocalCluster, Queue, Worker, get_worker
+from distributed.comm import CommClosedError
 
 from stages import kinds
 from stages.studies import Arm
@@ -111,7 +112,8 @@ class Cluster:
     def close(self) -> None:
         """End the thread that distributes messages."""
         if self._client.status == "running":
-            self._to_home.put(None)
+            with contextlib.suppress(CommClosedError):
+                self._to_home.put(None)
 
     def _look_at_workers(self) -> set[str]:
         """The kinds of device of all workers.
@@ -147,16 +149,19 @@ class Cluster:
 
     def _when_there_is_room(self, function: Callable[..., Any], *call: Any) -> Any:  # noqa: ANN401
         """Call `function` once a worker is free: what waits for one is not shown as running."""
-        with self._room:
-            while self._training >= self._count_workers():
-                self._room.wait(_SECONDS_BETWEEN_COUNTS)
-            self._training += 1
         try:
-            return function(*call, self._train)
-        finally:
             with self._room:
-                self._training -= 1
-                self._room.notify()
+                while self._training >= self._count_workers():
+                    self._room.wait(_SECONDS_BETWEEN_COUNTS)
+                self._training += 1
+            try:
+                return function(*call, self._train)
+            finally:
+                with self._room:
+                    self._training -= 1
+                    self._room.notify()
+        except CommClosedError:  # as a message was on its way
+            raise self._lost() from None
 
     def _count_workers(self) -> int:
         if time.monotonic() > self._counted + _SECONDS_BETWEEN_COUNTS:
