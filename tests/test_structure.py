@@ -1,6 +1,7 @@
 """The architecture, held: what a stage imports is what it declares, descriptions, and quick imports."""
 
 import ast
+import itertools
 import re
 import subprocess
 import sys
@@ -194,3 +195,13 @@ def test_the_product_names_no_folder_of_somebodys_machine():
         if not name.startswith("tests/") and path.suffix != ".png" and path.is_file():
             text = path.read_text(encoding="utf-8", errors="ignore")
             assert not re.search(r"/(root|home|work|Users)/", text), name
+
+
+def test_the_lock_has_the_stages_that_there_are_and_no_others():
+    """DVC reads and writes the whole of it for every stage, and leaves in it what is gone."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    expected = set()
+    for name, stage in STAGES.items():
+        of = {key: params[values.strip("${}")] for key, values in stage.get("matrix", {}).items()}
+        expected |= {f"{name}@{'-'.join(place)}".removesuffix("@") for place in itertools.product(*of.values())}
+    assert set(yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]) == expected
