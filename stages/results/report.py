@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.results.answer import Answer
 from stages.results.answers import FOREST, answers_table, in_three_sentences, record_answers, run_answers
-from stages.results.claims import read_run, record_verdicts, run_verdicts
+from stages.results.claims import read_run, run_verdicts
 from stages.results.comparison import Comparison, Drawn, read_comparison
 from stages.results.documents import PROTOCOLS, data_source, documents
 from stages.results.provenance import record_provenance, run_provenance
@@ -55,9 +55,10 @@ class Section:
     commands: Sequence[str]
 
 
-def run_page(studies: Sequence[str], cells: Sequence[str], *, sample: bool) -> str:
+def run_page(studies: Sequence[str], cells: Sequence[str], recorded: Sequence[Verdict], *, sample: bool) -> str:
     """The page of this workspace's run, from metrics/ and plots/; `sample`: with text that the project made.
 
+    `recorded`: the record's verdicts, beside which this run's stand.
     What lies there of other studies and cells than those named is not the run's.
     """
     scores = read_run(studies, cells)
@@ -69,7 +70,7 @@ def run_page(studies: Sequence[str], cells: Sequence[str], *, sample: bool) -> s
     ]
     return render(
         sections,
-        record_verdicts(),
+        recorded,
         run_provenance(scores),
         record=False,
         sample=sample,
@@ -78,11 +79,11 @@ def run_page(studies: Sequence[str], cells: Sequence[str], *, sample: bool) -> s
     )
 
 
-def record_page(cells: Sequence[str], repeats: Mapping[str, str]) -> str:
+def record_page(cells: Sequence[str], repeats: Mapping[str, str], recorded: Sequence[Verdict]) -> str:
     """The page of the record, with the commands for what it lacks of these cells and `repeats` (`0-9`) by study."""
-    recorded = {study: recorded_cells(study) for study in documents()}
+    measured = {study: recorded_cells(study) for study in documents()}
     sections = []
-    for study, of_study in recorded.items():
+    for study, of_study in measured.items():
         lacking = [
             f"make full STUDY={study} CELL={cell} REPEATS={repeats[study]}"
             for cell in cells
@@ -93,10 +94,10 @@ def record_page(cells: Sequence[str], repeats: Mapping[str, str]) -> str:
             if of_study
             else unmeasured_section(study, lacking)
         )
-    cells_of = {(study, cell): rows for study, of_study in recorded.items() for cell, rows in of_study.items()}
+    cells_of = {(study, cell): rows for study, of_study in measured.items() for cell, rows in of_study.items()}
     return render(
         sections,
-        record_verdicts(),
+        recorded,
         record_provenance(cells_of),
         record=True,
         sample=False,

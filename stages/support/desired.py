@@ -1,7 +1,7 @@
 """What MLflow should show: every run that models/, metrics/, plots/ and the curve files of jobs tell of."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from filelock import Timeout
 
 from stages.support import curves
 from stages.support.curves import Row, mean_row
-from stages.support.files import digest, file_digest, read_json, root
+from stages.support.files import digest, file_digest, once_a_version, read_json, root
 
 COSTS = ("seconds", "train_seconds", "tokens_per_second", "peak_memory_bytes")
 
@@ -292,20 +292,7 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
     return [line for line in lines if isinstance(line, dict) and "time" in line]
 
 
-def _once_a_version(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
-    """Read a file again only where it has changed: a tracker looks every few seconds."""
-    kept: dict[Path, tuple[tuple[int, ...], Any]] = {}
-
-    def read_once(path: Path) -> Any:  # noqa: ANN401
-        found = path.stat()
-        version = (found.st_size, found.st_mtime_ns, found.st_ino)
-        if path not in kept or kept[path][0] != version:
-            kept[path] = (version, read(path))
-        return kept[path][1]
-
-    return read_once
-
-
-_lines = _once_a_version(_read_lines)
-_json = _once_a_version(read_json)
-_digest_of = _once_a_version(file_digest)
+# A tracker looks every few seconds.
+_lines = once_a_version(_read_lines)
+_json = once_a_version(read_json)
+_digest_of = once_a_version(file_digest)

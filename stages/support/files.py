@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -144,6 +144,20 @@ def parse_json(text: str) -> Any:  # noqa: ANN401 - JSON has no narrower type
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode()
     return value
+
+
+def once_a_version(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
+    """`read`, which reads a file again only where it has changed."""
+    kept: dict[Path, tuple[tuple[int, ...], Any]] = {}
+
+    def read_once(path: Path) -> Any:  # noqa: ANN401
+        found = path.stat()
+        version = (found.st_size, found.st_mtime_ns, found.st_ino)
+        if path not in kept or kept[path][0] != version:
+            kept[path] = (version, read(path))
+        return kept[path][1]
+
+    return read_once
 
 
 def _finite(number: str) -> float:
