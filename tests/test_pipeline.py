@@ -147,7 +147,7 @@ def test_one_chain_alone_is_run_for_a_target_and_its_table_says_custom(clone):
         ("params.yaml", "\nseed: 1", "\nseed: 2", trained(*STUDIES)),
         ("params.yaml", "rate_divisor: 4.0", "rate_divisor: 3.0", trained("ptb")),
         ("params.yaml", "vocabulary_size: 25000", "vocabulary_size: 100", {"tokenize@imdb", "report"}),
-        ("params.yaml", "modulus: 5", "modulus: 7", {"fetch@fibonacci", "baseline@fibonacci", "report"}),
+        ("params.yaml", "points: 200", "points: 150", {"fetch@damped", "baseline@damped", "report"}),
         (
             "params.yaml",
             "    seed: 1\n    sequences: 80\n",
@@ -155,7 +155,7 @@ def test_one_chain_alone_is_run_for_a_target_and_its_table_says_custom(clone):
             {"fetch@latch", "baseline@latch", "report"},
         ),
         ("params.yaml", "mirror: ''", "mirror: http://127.0.0.1:9", set()),
-        ("params.yaml", "\njobs: 2", "\njobs: 1", set()),
+        ("params.yaml", "\njobs: 1", "\njobs: 2", set()),
         (
             "stages/kinds/language_model/task.py",
             'chosen_by = "perplexity"',
@@ -208,8 +208,8 @@ def test_a_bad_setting_fails_at_once_in_one_line_and_nothing_is_lost(clone, sett
 
 def test_narrowed_cells_leave_the_others_in_the_cache(clone):
     before = digests(clone.folder / "models")
-    clone.run("dvc", "exp", "run", "-S", "cells=[lstm]")
-    assert not [study for study in STUDIES if "| rnn" in clone.read(f"plots/{study}/table.md")]
+    clone.run("dvc", "exp", "run", "-S", "cells=[lstm]", "compare@imdb", "compare@latch")
+    assert not [study for study in ("imdb", "latch") if "| rnn" in clone.read(f"plots/{study}/table.md")]
     clone.reset()
     assert digests(clone.folder / "models") == before
 
@@ -247,6 +247,7 @@ def test_a_queued_sweep_runs_side_by_side(clone):
 def test_killed_at_any_moment_and_started_again_it_ends_in_the_same_bytes(clone):
     whole = digests(clone.folder / "models/imdb/gru")
     lock = clone.read("dvc.lock")
+    clone.edit("params.yaml", "jobs: 1", "jobs: 2")
     chance = random.Random(0)
     kills = 0
     command = ["dvc", "repro", "--single-item", "--force", "--no-run-cache", "train@imdb-gru"]
@@ -254,7 +255,7 @@ def test_killed_at_any_moment_and_started_again_it_ends_in_the_same_bytes(clone)
     start = time.monotonic()
     clone.run(*command)
     seconds = time.monotonic() - start
-    for _ in range(6):
+    for _ in range(4):
         victim = subprocess.Popen(
             command, cwd=clone.folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -276,7 +277,7 @@ def test_killed_at_any_moment_and_started_again_it_ends_in_the_same_bytes(clone)
 @pytest.mark.parametrize("study", ["ptb", "latch"])
 def test_the_job_count_changes_no_byte(clone, study):
     whole = digests(clone.folder / "models" / study / "lstm")
-    clone.edit("params.yaml", "jobs: 2", "jobs: 1")
+    clone.edit("params.yaml", "jobs: 1", "jobs: 2")
     clone.run("dvc", "repro", "--single-item", "--force", "--no-run-cache", f"train@{study}-lstm")
     assert digests(clone.folder / "models" / study / "lstm") == whole
 
@@ -352,7 +353,8 @@ def test_the_record_adds_only_what_it_lacks_and_leaves_the_workspace_alone(clone
         entry = entries[of_row(row)]
         assert entry["test"] == row["test"]
         assert len(entry["curve"]) == 2
-        assert entry["provenance"]["seconds"] >= entry["provenance"]["seconds_per_epoch"] > 0
+        rounded = 0.05  # seconds
+        assert entry["provenance"]["seconds"] + rounded >= entry["provenance"]["seconds_per_epoch"] > 0
     assert "gru" in clone.read("plots/record/imdb/table.md")
     assert {name: digests(clone.folder / name) for name in before} == before
     assert yaml.safe_load(clone.read("params.yaml"))["profile"] == "sample"

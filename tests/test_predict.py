@@ -7,12 +7,6 @@ import pytest
 pytestmark = pytest.mark.end_to_end
 
 
-@pytest.fixture(autouse=True)
-def _as_committed(clone):
-    yield
-    clone.reset()
-
-
 def predict(clone, *words, **options):
     return clone.run("python", "-m", "stages.predict", "imdb", *words, **options)
 
@@ -59,7 +53,7 @@ def test_odd_texts_get_an_answer_each_in_order(clone, tmp_path):
     assert all(0 < v["probabilities"]["positive"] < 1 for v in given)
     same = clone.run("bash", "-c", f"python -m stages.predict imdb --json < {file}").stdout
     assert [json.loads(line) for line in same.splitlines()] == given
-    shown = predict(clone, "--file", str(file), PYTHONIOENCODING="ascii").stdout
+    shown = clone.run("bash", "-c", f"PYTHONIOENCODING=ascii python -m stages.predict imdb --file {file}").stdout
     assert len(shown.splitlines()) == len(lines)
     assert not [c for c in shown if not c.isprintable() and c != "\n"]
     words = clone.run("bash", "-c", "python -m stages.predict imdb --json I é --cell gru '' | head -n 2").stdout
@@ -107,7 +101,8 @@ def test_bad_input_gets_one_line_that_names_it(clone, words, named):
     assert all(word in line for word in named)
 
 
-def test_what_is_not_trained_is_named_with_the_command_that_trains_it(clone):
+def test_what_is_not_trained_is_named_with_the_command_that_trains_it(changed_clone):
+    clone = changed_clone
     (clone.folder / "models/imdb/gru/runs.json").unlink()
     failed = predict(clone, "--cell", "gru", "good", check=False)
     assert failed.returncode == 2

@@ -103,9 +103,11 @@ def pages(workspace):
     """Both pages of a workspace's results, with the verdicts that they should show."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(workspace)
-        run_text, record_text = run_page(STUDIES, CELLS, sample=True), record_page(CELLS, REPEATS)
-        assert run_page(STUDIES, CELLS, sample=True) == run_text  # else dvc.lock would change with every run
-        verdicts = {"run": record_verdicts(), "record": record_verdicts()}  # a run gives none of its own
+        recorded = record_verdicts()
+        run_text = run_page(STUDIES, CELLS, recorded, sample=True)
+        record_text = record_page(CELLS, REPEATS, recorded)
+        assert run_page(STUDIES, CELLS, recorded, sample=True) == run_text  # else dvc.lock would change with every run
+        verdicts = {"run": recorded, "record": recorded}  # a run gives none of its own
     texts = {"run": run_text, "record": record_text}
     return {name: (text, Page(text), verdicts[name]) for name, text in texts.items()}
 
@@ -304,11 +306,11 @@ def test_an_open_verdict_says_what_it_lacks():
 
 def test_without_any_result_a_page_says_how_to_get_some(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = Page(record_page(["gru"], dict.fromkeys(documents(), "0-1"))).text
+    text = Page(record_page(["gru"], dict.fromkeys(documents(), "0-1"), record_verdicts())).text
     assert text.count("Not recorded yet.") == len(documents())
     for study in documents():
         assert f"make full STUDY={study} CELL=gru REPEATS=0-1" in text
-    assert Page(run_page([], [], sample=False)).text.count("Not measured yet.") == len(documents())
+    assert Page(run_page([], [], record_verdicts(), sample=False)).text.count("Not measured yet.") == len(documents())
 
 
 def test_the_record_names_what_it_lacks_and_counts_a_packed_job_once(tmp_path, monkeypatch):
@@ -324,10 +326,10 @@ def test_the_record_names_what_it_lacks_and_counts_a_packed_job_once(tmp_path, m
     (tmp_path / "metrics/record/latch").mkdir(parents=True)
     (tmp_path / "metrics/record/latch/gru.json").write_text(json.dumps(entries))
     monkeypatch.chdir(tmp_path)
-    page = Page(record_page(["gru", "lstm"], {"latch": "0-1"}))
+    page = Page(record_page(["gru", "lstm"], {"latch": "0-1"}, record_verdicts()))
     assert "CELL=lstm REPEATS=0-1" in page.text
     assert "CELL=gru REPEATS=0-1" not in page.text
-    assert "CELL=gru REPEATS=0-2" in Page(record_page(["gru"], {"latch": "0-2"})).text
+    assert "CELL=gru REPEATS=0-2" in Page(record_page(["gru"], {"latch": "0-2"}, record_verdicts())).text
     row = [cell["text"] for cell in page.tables[-1]["rows"][1]]
     assert row[:3] == ["latch gru", "2", "0123456789ab"]
     assert row[-1] == "10 min"

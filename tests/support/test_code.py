@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import shutil
 
 import pytest
@@ -9,7 +10,8 @@ import yaml
 
 from stages.kinds import names
 from stages.support.code import code_digest, training_code
-from tests.copies import ROOT, python_in, small_study
+from tests.copies import ROOT, small_study
+from tests.forked import run_forked
 
 CELLS = ("rnn", "lstm", "gru")
 A_STUDY = {"bits": "latch", "classification": "imdb", "language_model": "ptb", "sequence": "damped", "series": "own"}
@@ -134,7 +136,9 @@ def test_all_that_a_training_loads_is_among_its_code(tmp_path, kind):
     params |= {study: OWN if study == "own" else small_study(params[study])}
     (tmp_path / "own.csv").write_text("x,y\n" + "".join(f"{i},{i * i % 17}\n" for i in range(60)))
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    done = python_in(tmp_path, "-c", TRAIN, study, str(ROOT), stages=ROOT)
+    (tmp_path / "train_it.py").write_text(TRAIN)
+    environment = os.environ | {"DVC_ROOT": str(tmp_path)}
+    done = run_forked(["python", "-m", "train_it", study, str(ROOT)], tmp_path, environment, stages=ROOT)
     assert done.returncode == 0, done.stderr
     loaded = json.loads(done.stdout.splitlines()[-1])
     deciding = {
