@@ -157,7 +157,7 @@ def test_the_full_profile_changes_what_it_names_and_another_source_replaces_the_
     project = load_with(tmp_path, {"profile": "full", "damped.full.tokens.window": 25, "latch.full.corpus.noise": 0.2})
     sample, full = (project.studies["imdb"][profile] for profile in ("sample", "full"))
     assert full.corpus.model_dump() == {"source": "imdb"}
-    assert sample.corpus.train_reviews == 4000
+    assert sample.corpus.train_reviews == 2500
     changes = {"epochs": 10, "learning_rate": 0.001, "hidden_size": 32}
     changes |= {name: getattr(full.training, name) for name in ("tuning", "variants")}
     assert full.training == sample.training.model_copy(update=changes)
