@@ -130,7 +130,7 @@ def test_one_chain_alone_is_run_for_a_target_and_its_table_says_custom(clone):
     done = clone.run("dvc", "exp", "run", "-S", "cell=gru", "-S", "dropout=0.3", "headline@imdb")
     assert sorted(clone.stages_run(done)) == ["check", "evaluate@imdb-gru", "headline@imdb", "train@imdb-gru"]
     assert {row["hyperparameters"]["dropout"] for row in scored(clone, "imdb", "gru")} == {0.3}
-    done = clone.run("dvc", "repro", "compare@imdb")
+    clone.run("dvc", "exp", "run", "-S", "cells=[gru]", "compare@imdb")
     assert "custom" in clone.read("plots/imdb/table.md")
     assert "dropout 0.3 (0.5)" in clone.read("plots/imdb/table.md")
     # Put back, everything comes from the cache: nothing trains, and the bytes are the committed ones.
