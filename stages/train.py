@@ -88,6 +88,8 @@ def _train(study: str, training: Training, profile: str, device: str, run: Run) 
         arms: Sequence[Arm], repeats: Sequence[int], train_one: Callable[..., Fitted | None] = train_job
     ) -> list[list[Fitted | None]]:
         """Train arms side by side, and return of each arm its jobs' results."""
+        if not arms:  # as where only variants are trained, which are never tuned
+            return []
         jobs = split_into_jobs(
             arms,
             repeats,

@@ -69,7 +69,7 @@ def small_project(folder, study, training, **changes):
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     small = small_study(values[study])
     for name, value in training.items():
-        small["training"][name] = small["training"][name] | value if isinstance(value, dict) else value
+        small["training"][name] = small["training"].get(name, {}) | value if isinstance(value, dict) else value
     named = {name: value for name, value in values.items() if not isinstance(value, dict)}
     folder.mkdir()
     (folder / "params.yaml").write_text(yaml.safe_dump(named | {"studies": [study], study: small} | changes))

@@ -1,5 +1,7 @@
 """How a learning rate is chosen."""
 
+import json
+
 import pytest
 
 from stages.kinds import kind
@@ -7,6 +9,7 @@ from stages.studies import arms
 from stages.support.params import load_project
 from stages.support.sections import Tuning
 from stages.training.tuning import best_rates, tuned_arms
+from tests.copies import ROOT, python_in, small_project
 
 RATES = [0.001, 0.003, 0.01, 0.03]
 
@@ -61,3 +64,14 @@ def test_rates_that_trials_chose_before_are_taken_without_a_trial(damped):
         (0.07, ("tuned",)),
         (0.07, ("equal_size",)),
     }
+
+
+def test_variants_alone_are_trained_where_the_study_is_tuned(tmp_path):
+    """They are never tuned: there is no arm for which to try learning rates, nor one to train at them."""
+    tuning = {"learning_rates": [0.001, 0.01], "repeats": "0", "final_repeats": "100"}
+    training = {"variants": ["20 epochs"], "settings": ["20 epochs"], "headings": ["corrected"], "repeats": "0"}
+    folder = small_project(tmp_path / "project", "imdb", {"tuning": tuning, **training}, cells=["gru"], cell="gru")
+    done = python_in(folder, "-m", "stages.train", "imdb", "gru", stages=ROOT)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((folder / "models/imdb/gru/runs.json").read_text())
+    assert [(row["setting"], row["protocols"], len(row["curve"])) for row in rows] == [("20 epochs", ["corrected"], 20)]
