@@ -313,7 +313,7 @@ def _provenance(commit: str, path: Path) -> Provenance:
         versions=Versions(**timings["versions"]),
         machine=Machine(**{key: timings[key] for key in ("processor", "machine", "device", "engine", "threads")}),
         repeats_at_once=timings["repeats"],
-        seconds=round(sum(epoch["seconds"] for epoch in epochs), 1),
+        seconds=round(sum(epoch["seconds"] for epoch in epochs), 4),
         seconds_per_epoch=round(median(epoch["seconds"] for epoch in epochs), 4),
         tokens_per_second=round(median(epoch["tokens_per_second"] for epoch in epochs)),
         peak_memory_bytes=max(epoch["peak_memory_bytes"] for epoch in epochs),

@@ -88,7 +88,7 @@ def _train(study: str, training: Training, profile: str, device: str, run: Run) 
         arms: Sequence[Arm], repeats: Sequence[int], train_one: Callable[..., Fitted | None] = train_job
     ) -> list[list[Fitted | None]]:
         """Train arms side by side, and return of each arm its jobs' results."""
-        if not arms:  # as where only variants are trained, which are never tuned
+        if not arms:  # of a training whose arms are all tuned, or all variants, which never are
             return []
         jobs = split_into_jobs(
             arms,
@@ -115,8 +115,7 @@ def _train(study: str, training: Training, profile: str, device: str, run: Run) 
             return [None]
         return [curve[job.best_epoch - 1][f"validation_{found.TUNED_BY}"] for curve in job.curves]
 
-    if training.arms:
-        train(training.arms, training.repeats)
+    train(training.arms, training.repeats)
     if tuning := training.tuning:
 
         def trials(arms: Sequence[Arm]) -> list[list[float | None]]:

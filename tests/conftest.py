@@ -92,7 +92,7 @@ def changed_clone(clone):
     clone.reset()
 
 
-def make_clone(folder, **changes):
+def make_clone(folder):
     """A clone of the working tree with fewer and smaller studies in both profiles, committed."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -105,7 +105,7 @@ def make_clone(folder, **changes):
     params = yaml.safe_load((folder / "params.yaml").read_text())
     for study in SMALL_STUDIES:
         params[study] = small_study(params[study])  # `full` as well, so that the record needs no real corpus
-    params |= {"cell": "lstm", "studies": list(SMALL_STUDIES), "jobs": 1} | changes
+    params |= {"cell": "lstm", "studies": list(SMALL_STUDIES), "jobs": 1}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     made = Clone(folder)
     made.run("git", "init", "--quiet", "--initial-branch=main")

@@ -74,8 +74,7 @@ def small_project(folder, study, training, **changes):
     folder.mkdir()
     (folder / "params.yaml").write_text(yaml.safe_dump(named | {"studies": [study], study: small} | changes))
     for words in (["check"], ["fetch", study], ["tokenize", study]):
-        environment = os.environ | {"DVC_ROOT": str(folder)}
-        done = run_forked(["python", "-m", f"stages.{words[0]}", *words[1:]], folder, environment, stages=ROOT)
+        done = run_forked(["python", "-m", f"stages.{words[0]}", *words[1:]], folder, stages=ROOT)
         assert done.returncode == 0, done.stderr
     return folder
 

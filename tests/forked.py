@@ -15,14 +15,17 @@ _FORKED.set_forkserver_preload(
 )
 
 
-def run_forked(words, folder, environment, stages=None, seconds=900):
+def run_forked(words, folder, environment=None, stages=None, seconds=900):
     """Run `dvc ...` or `python -m MODULE ...` in a folder; returns the finished process.
+
+    Without an `environment` in this one's, the folder being the project's.
 
     All that Python reads of the environment as it starts (PYTHONUTF8, say) is as in this process.
     """
     with tempfile.TemporaryDirectory() as temporary:
         out, err = Path(temporary, "out"), Path(temporary, "err")
         words = [os.fspath(word) for word in words]
+        environment = environment or os.environ | {"DVC_ROOT": str(folder)}
         arguments = words, str(folder), environment, str(stages or folder), out, err
         process = _FORKED.Process(target=_run, args=arguments)
         process.start()

@@ -144,7 +144,7 @@ def test_an_address_is_downloaded_once(project):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A clone in which a dirty table has become a study with the smallest budget, and what that command said."""
-    clone = make_clone(tmp_path_factory.mktemp("own") / "lstm-vs-gru", cells=["lstm", "gru"])
+    clone = make_clone(tmp_path_factory.mktemp("own") / "lstm-vs-gru")
     rows = [[text, label, ""] for text, label in reviews(240)]
     rows[7:7] = [["", "good", ""], [rows[3][0].upper(), rows[3][1], ""]]
     table(clone.folder.parent / "Kritiken 2.csv", rows, ("Größe", "Urteil", ""), ";", "latin-1")
@@ -156,7 +156,7 @@ def trained(tmp_path_factory):
 def test_a_table_becomes_an_answer(trained):
     clone, done = trained
     assert "240" in done.stdout or "241" in done.stdout
-    rows = {cell: json.loads(clone.read(f"metrics/kritiken_2/{cell}.json")) for cell in ("lstm", "gru")}
+    rows = {cell: json.loads(clone.read(f"metrics/kritiken_2/{cell}.json")) for cell in ("rnn", "lstm", "gru")}
     assert {row["corpus"] for of_cell in rows.values() for row in of_cell} == {"Kritiken 2.csv"}
     assert {tuple(row["protocols"]) for row in rows["lstm"]} == {("tuned", "equal_size")}
     assert {tuple(row["protocols"]) for row in rows["gru"]} == {("tuned",), ("equal_size",)}

@@ -208,8 +208,8 @@ def test_a_bad_setting_fails_at_once_in_one_line_and_nothing_is_lost(clone, sett
 
 def test_narrowed_cells_leave_the_others_in_the_cache(clone):
     before = digests(clone.folder / "models")
-    clone.run("dvc", "exp", "run", "-S", "cells=[lstm]", "compare@imdb", "compare@latch")
-    assert not [study for study in ("imdb", "latch") if "| rnn" in clone.read(f"plots/{study}/table.md")]
+    clone.run("dvc", "exp", "run", "-S", "cells=[lstm]", *sorted(each("compare")))
+    assert not [study for study in STUDIES if "| rnn" in clone.read(f"plots/{study}/table.md")]
     clone.reset()
     assert digests(clone.folder / "models") == before
 
@@ -255,7 +255,7 @@ def test_killed_at_any_moment_and_started_again_it_ends_in_the_same_bytes(clone)
     start = time.monotonic()
     clone.run(*command)
     seconds = time.monotonic() - start
-    for _ in range(4):
+    for _ in range(6):
         victim = subprocess.Popen(
             command, cwd=clone.folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -353,8 +353,7 @@ def test_the_record_adds_only_what_it_lacks_and_leaves_the_workspace_alone(clone
         entry = entries[of_row(row)]
         assert entry["test"] == row["test"]
         assert len(entry["curve"]) == 2
-        rounded = 0.05  # seconds
-        assert entry["provenance"]["seconds"] + rounded >= entry["provenance"]["seconds_per_epoch"] > 0
+        assert entry["provenance"]["seconds"] >= entry["provenance"]["seconds_per_epoch"] > 0
     assert "gru" in clone.read("plots/record/imdb/table.md")
     assert {name: digests(clone.folder / name) for name in before} == before
     assert yaml.safe_load(clone.read("params.yaml"))["profile"] == "sample"

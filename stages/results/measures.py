@@ -1,7 +1,6 @@
 """What a row measures, by what its document says of the scores. Nothing heavier than numpy is imported."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -95,12 +94,6 @@ def departures(
 
     On sample text models are scaled down on purpose: only what governs every profile counts there.
     """
-    return _departures(study, setting, tuple(hyperparameters.items()), corpus, heading)
-
-
-@cache
-def _departures(study: str, setting: str, given: tuple[tuple[str, Any], ...], corpus: str, heading: str) -> str:
-    hyperparameters = dict(given)
     protocol = documents()[study].get("protocol", {})
     fixed = protocol.get("", {}) | protocol.get(setting, {}) | documents()[study].get("variants", {}).get(setting, {})
     changes = documents()[study].get("arms", {}).get(heading, {})

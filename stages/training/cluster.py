@@ -150,18 +150,23 @@ class Cluster:
     def _when_there_is_room(self, function: Callable[..., Any], *call: Any) -> Any:  # noqa: ANN401
         """Call `function` once a worker is free: what waits for one is not shown as running."""
         try:
-            with self._room:
-                while self._training >= self._count_workers():
-                    self._room.wait(_SECONDS_BETWEEN_COUNTS)
-                self._training += 1
-            try:
+            with self._a_worker():
                 return function(*call, self._train)
-            finally:
-                with self._room:
-                    self._training -= 1
-                    self._room.notify()
         except CommClosedError:  # as a message was on its way
             raise self._lost() from None
+
+    @contextlib.contextmanager
+    def _a_worker(self) -> Iterator[None]:
+        with self._room:
+            while self._training >= self._count_workers():
+                self._room.wait(_SECONDS_BETWEEN_COUNTS)
+            self._training += 1
+        try:
+            yield
+        finally:
+            with self._room:
+                self._training -= 1
+                self._room.notify()
 
     def _count_workers(self) -> int:
         if time.monotonic() > self._counted + _SECONDS_BETWEEN_COUNTS:

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import shutil
 
 import pytest
@@ -137,8 +136,7 @@ def test_all_that_a_training_loads_is_among_its_code(tmp_path, kind):
     (tmp_path / "own.csv").write_text("x,y\n" + "".join(f"{i},{i * i % 17}\n" for i in range(60)))
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     (tmp_path / "train_it.py").write_text(TRAIN)
-    environment = os.environ | {"DVC_ROOT": str(tmp_path)}
-    done = run_forked(["python", "-m", "train_it", study, str(ROOT)], tmp_path, environment, stages=ROOT)
+    done = run_forked(["python", "-m", "train_it", study, str(ROOT)], tmp_path, stages=ROOT)
     assert done.returncode == 0, done.stderr
     loaded = json.loads(done.stdout.splitlines()[-1])
     deciding = {

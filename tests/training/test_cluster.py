@@ -168,7 +168,7 @@ def test_workers_train_to_the_same_bytes_with_data_that_home_sends_or_that_they_
 
 def test_a_job_goes_on_from_home_whoever_is_killed_its_worker_home_a_machine_or_the_scheduler(tmp_path, labs):
     mine = home(tmp_path / "home", "imdb", repeats="0", epochs=500, headings=["corrected"])
-    theirs = copied(mine, "theirs")
+    theirs, untouched = copied(mine, "theirs"), copied(mine, "untouched")
     _, expected = trained(mine, "imdb", "gru")
     lab = labs()
     nanny = lab.worker("worker")
@@ -189,17 +189,21 @@ def test_a_job_goes_on_from_home_whoever_is_killed_its_worker_home_a_machine_or_
     worker_process(other)
     path.unlink()
     path.with_name(f"{path.stem}.before.safetensors").unlink(missing_ok=True)
-    begun = len(epochs_noted(theirs))
     os.killpg(nanny.pid, signal.SIGKILL)
-    checkpoint_of(theirs, stage)
+    said = stage.communicate(timeout=180)[1]
+    assert stage.returncode == 0, said
+    assert models(theirs) == expected
+
+    stage = training(untouched, "imdb", "gru", lab)
+    checkpoint_of(untouched, stage)
     os.killpg(lab.scheduler.pid, signal.SIGKILL)
     said = stage.communicate(timeout=180)[1]
     assert stage.returncode == 1
     assert said.splitlines()[-1].startswith(f"error: cluster {lab.address}: its scheduler is gone")
-    _, got = trained(theirs, "imdb", "gru")
+    _, got = trained(untouched, "imdb", "gru")
     assert got == expected
-    again = epochs_noted(theirs)[begun:]
-    assert again == list(range(again[0], 501)), "epochs were trained twice that home had"
+    noted = epochs_noted(untouched)
+    assert noted == list(range(1, 501)), "epochs were trained twice that home had"
 
 
 def test_a_job_that_kills_its_workers_is_named_and_the_others_finish(tmp_path, labs):
