@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from stages.support.files import read_json, write_json
-from stages.support.params import read_section
+from stages.support.params import read_kind
 from stages.support.process import run_stage
 
 
 def main(study: str = "") -> None:
     """Write metrics/STUDY/baseline.json."""
-    kind, _ = read_section(study, "corpus")
+    kind = read_kind(study)
     raw, ready = Path("data/raw", study), Path("data/ready", study)
     corpus = read_json(ready / "manifest.json")["corpus"]
     rows = kind.baselines(raw, ready)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stages.nn.cells import CELLS
 from stages.support.files import digest, file_digest, root, whole, write_json
-from stages.support.params import load_project, resolved
+from stages.support.params import load_project, resolved, resolved_report
 from stages.support.process import InputError, run_stage
 from stages.text.corpora.download import Mirror
 
@@ -15,9 +15,9 @@ SETTINGS = Path("data/settings")
 
 
 def main() -> None:
-    """Check all of params.yaml and write data/settings: a study's stages depend on its files there, on no others.
+    """Check all of params.yaml and write data/settings: the values and the code on which each later stage depends.
 
-    STUDY/{corpus,tokens}.json are settings; STUDY/train/CELL.json is all that decides the training of a cell.
+    They are STUDY/STAGE.json, of the training of a cell STUDY/train/CELL.json, and report.json.
     """
     project = load_project()
     params = project.params
@@ -28,11 +28,12 @@ def main() -> None:
     with whole(SETTINGS) as folder:
         for study in params.studies:
             contents = resolved(project, study)
-            corpus = contents["corpus"]["corpus"]
+            corpus = contents["fetch"]["corpus"]
             if corpus["source"] == "file":
                 corpus["digest"] = _digest(study, Path(corpus["path"]))
             for name, content in contents.items():
                 write_json(folder / study / f"{name}.json", content)
+        write_json(folder / "report.json", resolved_report(project))
 
 
 def _digest(study: str, path: Path) -> str:

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from stages.studies import documented
 from stages.support.files import write_text
-from stages.support.params import load_project
+from stages.support.params import read_report
 from stages.support.process import run_stage
 
 OUTPUT = Path("report")
@@ -15,14 +14,10 @@ def main() -> None:
     from stages.results.claims import record_verdicts  # scipy is slow
     from stages.results.report import record_page, run_page
 
-    project = load_project()
-    params = project.params
-    repeats = {
-        study: project.studies[study]["full"].training.repeats for study in documented() if study in project.studies
-    }
-    recorded, sample = record_verdicts(), params.profile == "sample"
-    write_text(OUTPUT / "run.html", run_page(params.studies, params.cells, recorded, sample=sample))
-    write_text(OUTPUT / "record.html", record_page(params.cells, repeats, recorded))
+    settings = read_report()
+    recorded, sample = record_verdicts(), settings["profile"] == "sample"
+    write_text(OUTPUT / "run.html", run_page(settings["studies"], settings["cells"], recorded, sample=sample))
+    write_text(OUTPUT / "record.html", record_page(settings["cells"], settings["full_repeats"], recorded))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from stages.support.files import whole
-from stages.support.params import read_section
+from stages.support.params import read_tokens
 from stages.support.process import InputError, run_stage
 
 
 def main(study: str = "") -> None:
     """Write data/ready/STUDY from data/raw/STUDY, whole or not at all."""
-    kind, tokens = read_section(study, "tokens")
+    kind, tokens = read_tokens(study)
     with whole(Path("data/ready", study)) as ready:
         try:
             kind.tokenize(tokens, Path("data/raw", study), ready)

@@ -26,7 +26,7 @@ def fetch(tmp_path):
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(params | values))
         project = load_project(tmp_path / "params.yaml")
         for name in project.params.studies:  # as `check` writes it
-            write_json(tmp_path / "data/settings" / name / "corpus.json", resolved(project, name)["corpus"])
+            write_json(tmp_path / "data/settings" / name / "fetch.json", resolved(project, name)["fetch"])
         variables = {name: value for name, value in os.environ.items() if name != "LSTM_VS_GRU_MIRROR"}
         variables |= {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(tmp_path)}
         variables |= {"http_proxy": NOBODY, "https_proxy": NOBODY, "no_proxy": ""} | (environment or {})

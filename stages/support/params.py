@@ -11,8 +11,8 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from stages import kinds
-from stages.studies import Arm, arms
-from stages.support.code import kind_code, training_code
+from stages.studies import Arm, arms, documented
+from stages.support.code import stage_code, training_code
 from stages.support.files import read_json, without_defaults
 from stages.support.process import InputError, short
 from stages.support.sections import (
@@ -181,36 +181,68 @@ def read_training(study: str, cell: str) -> Training:
     return Training(**as_stored, **found, repeats=parse_repeats(stored["repeats"]), tuning=tuning)
 
 
-def read_section(study: str, name: str) -> tuple[kinds.Kind, Any]:
-    """A study's kind and its section `corpus` or `tokens`, as `check` resolved it."""
-    stored = _stored(study, name)
+def read_corpus(study: str) -> tuple[kinds.Kind, Any]:
+    """A study's kind and its section `corpus`, as `check` resolved it."""
+    stored = _stored(study, "fetch")
     kind = kinds.kind(stored["kind"])
-    section = {"corpus": kind.Corpus, "tokens": kind.Tokens}[name]
-    return kind, TypeAdapter(section).validate_python(stored[name])
+    return kind, TypeAdapter(kind.Corpus).validate_python(stored["corpus"])
+
+
+def read_tokens(study: str) -> tuple[kinds.Kind, Any]:
+    """A study's kind and its section `tokens`, as `check` resolved it."""
+    stored = _stored(study, "tokenize")
+    kind = kinds.kind(stored["kind"])
+    return kind, kind.Tokens.model_validate(stored["tokens"])
+
+
+def read_kind(study: str) -> kinds.Kind:
+    """A study's kind, as `check` resolved it."""
+    return kinds.kind(_stored(study, "baseline")["kind"])
+
+
+def read_report() -> dict[str, Any]:
+    """What `check` resolved of the report: cells, studies and profile, and the repeats of a document's full profile."""
+    return dict(_stored("", "report"))
 
 
 def resolved(project: Project, study: str) -> dict[str, dict[str, Any]]:
-    """The contents of data/settings/STUDY by the name of the file: what a study's stages depend on.
+    """The contents of data/settings/STUDY by the name of the file: a stage, or train/CELL.
 
-    corpus and tokens are the sections of these names; train/CELL is what `read_training` reads, and a digest of each
-    module that decides the training.
+    All of params.yaml and of the code on which a stage depends stands in its file, and nothing else does.
     """
     settings, params = project.settings(study), project.params
     kind = {"kind": settings.kind}
-    code = {"code": kind_code(settings.kind)}
+    of_stages: dict[str, dict[str, Any]] = {
+        "fetch": kind | {"corpus": settings.corpus.model_dump(mode="json")},
+        "tokenize": kind | {"tokens": settings.tokens.model_dump(mode="json")},
+        "baseline": kind,
+        "evaluate": {},
+        "headline": {},
+        "compare": {"cells": params.cells},
+    }
     run = params.model_dump(include={"seed", "device", "threads"})
     run["processes"] = params.processes if kinds.kind(settings.kind).SHARES_BATCHES else 1
     of_arms = {"variants", "settings"}  # which the arms below follow from
     run |= settings.training.model_dump(mode="json", include=NO_HYPERPARAMETERS - of_arms)
-    return {
-        "corpus": kind | code | {"corpus": settings.corpus.model_dump(mode="json")},
-        "tokens": kind | code | {"tokens": settings.tokens.model_dump(mode="json")},
-    } | {
+    of_trainings = {
         f"train/{cell}": kind
         | run
         | {name: [_written(arm) for arm in found] for name, found in study_arms(project, study, cell).items()}
         | {"code": training_code(settings.kind, cell)}
         for cell in params.cells
+    }
+    return of_trainings | {
+        stage: values | {"code": stage_code(stage, settings.kind)} for stage, values in of_stages.items()
+    }
+
+
+def resolved_report(project: Project) -> dict[str, Any]:
+    """The contents of data/settings/report.json, as `resolved` has those of a study."""
+    params = project.params
+    documents = [study for study in documented() if study in project.studies]
+    return params.model_dump(include={"cells", "profile", "studies"}) | {
+        "full_repeats": {study: project.studies[study]["full"].training.repeats for study in documents},
+        "code": stage_code("report", *sorted({project.settings(study).kind for study in params.studies})),
     }
 
 

@@ -148,7 +148,7 @@ def test_a_new_kind_is_its_folder_alone(copy):
     (copy / "params.yaml").write_text(yaml.safe_dump(params))
     done = python_in(copy, "-m", "stages.check")
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (copy / "data/settings").iterdir()) == ["mine"]
+    assert sorted(path.name for path in (copy / "data/settings").iterdir()) == ["mine", "report.json"]
 
 
 def test_no_kind_imports_torch_before_it_trains():

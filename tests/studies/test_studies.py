@@ -11,7 +11,7 @@ import yaml
 from stages.kinds import kind
 from stages.studies import arms, document
 from stages.support.files import read_json
-from stages.support.params import load_project, resolved, study_arms
+from stages.support.params import load_project, resolved, resolved_report, study_arms
 from stages.support.sections import Heading
 from tests.copies import ROOT, python_in
 
@@ -135,6 +135,7 @@ def test_check_writes_each_studys_settings_as_they_are_resolved_and_needs_no_tor
         for study in project.params.studies
         for name, content in resolved(project, study).items()
     }
+    expected["report.json"] = resolved_report(project)
     assert written == set(expected)
     for name, content in expected.items():
         assert read_json(folder / "data/settings" / name) == json.loads(json.dumps(content))
@@ -159,7 +160,7 @@ def test_a_check_that_refuses_leaves_the_settings_as_they_were(tmp_path, changes
     assert python_in(tmp_path, "-m", "stages.check", stages=ROOT).returncode == 0
     settings = tmp_path / "data/settings"
     before = {path: path.read_bytes() for path in settings.rglob("*.json")}
-    assert {Path(path).relative_to(settings).parts[0] for path in before} == {"damped"}
+    assert {Path(path).relative_to(settings).parts[0] for path in before} == {"damped", "report.json"}
     file.write_text(yaml.safe_dump(params | {"cell": "lstm"} | changes))
     done = python_in(tmp_path, "-m", "stages.check", stages=ROOT)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -173,4 +174,4 @@ def test_a_study_that_is_taken_out_leaves_no_settings_behind(tmp_path):
     for studies in (["damped", "latch"], ["latch"]):
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(params | {"studies": studies}))
         assert python_in(tmp_path, "-m", "stages.check", stages=ROOT).returncode == 0
-        assert sorted(path.name for path in (tmp_path / "data/settings").iterdir()) == studies
+        assert sorted(path.name for path in (tmp_path / "data/settings").iterdir()) == [*studies, "report.json"]

@@ -1,4 +1,4 @@
-"""Which code decides a training: all that one loads and nothing else, and no comment or docstring of it."""
+"""Which code a stage depends on: all that it loads and nothing else; of a training, no comment or docstring."""
 
 import importlib.util
 import json
@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from stages.kinds import names
-from stages.support.code import code_digest, training_code
-from tests.copies import ROOT, small_study
+from stages.support.code import code_digest, stage_code, training_code
+from tests.copies import ROOT, small_project, small_study
 from tests.forked import run_forked
 
 CELLS = ("rnn", "lstm", "gru")
@@ -40,6 +40,17 @@ jobs = split_into_jobs(found, range(1), 1, study=study, kind=settings.kind, data
 train_job(jobs[-1])
 files = [Path(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None)]
 print(json.dumps([str(f.relative_to(top)) for f in files if f.is_relative_to(top)]))
+"""
+
+STAGE = """
+import importlib, json, sys
+from pathlib import Path
+import stages.support.curves, stages.support.params
+top, stage, *words = sys.argv[1:]
+before = set(sys.modules)
+importlib.import_module(f"stages.{stage}").main(*words)
+files = [getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if name not in before]
+print(json.dumps([Path(file).relative_to(top).as_posix() for file in files if file and file.startswith(top)]))
 """
 
 
@@ -165,3 +176,47 @@ def test_a_cells_training_names_no_other_cell_and_no_other_kind(kind, cell):
 def test_a_digest_is_of_the_kind_and_the_cell():
     digests = {(kind, cell): code_digest(kind, cell) for kind in names() for cell in CELLS}
     assert len({digests[kind, "gru"] for kind in names()}) == len(names())
+
+
+@pytest.mark.parametrize("kind", [kind for kind in names() if A_STUDY[kind] != "own"])
+def test_all_that_a_stage_loads_is_among_its_code(tmp_path, kind):
+    """Seen as it runs, beside what is found by reading: an import in a function, say, or a module named by a text."""
+    study = A_STUDY[kind]
+    folder = small_project(tmp_path / "project", study, {"repeats": 0}, cells=["gru"], cell="gru", jobs=1)
+    (folder / "load_it.py").write_text(STAGE)
+    others = {f"stages/nn/cells/{cell}.py" for cell in CELLS}  # loaded with the table of cells
+    others.add("stages/training/parallel.py")  # shares out jobs
+    for stage in ("fetch", "tokenize", "baseline", "train", "evaluate", "headline", "compare", "report"):
+        words = {"report": [], "train": [study, "gru"], "evaluate": [study, "gru"], "headline": [study, "gru"]}
+        command = ["python", "-m", "load_it", f"{ROOT}/", stage, *words.get(stage, [study])]
+        done = run_forked(command, folder, stages=ROOT)
+        assert done.returncode == 0, done.stderr
+        loaded = {name for name in json.loads(done.stdout.splitlines()[-1]) if name.startswith("stages/")}
+        loaded = {name for name in loaded if not name.startswith("stages/support/")}
+        assert f"stages/{stage}.py" in loaded
+        if stage != "train":  # as the test above has it
+            known = {*stage_code(stage, kind), *(training_code(kind, "gru") if stage == "evaluate" else ())}
+            packages = {name for name in loaded if stage == "evaluate" and name.endswith("__init__.py")}
+            assert sorted(loaded - known - others - packages) == [], stage
+
+
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("stages/studies/imdb.yaml", {"headline", "compare", "report"}),
+        ("stages/results/templates/report.html", {"report"}),
+        ("stages/text/corpora/aclImdb.sha256.gz", {"fetch"}),
+        ("stages/text/corpora/imdb.py", {"fetch"}),
+        ("stages/text/tokens/imdb.py", {"tokenize"}),
+        ("stages/text/baselines.py", {"baseline"}),
+        ("stages/nn/loops/__init__.py", set()),
+        ("stages/kinds/classification/task.py", set()),
+        ("stages/kinds/sequence/__init__.py", set()),
+        ("stages/synthetic/damped.py", set()),
+        ("stages/results/row.py", {"evaluate", "headline", "compare", "report"}),
+    ],
+)
+def test_a_file_is_among_the_code_of_the_stages_that_use_it_and_of_no_other(file, stages):
+    assert (ROOT / file).is_file()
+    others = ("fetch", "tokenize", "baseline", "evaluate", "headline", "compare", "report")
+    assert {stage for stage in others if file in stage_code(stage, "classification")} == stages

@@ -7,8 +7,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stages.kinds import kind
 from stages.support.files import read_json, without_defaults, write_json
-from stages.support.params import load_params, load_project, read_section, read_training, resolved, study_arms
+from stages.support.params import (
+    load_params,
+    load_project,
+    read_corpus,
+    read_kind,
+    read_tokens,
+    read_training,
+    resolved,
+    study_arms,
+)
 from stages.support.process import InputError
 from stages.support.sections import parse_repeats
 
@@ -194,8 +204,9 @@ def test_what_is_resolved_is_read_again_as_it_was(tmp_path, monkeypatch, profile
         settings = project.settings(study)
         for name, content in resolved(project, study).items():
             write_json(Path("data/settings", study, f"{name}.json"), content)
-        for name in ("corpus", "tokens"):
-            assert read_section(study, name)[1] == getattr(settings, name)
+        assert read_corpus(study)[1] == settings.corpus
+        assert read_tokens(study)[1] == settings.tokens
+        assert read_kind(study) is read_tokens(study)[0] is read_corpus(study)[0] is kind(settings.kind)
         for cell in SHIPPED["cells"]:
             training = read_training(study, cell)
             assert list(training.repeats) == list(parse_repeats(settings.training.repeats))
@@ -262,7 +273,7 @@ def test_what_decides_no_training_is_not_among_its_settings(tmp_path):
     after = load_with(tmp_path, {"mirror": "elsewhere", "jobs": 7, "cell": "gru", "imdb.tokens.vocabulary_size": 100})
     for study in SHIPPED["studies"]:
         old, new = resolved(before, study), resolved(after, study)
-        assert {name for name in old if old[name] != new[name]} == ({"tokens"} if study == "imdb" else set())
+        assert {name for name in old if old[name] != new[name]} == ({"tokenize"} if study == "imdb" else set())
 
 
 def test_the_shipped_file_is_in_order_and_in_block_style():

@@ -85,8 +85,8 @@ def test_stage_writes_both_studies_rows(prepared):
         ("imdb", ["TF-IDF + logistic regression"]),
         ("ptb", ["unigram", "source (lowest possible)"]),
     ):
-        settings = resolved(load_project(ROOT / "params.yaml"), study)["corpus"]
-        write_json(prepared / "data/settings" / study / "corpus.json", settings)
+        settings = resolved(load_project(ROOT / "params.yaml"), study)["baseline"]
+        write_json(prepared / "data/settings" / study / "baseline.json", settings)
         done = subprocess.run(
             [sys.executable, "-m", "stages.baseline", study],
             cwd=prepared,

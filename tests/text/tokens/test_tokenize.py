@@ -225,7 +225,7 @@ def run_stage(folder, study):
     settings = load_project(ROOT / "params.yaml")
     shutil.copy(ROOT / "params.yaml", folder)
     if study in settings.studies:
-        write_json(folder / "data/settings" / study / "tokens.json", resolved(settings, study)["tokens"])
+        write_json(folder / "data/settings" / study / "tokenize.json", resolved(settings, study)["tokenize"])
     return subprocess.run(
         [sys.executable, "-m", "stages.tokenize", study],
         cwd=folder,
