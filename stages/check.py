@@ -17,7 +17,7 @@ SETTINGS = Path("data/settings")
 def main() -> None:
     """Check all of params.yaml and write data/settings: the values and the code on which each later stage depends.
 
-    They are STUDY/STAGE.json, of the training of a cell STUDY/train/CELL.json, and report.json.
+    They are STUDY/STAGE.json, of a cell STUDY/train/CELL.json and STUDY/evaluate/CELL.json, and report.json.
     """
     project = load_project()
     params = project.params

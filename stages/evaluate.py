@@ -8,7 +8,7 @@ from typing import Any
 from stages.results.row import Row, read_rows, write_rows
 from stages.support.curves import keep
 from stages.support.files import verify
-from stages.support.params import Training, load_params, read_training
+from stages.support.params import Evaluation, load_params, read_evaluation
 from stages.support.process import run_stage
 
 
@@ -20,22 +20,22 @@ def main(study: str, cell: str) -> None:
     from stages.training.parallel import run_parallel  # torch takes seconds to import
     from stages.training.repeats import jobs_at_once
 
-    training = read_training(study, cell)
+    settings = read_evaluation(study, cell)
     models = Path("models", study, cell)
     verify(models)
     jobs: dict[str, list[Row]] = {}
     for row in read_rows(models / "runs.json"):
         if row.weights:
             jobs.setdefault(row.job, []).append(row)
-    calls = [(study, training, models, job) for job in jobs.values()]
-    tested = run_parallel(test_job, calls, jobs_at_once(load_params().jobs, training.device))
+    calls = [(study, settings, models, job) for job in jobs.values()]
+    tested = run_parallel(test_job, calls, jobs_at_once(load_params().jobs, settings.device))
     write_rows(
         Path("metrics", study, f"{cell}.json"), [replace(row, key="", job="") for rows in tested for row in rows]
     )
     keep(study)
 
 
-def test_job(study: str, training: Training, models: Path, rows: Sequence[Row]) -> list[Row]:
+def test_job(study: str, settings: Evaluation, models: Path, rows: Sequence[Row]) -> list[Row]:
     """The rows of one job with their scores in the place of their curves and weights."""
     import torch
 
@@ -44,14 +44,14 @@ def test_job(study: str, training: Training, models: Path, rows: Sequence[Row]) 
     from stages.support.tensors import read_tensors
     from stages.training.device import prepare
 
-    kind, module = kinds.kind(training.kind), kinds.task_module(training.kind)
+    kind, module = kinds.kind(settings.kind), kinds.task_module(settings.kind)
     data = module.Data(Path("data/ready", study))
     task = module.Task(
         data,
         kind.Hyperparameters(**rows[0].hyperparameters),
         rows[0].seed,
         [row.repeat for row in rows],
-        prepare(training.device, training.threads),
+        prepare(settings.device, settings.threads),
     )
     weights, _ = read_tensors(models / rows[0].weights)
     task.model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})

@@ -45,7 +45,7 @@ def stage_code(stage: str, *kinds: str) -> dict[str, str]:
     stage calls there; and files beside a module that a text in it names, such as a document's YAML. Without what
     decides no result and, of an evaluation, the code of the training.
     """
-    left_out = (_SUPPORT, *_DECIDES) if stage == "evaluate" else (_SUPPORT,)
+    left_out = (_SUPPORT, "stages/kinds/", "stages/training/") if stage == "evaluate" else (_SUPPORT,)
     packages = [_TOP / "stages" / "kinds" / kind / "__init__.py" for kind in kinds]
     called = [node for path in packages for node in _tree(path).body if _is_function(node, stage)]
     start = {_TOP / "stages" / f"{stage}.py"}.union(*map(_uses, called))

@@ -108,6 +108,15 @@ class Training:
     tuning: Tuning | None
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """How the trained nets of a cell in a study are scored: data/settings/STUDY/evaluate/CELL.json."""
+
+    kind: str
+    device: str
+    threads: int
+
+
 class _SafeLoader(yaml.SafeLoader):
     """YAML in which a key stands once, and text is text."""
 
@@ -181,6 +190,12 @@ def read_training(study: str, cell: str) -> Training:
     return Training(**as_stored, **found, repeats=parse_repeats(stored["repeats"]), tuning=tuning)
 
 
+def read_evaluation(study: str, cell: str) -> Evaluation:
+    """What `check` resolved of the evaluation of a cell in a study."""
+    stored = _stored(study, f"evaluate/{cell}")
+    return Evaluation(stored["kind"], stored["device"], stored["threads"])
+
+
 def read_corpus(study: str) -> tuple[kinds.Kind, Any]:
     """A study's kind and its section `corpus`, as `check` resolved it."""
     stored = _stored(study, "fetch")
@@ -206,7 +221,7 @@ def read_report() -> dict[str, Any]:
 
 
 def resolved(project: Project, study: str) -> dict[str, dict[str, Any]]:
-    """The contents of data/settings/STUDY by the name of the file: a stage, or train/CELL.
+    """The contents of data/settings/STUDY by the name of the file: a stage, or train/CELL and evaluate/CELL.
 
     All of params.yaml and of the code on which a stage depends stands in its file, and nothing else does.
     """
@@ -216,7 +231,6 @@ def resolved(project: Project, study: str) -> dict[str, dict[str, Any]]:
         "fetch": kind | {"corpus": settings.corpus.model_dump(mode="json")},
         "tokenize": kind | {"tokens": settings.tokens.model_dump(mode="json")},
         "baseline": kind,
-        "evaluate": {},
         "headline": {},
         "compare": {"cells": params.cells},
     }
@@ -224,14 +238,20 @@ def resolved(project: Project, study: str) -> dict[str, dict[str, Any]]:
     run["processes"] = params.processes if kinds.kind(settings.kind).SHARES_BATCHES else 1
     of_arms = {"variants", "settings"}  # which the arms below follow from
     run |= settings.training.model_dump(mode="json", include=NO_HYPERPARAMETERS - of_arms)
-    of_trainings = {
+    of_cells: dict[str, dict[str, Any]] = {
         f"train/{cell}": kind
         | run
         | {name: [_written(arm) for arm in found] for name, found in study_arms(project, study, cell).items()}
         | {"code": training_code(settings.kind, cell)}
         for cell in params.cells
     }
-    return of_trainings | {
+    of_cells |= {
+        f"evaluate/{cell}": kind
+        | params.model_dump(include={"device", "threads"})
+        | {"code": stage_code("evaluate", settings.kind) | training_code(settings.kind, cell)}
+        for cell in params.cells
+    }
+    return of_cells | {
         stage: values | {"code": stage_code(stage, settings.kind)} for stage, values in of_stages.items()
     }
 
