@@ -173,7 +173,7 @@ def test_one_chain_alone_is_run_for_a_target_and_its_table_says_custom(clone):
             "stages/studies/imdb.yaml",
             "gru: {dropout_between_layers: 0.8}",
             "gru: {dropout_between_layers: 0.7}",
-            {*trained("imdb", cells=["gru"]), *each("headline", "compare")},
+            {"report", *trained("imdb", cells=["gru"]), *each("headline", "compare")},
         ),
     ],
 )

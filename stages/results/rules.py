@@ -433,7 +433,7 @@ def _different_winner(rule: Rule, base: Verdict, evidence: Evidence) -> list[Ver
     surer (Bonferroni).
     """
     settings, cells = rule["different_winner"], rule["cells"]
-    studies = list(settings)
+    studies = [study for study in settings if study in documents()]  # params.yaml may have fewer
     confidence = 1 - 0.05 / (len(studies) * (len(cells) - 1))
     pairs = [(study, *pair) for study in studies for pair in combinations(cells, 2)]
     parts, beats = [], set()
