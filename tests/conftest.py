@@ -122,11 +122,6 @@ def pytest_itemcollected(item):
         raise pytest.UsageError(f"{item.nodeid} has the fixture clone: name its file in tests/conftest.py")
 
 
-def pytest_xdist_auto_num_workers(config):
-    """One worker more than cores for `-n auto`: many a test waits, for a server or another process."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_xdist_make_scheduler(config, log):
     """Give all tests of the one shared clone to one of pytest-xdist's workers, first; any worker the others.
 

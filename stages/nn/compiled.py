@@ -172,14 +172,14 @@ def _dispatcher(function: Callable[..., Any], **options: bool) -> Any:  # noqa: 
     return dispatcher
 
 
-def sigmoid(x: Any) -> Any:  # noqa: ANN401
-    """1 / (1 + exp(-x)), in compiled code."""
+def exp(x: Any) -> Any:  # noqa: ANN401
+    """The exponential function, in compiled code; where it would leave a float's range, its last value within."""
     raise NotImplementedError
 
 
-@overload(sigmoid, jit_options=_ARITHMETIC)  # type: ignore[untyped-decorator]
-def _sigmoid_in_lanes(x: Any) -> Callable[[Any], Any]:  # noqa: ANN401
-    """For float32 or float64: exp(y) is 2^n exp(r) with |r| <= log(2) / 2 and Taylor's series for exp(r).
+@overload(exp, jit_options=_ARITHMETIC)  # type: ignore[untyped-decorator]
+def _exp_in_lanes(x: Any) -> Callable[[Any], Any]:  # noqa: ANN401
+    """For float32 or float64: 2^n exp(r) with |r| <= log(2) / 2 and Taylor's series for exp(r).
 
     Plain arithmetic goes through all lanes at once; the C library's exp goes through one after the other.
     """
@@ -189,7 +189,7 @@ def _sigmoid_in_lanes(x: Any) -> Callable[[Any], Any]:  # noqa: ANN401
     }
     real, integer, mantissa_bits, bias, degree, limit = formats[x]
     coefficients = tuple(real(1 / math.factorial(k)) for k in range(degree, -1, -1))
-    zero, one, largest, per_log_2 = real(0), real(1), real(limit), real(1 / math.log(2))
+    zero, largest, per_log_2 = real(0), real(limit), real(1 / math.log(2))
     scale = 2 ** (mantissa_bits // 2)
     log_2 = real(round(math.log(2) * scale) / scale)  # so few bits that n times it is exact
     log_2_rest = real(math.log(2) - float(log_2))
@@ -197,7 +197,7 @@ def _sigmoid_in_lanes(x: Any) -> Callable[[Any], Any]:  # noqa: ANN401
     bits_of_one, exponent_at = integer(bias << mantissa_bits), integer(mantissa_bits)
 
     def in_lanes(x: Any) -> Any:  # noqa: ANN401
-        y = min(max(-x, -largest), largest)
+        y = min(max(x, -largest), largest)
         rounded = real(y * per_log_2 + rounder)
         n = rounded - rounder
         r = y - n * log_2 - n * log_2_rest
@@ -205,9 +205,16 @@ def _sigmoid_in_lanes(x: Any) -> Callable[[Any], Any]:  # noqa: ANN401
         for coefficient in coefficients:
             exp_r = exp_r * r + coefficient
         power = integer((rounded.view(integer) << exponent_at) + bits_of_one)
-        return one / (one + exp_r * power.view(real))
+        return exp_r * power.view(real)
 
     return in_lanes
+
+
+@inlined
+def sigmoid(x: Any) -> Any:  # noqa: ANN401
+    """1 / (1 + exp(-x)), in compiled code."""
+    one = type(x)(1)
+    return one / (one + exp(-x))
 
 
 @inlined

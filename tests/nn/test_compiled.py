@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from stages.nn.compiled import hard_sigmoid, hard_sigmoid_slope, sigmoid, tanh
+from stages.nn.compiled import exp, hard_sigmoid, hard_sigmoid_slope, sigmoid, tanh
 
 
 @pytest.mark.parametrize(("dtype", "close"), [(np.float32, 3e-7), (np.float64, 3e-15)])
@@ -28,6 +28,20 @@ def test_the_sigmoid_keeps_its_relative_accuracy_to_the_ends_and_passes_nan_on(d
     actual = np.empty_like(edges)
     sigmoids(edges, actual)
     np.testing.assert_allclose(actual, [0, 1, np.nan], atol=1e-37)
+
+
+@pytest.mark.parametrize(("dtype", "close", "ends"), [(np.float32, 3e-7, 87), (np.float64, 3e-14, 708)])
+def test_the_exponential_keeps_its_relative_accuracy_to_the_ends_stays_there_and_passes_nan_on(dtype, close, ends):
+    @njit
+    def exponentials(values, into):
+        for index in range(len(values)):
+            into[index] = exp(values[index])
+
+    values = np.append(np.linspace(-ends, ends, 100_001), [-2 * ends, 2 * ends, -np.inf, np.nan]).astype(dtype)
+    actual = np.empty_like(values)
+    exponentials(values, actual)
+    expected = np.exp(np.clip(values, -ends, ends).astype(np.longdouble))
+    np.testing.assert_allclose(actual, expected, rtol=close)
 
 
 @pytest.mark.parametrize(("dtype", "close"), [(np.float32, 2e-7), (np.float64, 2e-15)])
