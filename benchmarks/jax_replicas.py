@@ -8,14 +8,10 @@ both sides in one run, in turn for each cell and shape. A ratio is JAX's time ov
 Run: python -m benchmarks.jax_replicas [--jax-python PYTHON]
 """
 
-import os
-import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
-
 import numpy as np
 import torch
 
-from benchmarks.measure import RESULTS, about, positive, processor_milliseconds, run_peer
+from benchmarks.measure import RESULTS, about, peer_options, processor_milliseconds, run_peer
 from benchmarks.replicas import Shape
 from stages.nn.cells import CELLS
 from stages.nn.keras import start_as_keras
@@ -54,13 +50,7 @@ def milliseconds_here(cell: str, shape: Shape, timings: int) -> list[float]:
 
 def main(*words: str) -> None:
     """Measure, print the table, write benchmarks/results/jax_replicas.json."""
-    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--jax-python",
-        default=os.environ.get("JAX_PYTHON", sys.executable),
-        help="interpreter that has JAX and Optax (default: $JAX_PYTHON, else this one)",
-    )
-    parser.add_argument("--timings", type=positive, default=5, help="timed epochs of each side (default: 5)")
+    parser = peer_options(__doc__, "JAX", "JAX and Optax", timings=5)
     options = parser.parse_args(words)
     head = about(prepare("cpu"))
     print("  ".join(f"{name}: {value}" for name, value in head.items()))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import RESULTS, about, keras_options, positive, processor_milliseconds, run_peer, train
+from benchmarks.measure import RESULTS, about, peer_options, positive, processor_milliseconds, run_peer, train
 from benchmarks.texts import review_settings, write_reviews
 from stages.kinds.classification.task import Data, Task
 from stages.nn.cells import CELLS
@@ -36,7 +36,7 @@ def parameters(task: Task) -> int:
     return parameter_count(task.model) - (0 if recurrent.cell.recurrent_bias else sum(bias.numel() for bias in second))
 
 
-def keras(python: str, folder: Path, data: Data, cell: str, timings: int) -> Any:  # noqa: ANN401 - the peer's JSON
+def run(script: str, python: str, folder: Path, data: Data, cell: str, timings: int) -> Any:  # noqa: ANN401 - the peer's JSON
     """What the peer prints for a cell on the training part of `data`, whose reviews have one length."""
     np.save(folder / "tokens.npy", data.train.tokens.reshape(len(data.train), -1))
     np.save(folder / "labels.npy", data.train.labels)
@@ -53,63 +53,70 @@ def keras(python: str, folder: Path, data: Data, cell: str, timings: int) -> Any
         settings.hidden_size,
         settings.dropout,
     )
-    return run_peer(python, "keras_imdb_peer.py", *map(str, words))
+    return run_peer(python, script, *map(str, words))
 
 
-def main(*words: str) -> None:
-    """Measure, print the table, write benchmarks/results/keras_imdb.json."""
-    parser = keras_options(__doc__)
-    parser.add_argument("--updates", type=positive, default=6, help="updates an epoch (default: 6)")
-    options = parser.parse_args(words)
+def compare(peer: str, bars: dict[str, float], python: str, updates: int, timings: int) -> None:
+    """Measure against a peer (`keras`, `jax`), print the table, write benchmarks/results/PEER_imdb.json."""
     device = prepare("cpu")
     head = about(device)
     print("  ".join(f"{name}: {value}" for name, value in head.items()))
     rows = []
     with TemporaryDirectory() as name:
         folder = Path(name)
-        reviews = options.updates * review_settings("lstm").batch_size
+        reviews = updates * review_settings("lstm").batch_size
         data = write_reviews(folder, np.full(reviews, TOKENS_A_REVIEW))
-        tokens = len(data.train.tokens) / options.updates
-        print("Milliseconds of processor time an update, and tokens a second. `ratio` is Keras's time to ours.")
-        print("cell  Keras      ms (slowest) tokens/s  here ms (slowest) tokens/s   ratio   bar  kernel")
+        tokens = len(data.train.tokens) / updates
+        print("Milliseconds of processor time an update, and tokens a second. `ratio` is the peer's time to ours.")
+        print(f"cell  {peer:15}  ms (slowest) tokens/s  here ms (slowest) tokens/s   ratio   bar  kernel")
         for cell in CELLS:
-            peer = keras(options.keras_python, folder, data, cell, options.timings)
-            head |= peer["versions"]
+            theirs = run(f"{peer}_imdb_peer.py", python, folder, data, cell, timings)
+            head |= theirs["versions"]
             task = Task(data, review_settings(cell), 0, [0], device)
-            if peer["parameters"] != parameters(task):
-                raise StageError(f"{cell}: Keras's model has {peer['parameters']} parameters, ours {parameters(task)}")
+            if theirs["parameters"] != parameters(task):
+                raise StageError(
+                    f"{cell}: {peer}'s model has {theirs['parameters']} parameters, ours {parameters(task)}"
+                )
             here = processor_milliseconds(
                 lambda task=task: train(task, task.batches([np.random.default_rng(0)])),  # type: ignore[misc]
-                options.timings,
+                timings,
             )
             kernel = kernel_name(CELLS[cell], task.engine, device.type)
-            for way, milliseconds in peer["ways"].items():
-                rates = {"keras": 1000 * tokens / min(milliseconds), "here": 1000 * tokens / min(here)}
+            for way, milliseconds in theirs["ways"].items():
+                rates = {peer: 1000 * tokens / min(milliseconds), "here": 1000 * tokens / min(here)}
                 ratio = min(milliseconds) / min(here)
                 rows.append(
                     {
                         "cell": cell,
-                        "keras": way,
-                        "keras_milliseconds": [round(value, 2) for value in milliseconds],
+                        peer: way,
+                        f"{peer}_milliseconds": [round(value, 2) for value in milliseconds],
                         "engine": task.engine,
                         "kernel": kernel,
                         "milliseconds": [round(value, 2) for value in here],
                         "tokens_per_second": {side: round(rate) for side, rate in rates.items()},
-                        "parameters": peer["parameters"],
+                        "parameters": theirs["parameters"],
                         "ratio": round(ratio, 2),
-                        "bar": BARS.get(cell),
+                        "bar": bars.get(cell),
                     }
                 )
-                bar = f"{BARS[cell]:.1f}x" if cell in BARS else "none"
+                bar = f"{bars[cell]:.1f}x" if cell in bars else "none"
                 print(
-                    f"{cell:4}  {way:7} {min(milliseconds):7.0f} ({max(milliseconds):6.0f}) {rates['keras']:8,.0f} "
+                    f"{cell:4}  {way:15} {min(milliseconds):7.0f} ({max(milliseconds):6.0f}) {rates[peer]:8,.0f} "
                     f"{min(here):8.0f} ({max(here):6.0f}) {rates['here']:8,.0f} {ratio:6.1f}x {bar:>5}  {kernel}",
                     flush=True,
                 )
     write_json(
-        RESULTS / "keras_imdb.json",
+        RESULTS / f"{peer}_imdb.json",
         {"about": head, "batch_size": review_settings("lstm").batch_size, "length": TOKENS_A_REVIEW, "rows": rows},
     )
+
+
+def main(*words: str) -> None:
+    """Measure against Keras."""
+    parser = peer_options(__doc__, "Keras", "Keras and TensorFlow", timings=3)
+    parser.add_argument("--updates", type=positive, default=6, help="updates an epoch (default: 6)")
+    options = parser.parse_args(words)
+    compare("keras", BARS, options.keras_python, options.updates, options.timings)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.measure import (
     RESULTS,
     about,
-    keras_options,
+    peer_options,
     processor_milliseconds,
     protocol,
     run_peer,
@@ -39,7 +39,7 @@ def replicas_milliseconds(data: Data, cell: str, length: int, timings: int) -> t
 
 def main(*words: str) -> None:
     """Measure, print the table, write benchmarks/results/keras_latch.json."""
-    options = keras_options(__doc__).parse_args(words)
+    options = peer_options(__doc__, "Keras", "Keras and TensorFlow", timings=3).parse_args(words)
     data = synthetic_data("latch")
     head = about(prepare("cpu"))
     print("  ".join(f"{name}: {value}" for name, value in head.items()))

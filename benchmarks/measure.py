@@ -41,15 +41,17 @@ def positive(word: str) -> int:
     return int(word)
 
 
-def keras_options(description: str | None) -> ArgumentParser:
-    """The options of a benchmark whose peer is Keras: its interpreter, and how many epochs are timed."""
+def peer_options(description: str | None, peer: str, packages: str, timings: int) -> ArgumentParser:
+    """The options of a benchmark against a peer: the interpreter that has it, and how many epochs are timed."""
     parser = ArgumentParser(description=description, formatter_class=RawDescriptionHelpFormatter)
+    variable = f"{peer.upper()}_PYTHON"
     parser.add_argument(
-        "--keras-python",
-        default=os.environ.get("KERAS_PYTHON", sys.executable),
-        help="interpreter that has Keras and TensorFlow (default: $KERAS_PYTHON, else this one)",
+        f"--{peer.lower()}-python",
+        default=os.environ.get(variable, sys.executable),
+        help=f"interpreter that has {packages} (default: ${variable}, else this one)",
     )
-    parser.add_argument("--timings", type=positive, default=3, help="timed epochs of each way (default: 3)")
+    words = f"timed epochs of each way (default: {timings})"
+    parser.add_argument("--timings", type=positive, default=timings, help=words)
     return parser
 
 

@@ -69,6 +69,11 @@ def _keras_imdb(measured: _Row) -> Iterator[tuple[Any, ...]]:
         yield "imdb", row["cell"], f"Keras on TensorFlow, {row['keras']}", row["ratio"], row["bar"], None
 
 
+def _jax_imdb(measured: _Row) -> Iterator[tuple[Any, ...]]:
+    for row in measured["rows"]:
+        yield "imdb", row["cell"], f"JAX, {row['jax']}", row["ratio"], row["bar"], None
+
+
 def _numpy_ptb(measured: _Row) -> Iterator[tuple[Any, ...]]:
     against = {"book": "the book's arithmetic in NumPy", "numpy": "the same, the embedding's gradient at once"}
     limits = {(row["model"], row["cell"]): row["ratios"] for row in measured["rows"] if row["way"] == "products"}
@@ -94,6 +99,7 @@ def _chainer_fibonacci(measured: _Row) -> Iterator[tuple[Any, ...]]:
 _BENCHMARKS = {
     "imdb_engines": _imdb_engines,
     "keras_imdb": _keras_imdb,
+    "jax_imdb": _jax_imdb,
     "numpy_ptb": _numpy_ptb,
     "keras_latch": _keras_latch,
     "chainer_fibonacci": _chainer_fibonacci,
