@@ -5,6 +5,7 @@
 - damped: whole epochs of one repeat, as the study trains it.
 - fibonacci: whole epochs of one layer, `packed` (torch's own, the document's fused one) and `stepwise`. LSTM only, as
   in the document.
+- ptb: the better model, its output layer `tied` to the embedding or not; windows of random text, scaled to an epoch's.
 
 Ways are timed in turn, round by round, so that each round's timings are a pair to compare. Processor time on one thread
 of a CPU, which on a quiet machine is the time on the clock; on CUDA, where there is one, time on the clock once all its
@@ -19,14 +20,18 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from statistics import mean
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from benchmarks import fibonacci_speed, imdb_engines
-from benchmarks.measure import RESULTS, about, protocol, synthetic_data, train_epoch
+from benchmarks.measure import RESULTS, about, protocol, synthetic_data, train, train_epoch
+from benchmarks.texts import news_settings, write_news
+from stages.kinds.language_model.task import Task as NewsTask
 from stages.kinds.sequence.task import Task
 from stages.nn.cells import CELLS
 from stages.nn.engines import kernel_name
@@ -35,6 +40,8 @@ from stages.support.process import InputError, run_stage
 from stages.training.device import prepare
 
 TRAIN_REVIEWS = 17_500
+TRAIN_WORDS = 929_589
+WINDOWS = 5  # of ptb, timed for an epoch's
 FEWEST_TIMINGS = 2
 
 
@@ -47,6 +54,8 @@ class Way:
     device: str
     engine: str
     kernel: str
+    output: str = ""
+    """`tied` or `untied`, of a language model."""
 
 
 Clock = Callable[[], float]
@@ -82,6 +91,21 @@ def task_epoch(task: Task, now: Clock) -> float:
     return now() - start
 
 
+def news_epoch(task: NewsTask, now: Clock) -> float:
+    """Seconds of an epoch of ptb: those of its windows, scaled to an epoch's words."""
+    start = now()
+    train(task, task.batches([np.random.default_rng(0)]))
+    return (now() - start) * TRAIN_WORDS / task.train_tokens
+
+
+def news_task(tied: bool, device: torch.device) -> NewsTask:
+    """The better model of ptb on random text, whose output layer is its embedding or is not."""
+    settings = news_settings("lstm", better=True, tied=tied)
+    with TemporaryDirectory() as folder:
+        data = write_news(Path(folder), WINDOWS * settings.window * settings.streams + 1)
+        return NewsTask(data, settings, 0, [0], device)
+
+
 def ways(device: torch.device) -> dict[Way, Callable[[], float]]:
     """Each way on a device, with what trains it for an epoch and returns the seconds."""
     now = clock(device)
@@ -106,6 +130,10 @@ def ways(device: torch.device) -> dict[Way, Callable[[], float]]:
         found[Way("fibonacci", "lstm", device.type, engine, fibonacci_speed.kernel(layer))] = partial(
             task_epoch, layer, now
         )
+    for output in ("tied", "untied"):
+        news = news_task(output == "tied", device)
+        kernel = kernel_name(CELLS["lstm"], news.engine, device.type)
+        found[Way("ptb", "lstm", device.type, news.engine, kernel, output)] = partial(news_epoch, news, now)
     return found
 
 
@@ -135,11 +163,12 @@ def main(*words: str) -> None:
         print("  ".join(f"{name}: {value}" for name, value in heads[device.type].items()))
         print("study     cell device engine    s an epoch  (quickest-slowest)  kernel")
         for way, seconds in time_in_turn(ways(device), timings).items():
-            rows.append({**asdict(way), "seconds": seconds})
+            named = {name: value for name, value in asdict(way).items() if value}
+            rows.append({**named, "seconds": seconds})
             spread = f"({min(seconds):.3f}-{max(seconds):.3f})"
             print(
                 f"{way.study:9} {way.cell:4} {way.device:6} {way.engine:8} {mean(seconds):11.3f} {spread:>19}  "
-                f"{way.kernel}",
+                f"{way.kernel} {way.output}".rstrip(),
                 flush=True,
             )
     write_json(path, {"about": heads, "rows": rows})

@@ -79,3 +79,12 @@ def test_at_a_steady_rate_an_epoch_of_reviews_takes_its_tokens_times_it():
     batches = [(None, torch.tensor(lengths), None) for lengths in ([5, 7], [100, 300, 20], [1000])]
     seconds = epoch_seconds.reviews_epoch(Steady(), batches, lambda: done)
     assert seconds == pytest.approx(0.001 * 17_500 * 271)
+
+
+def test_models_tied_and_not_are_timed_over_as_many_words_and_differ_by_the_output_layers_weights(monkeypatch):
+    monkeypatch.setattr(epoch_seconds, "WINDOWS", 1)
+    tied, untied = (epoch_seconds.news_task(output, torch.device("cpu")) for output in (True, False))
+    counts = [sum(parameter.numel() for parameter in task.model.parameters()) for task in (tied, untied)]
+    assert counts[1] - counts[0] == 10_000 * 650
+    ticks = iter([5.0, 7.0])
+    assert epoch_seconds.news_epoch(tied, lambda: next(ticks)) == pytest.approx(2 * 929_589 / (35 * 20))
