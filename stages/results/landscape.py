@@ -35,6 +35,11 @@ def error_surface(weight: ArrayLike, bias: ArrayLike, steps: int) -> tuple[NDArr
     return (output - 0.7) ** 2, np.abs(slope) * np.hypot(by_weight, by_bias)
 
 
+def steepest_slope(steps: int) -> float:
+    """The steepest slope after `steps` steps on the grid that is drawn; a finer one may find a cliff steeper still."""
+    return float(error_surface(_WEIGHTS, _BIASES[:, None], steps)[1].max())
+
+
 def draw_landscape(folder: Path) -> Drawn:
     """The surface after a few, more and many steps, and a cut through each."""
     figure = Figure(figsize=(15.5, 4.2), layout="constrained")

@@ -9,7 +9,7 @@ something in common, an interval that ignores it would be wrong.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -319,6 +319,26 @@ def _below_chance(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict
     return [replace(part, verdict=verdict, reason=f"more than {rule['margin']:.0%} below chance: {said}")]
 
 
+def _cliff(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
+    """The steepest slope of a unit's error surface, computed, against that after fewer steps."""
+    from stages.results.landscape import steepest_slope  # matplotlib is slow
+
+    slopes = {steps: steepest_slope(steps) for steps in rule["cliff"]}
+    (fewest, first), *_, (most, last) = slopes.items()
+    said = ", ".join(f"{slope:.2g} after {steps} steps" for steps, slope in slopes.items())
+    rises = all(after >= rule["times"] * before for before, after in pairwise(slopes.values()))
+    return [
+        replace(
+            base,
+            effect_label=f"steepest slope of the error surface, {most} / {fewest} steps",
+            effect=last / first,
+            claimed_low=rule["times"] ** (len(slopes) - 1),
+            verdict="supported" if rises else "contradicted",
+            reason=f"computed: {said}",
+        )
+    ]
+
+
 def _fewer(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
     """Parameters counted: the first cell has fewer."""
     runs, cells = evidence.of(base.study), rule["fewer"]
@@ -480,6 +500,7 @@ RULES: Mapping[str, Callable[[Rule, Verdict, Evidence], list[Verdict]]] = {
     "seconds": _seconds,
     "counts": _counts,
     "tied": _tied,
+    "cliff": _cliff,
     "different_winner": _different_winner,
 }
 """By the key that a claim's rule has and no other rule."""

@@ -13,11 +13,13 @@ from stages.kinds import kind
 from stages.results import documents as module
 from stages.results.claims import read_record, read_run, read_seconds, verdicts
 from stages.results.documents import claims, documents
-from stages.results.verdict import known_text, verdicts_table
+from stages.results.rules import Evidence, apply_rule
+from stages.results.verdict import Verdict, known_text, verdicts_table
 from stages.support.files import write_json
 from stages.support.params import load_project
 
 BOTH = ("published", "corrected")
+BASE = Verdict("a-claim", "latch", "a document", "document", "A claim.", "", "")
 SENTENCE = "I hate it, but my friend likes it."
 
 
@@ -247,6 +249,8 @@ def test_ratios_are_compared_on_logarithms():
 
 def test_without_repeats_a_claim_is_open_and_says_so():
     for verdict in verdicts({}, {}):
+        if verdict.id == "latch-cliff-forms":  # computed, without a repeat
+            continue
         assert (verdict.verdict, verdict.effect, verdict.repeats) == ("open", None, 0)
         if "seconds" in verdict.effect_label:
             assert verdict.reason.startswith("no timings of")
@@ -615,6 +619,26 @@ def test_tying_is_counted_against_the_same_model_made_untied():
     lstm = cells["lstm"]
     lstm[1] = [replace(row, parameters=row.parameters + 1) for row in lstm[1]]  # which no number of words explains
     assert decided(study_of("ptb", *arms()), "ptb-tying-cuts-parameters", "", scaled=True).verdict == "open"
+
+
+def test_the_cliff_is_the_steepest_slope_computed_by_differences():
+    """With more steps at least ten times as steep each; where steps are asked for downwards, or for more, it is not."""
+    (verdict,) = apply_rule({"cliff": [2, 10, 50], "times": 10}, BASE, Evidence())
+    assert verdict.verdict == "supported"
+    weights, biases, step = np.linspace(4, 6, 401), np.linspace(-3, -2, 401), 1e-6
+
+    def error(weight, bias):
+        state = 0.5
+        for _ in range(10):
+            state = weight / (1 + np.exp(-state)) + bias
+        return (1 / (1 + np.exp(-state)) - 0.7) ** 2
+
+    grid = weights[None], biases[:, None]
+    by_weight = (error(grid[0] + step, grid[1]) - error(grid[0] - step, grid[1])) / (2 * step)
+    by_bias = (error(grid[0], grid[1] + step) - error(grid[0], grid[1] - step)) / (2 * step)
+    assert f"{np.hypot(by_weight, by_bias).max():.2g} after 10 steps" in verdict.reason
+    for rule in ({"cliff": [50, 10], "times": 10}, {"cliff": [2, 10], "times": 100}):
+        assert apply_rule(rule, BASE, Evidence())[0].verdict == "contradicted"
 
 
 # --- seconds ---
