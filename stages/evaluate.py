@@ -17,10 +17,12 @@ def main(study: str, cell: str) -> None:
 
     Trials, which chose a learning rate, have no scores and no row: they stay in runs.json.
     """
+    from stages import kinds
     from stages.training.parallel import run_parallel  # torch takes seconds to import
     from stages.training.repeats import jobs_at_once
 
     settings = read_evaluation(study, cell)
+    kinds.task_module(settings.kind)  # once, before jobs get processes of their own
     models = Path("models", study, cell)
     verify(models)
     jobs: dict[str, list[Row]] = {}

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import gc
 import inspect
 import os
 import re
@@ -19,6 +20,7 @@ _MENDABLE = {  # by whoever ran the command
 }  # fmt: skip
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _OUTPUT_FOLDERS = ("data", "models", "metrics", "plots", "report")  # what `dvc repro` makes
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000  # Python's 700 looks through torch's imports, which stay, again and again
 _EXIT_CODE_OF_A_CLOSED_PIPE = 128 + signal.SIGPIPE  # as a shell says of a program that the signal ended
 
 
@@ -61,6 +63,7 @@ def protect() -> None:
         die_with_parent()
         if _is_adopted():
             os.kill(os.getpid(), signal.SIGKILL)
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     for name in [name for name in os.environ if name.startswith("NUMBA_") and name != "NUMBA_CACHE_DIR"]:
         del os.environ[name]
     # A closed stream's number would be the next opened file's, and what is printed would go into that.
@@ -115,6 +118,7 @@ def run_stage(main: Callable[..., None]) -> None:
         try:
             _check_words(main, words)
             main(*words)
+            gc.freeze()  # Python's end would look through all that is left, for half a second where torch is
         finally:
             _flush_output()
     except Exception as error:

@@ -1,5 +1,6 @@
 """Repeats side by side: a process each, a thread each."""
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -57,7 +58,8 @@ def run_parallel(
 
 
 def _processes(count: int) -> Executor:
-    # A fork has torch imported already; CUDA does not survive one.
+    # A fork has torch imported already; CUDA does not survive one. What a collection looks through, a fork copies.
+    gc.freeze()
     context = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "fork")
     return ProcessPoolExecutor(count, context, die_with_parent, (os.getpid(),))
 
