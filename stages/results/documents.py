@@ -1,7 +1,6 @@
 """What the documents publish and claim, and the words that name where scores come from. Nothing heavy is imported."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ def claims() -> list[dict[str, Any]]:
 
 def full_hyperparameters(study: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """A row's hyperparameters with those that have their default."""
-    return asdict(kinds.kind(_kinds()[study]).Hyperparameters(**values))
+    return dict(vars(kinds.kind(_kinds()[study]).Hyperparameters(**values)))
 
 
 def tuned_by(study: str) -> str:
