@@ -40,13 +40,15 @@ def generated_record(text: str) -> str:
         InputError: where a part has no markers.
     """
     from stages.results.answers import answers_table, record_answers
-    from stages.results.claims import record_verdicts  # scipy is slow
+    from stages.results.claims import read_record, record_verdicts  # scipy is slow
+    from stages.results.splits import splits_table
     from stages.results.verdict import family_table, verdicts_table
 
     verdicts = record_verdicts()
     text = replaced(RECORD, text, "answers", answers_table(record_answers()).markdown(padded=False))
     text = replaced(RECORD, text, "verdicts", verdicts_table(verdicts).markdown(padded=False))
-    return replaced(RECORD, text, "family", family_table(verdicts).markdown(padded=False))
+    text = replaced(RECORD, text, "family", family_table(verdicts).markdown(padded=False))
+    return replaced(RECORD, text, "splits", splits_table(read_record()).markdown(padded=False))
 
 
 def generated_ratios(text: str) -> str:

@@ -16,7 +16,8 @@ from stages.results.claims import read_run, run_verdicts
 from stages.results.comparison import Comparison, Drawn, read_comparison
 from stages.results.documents import PROTOCOLS, data_source, documents
 from stages.results.provenance import record_provenance, run_provenance
-from stages.results.record import FIGURES, recorded_cells
+from stages.results.record import FIGURES, comparable_rows, recorded_cells
+from stages.results.splits import splits_table
 from stages.results.table import Table
 from stages.results.verdict import (
     Verdict,
@@ -103,6 +104,7 @@ def record_page(cells: Sequence[str], repeats: Mapping[str, str], recorded: Sequ
         sample=False,
         answers=record_answers(),
         plot=_forest(),
+        splits=splits_table({study: comparable_rows(study) for study in measured}),
     )
 
 
@@ -121,6 +123,7 @@ def render(
     sample: bool,
     answers: Sequence[Answer] = (),
     plot: Picture | None = None,
+    splits: Table | None = None,
     here: Sequence[Verdict] | None = None,
 ) -> str:
     """The page of the run, or of the `record`; `sample` warns that text was made by the project.
@@ -143,6 +146,7 @@ def render(
         sentences=in_three_sentences(answers),
         plot=plot,
         family=family if family and family.rows else None,
+        splits=splits if splits and splits.rows else None,
         here=None if here is None else {(verdict.id, verdict.protocol): verdict for verdict in here},
     )
 

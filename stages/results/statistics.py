@@ -169,30 +169,11 @@ def probability_of_improvement(
     return float(wins.mean()), *_percentiles(chances / wins.shape[2], confidence)
 
 
-def split_and_seed(scores: ArrayLike) -> SplitAndSeed:
-    """Take apart the variance of scores (splits, seeds): several seeds on each of several splits of the data.
+def split_and_seed(one_split: ArrayLike, own_splits: ArrayLike) -> SplitAndSeed:
+    """Take apart the variance of repeats (repeats,) on splits of their own, by others that share one split.
 
-    One-way analysis of variance with random splits; `widening` by the F distribution, so for about normal scores.
-    Source: Searle, Casella and McCulloch, "Variance components", 1992, section 3.5.
-    """
-    table = _table(scores)
-    splits, seeds = table.shape
-    if splits < 2 or seeds < 2:
-        raise ValueError(f"{splits} split(s) of {seeds} seed(s): at least two of each are needed")
-    within = float(table.var(axis=1, ddof=1).mean())
-    between = seeds * float(table.mean(axis=1).var(ddof=1))
-    # The expectation of `between` is that of `within` and seeds times the splits' variance.
-    ratios = (
-        ratio / seeds + 1 - 1 / seeds
-        for ratio in _ratio_of_variances(between, within, splits - 1, splits * (seeds - 1))
-    )
-    return SplitAndSeed(within, max(0.0, (between - within) / seeds), _root(ratios))
-
-
-def split_and_seed_of_arms(one_split: ArrayLike, own_splits: ArrayLike) -> SplitAndSeed:
-    """As `split_and_seed`, from repeats on one split (repeats,) and others that each drew a split of their own.
-
-    Both at least two; the variances' difference is the splits'.
+    At least two of each; the variances' difference is the splits'. `widening` by the F distribution, so for about
+    normal scores.
     """
     seed, both = (float(np.var(np.asarray(arm, dtype=np.float64), ddof=1)) for arm in (one_split, own_splits))
     degrees = len(np.asarray(own_splits)) - 1, len(np.asarray(one_split)) - 1
