@@ -195,9 +195,17 @@ def score_text(value: float | None, score: Score) -> str:
     return f"{100 * value:.1f} %" if score.scale == "points" else in_digits(value)
 
 
+def _is_variant(found: Answer) -> bool:
+    study, _, setting = found.study.partition(" ")
+    return setting in documents()[study].get("variants", ())
+
+
 def in_three_sentences(answers: Sequence[Answer]) -> list[str]:
-    """What the answers come to, in plain words: who is ahead where, what that is worth, and whether nets are needed."""
-    decided = first_headings(answers)
+    """What the answers come to, in plain words: who is ahead where, what that is worth, and whether nets are needed.
+
+    Variants stay out of it: each is a test of its study's own answer.
+    """
+    decided = [found for found in first_headings(answers) if not _is_variant(found)]
     if not decided:
         return []
     settings = Counter(found.study.split()[0] for found in decided)

@@ -167,6 +167,18 @@ def test_where_a_naive_row_is_not_beaten_the_third_sentence_says_so():
     assert Naive("TF-IDF", [0.5]).name == better[0].naive_name
 
 
+def test_a_variant_has_no_word_in_the_sentences_and_another_setting_has():
+    rows = pair("imdb", reviews([0.80, 0.81, 0.79]), reviews([0.92, 0.90, 0.91]), protocols=("corrected",))
+    (found,) = study_answers("imdb", rows, BASELINES)
+    assert found.ahead == "gru"
+    level = replace(found, ahead="too close to tell", naive={"lstm": "not told apart", "gru": "not told apart"})
+    variant, setting = (replace(level, study=f"imdb {name}") for name in ("20 epochs", "of another kind"))
+    assert in_three_sentences([found, variant]) == in_three_sentences([found])
+    first, _, third = in_three_sentences([found, setting])
+    assert "too close to tell on imdb of another kind" in first
+    assert "imdb of another kind" in third
+
+
 def test_it_fits_on_one_screen_with_every_claim_once():
     from stages.results.documents import claims
 
