@@ -21,7 +21,7 @@ import psutil
 import yaml
 
 from stages.support import git
-from stages.support.files import write_json, write_text
+from stages.support.files import parse_yaml, write_json, write_text
 from stages.support.process import InputError, StageError, run_stage
 
 _DVC = Path(".dvc")
@@ -196,7 +196,7 @@ def _stages(text: str) -> list[tuple[str, str]]:
 
 def _yaml(text: str) -> object:
     try:
-        return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return parse_yaml(text)
     except (yaml.YAMLError, ValueError):
         return None
 

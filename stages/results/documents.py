@@ -5,9 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stages import kinds, studies
+from stages.support.files import parse_yaml
 
 SAMPLE = "sample"
 """The corpus name of text that the project made."""
@@ -63,7 +62,7 @@ def tuned_by(study: str) -> str:
 @cache
 def _kinds() -> dict[str, str]:
     """The kind of each study of params.yaml."""
-    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    params = parse_yaml(Path("params.yaml").read_text(encoding="utf-8"))
     return {name: value["kind"] for name, value in params.items() if isinstance(value, dict) and "kind" in value}
 
 

@@ -8,12 +8,10 @@ s is the logistic function.
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from stages.results.comparison import Drawn
-from stages.results.drawing import save
 
 _STEPS = (2, 10, 50)
 _WEIGHTS = np.linspace(4.0, 6.0, 401)
@@ -42,6 +40,10 @@ def steepest_slope(steps: int) -> float:
 
 def draw_landscape(folder: Path) -> Drawn:
     """The surface after a few, more and many steps, and a cut through each."""
+    from matplotlib.figure import Figure  # slow, and of no use to `steepest_slope`
+
+    from stages.results.drawing import save
+
     figure = Figure(figsize=(15.5, 4.2), layout="constrained")
     *panels, cut = figure.subplots(1, len(_STEPS) + 1)
     for axis, steps in zip(panels, _STEPS, strict=True):

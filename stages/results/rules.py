@@ -18,6 +18,7 @@ from scipy.special import logit
 
 from stages.results.documents import documents
 from stages.results.judge import Sides, hardest, judge
+from stages.results.landscape import steepest_slope
 from stages.results.measures import score_of, setting_of
 from stages.results.row import Row
 from stages.results.runs import ONE_ARM, Runs, unit
@@ -321,8 +322,6 @@ def _below_chance(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict
 
 def _cliff(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
     """The steepest slope of a unit's error surface, computed, against that after fewer steps."""
-    from stages.results.landscape import steepest_slope  # matplotlib is slow
-
     slopes = {steps: steepest_slope(steps) for steps in rule["cliff"]}
     (fewest, first), *_, (most, last) = slopes.items()
     said = ", ".join(f"{slope:.2g} after {steps} steps" for steps, slope in slopes.items())

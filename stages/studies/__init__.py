@@ -31,9 +31,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stages.kinds import Kind
+from stages.support.files import parse_yaml
 from stages.support.process import InputError
 from stages.support.sections import Heading
 
@@ -64,7 +63,7 @@ class Arm:
 def document(study: str) -> dict[str, Any] | None:
     """What stages/studies/STUDY.yaml says; None for a study that no document is behind."""
     path = _FOLDER / f"{study}.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+    return parse_yaml(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def described(study: str, kind: Kind) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from stages.support.process import InputError, is_alive, short
 
 if TYPE_CHECKING:
@@ -144,6 +146,15 @@ def parse_json(text: str) -> Any:  # noqa: ANN401 - JSON has no narrower type
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode()
     return value
+
+
+def parse_yaml(text: str) -> Any:  # noqa: ANN401
+    """What YAML says, read by libyaml where PyYAML has it, in an eighth of the time.
+
+    Raises:
+        yaml.YAMLError: it is none.
+    """
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def once_a_version(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
