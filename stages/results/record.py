@@ -11,7 +11,7 @@ from pathlib import Path
 from stages.results.documents import documents, full_hyperparameters
 from stages.results.measures import custom_of, score_of, setting_of
 from stages.results.row import RECORDED, RECORDED_TRIAL, Row, check_recorded, read_baselines, read_rows, write_rows
-from stages.support.files import once_a_version, whole
+from stages.support.files import whole
 from stages.support.process import InputError, short
 
 RECORD = Path("metrics/record")
@@ -121,13 +121,10 @@ def write_trials(study: str, cell: str, rows: Sequence[Row]) -> None:
         write_rows(_trials(study, cell), rows)
 
 
-_read_once = once_a_version(read_rows)
-
-
 def recorded_cells(study: str) -> dict[str, list[Row]]:
     """All that is recorded of a study, by cell."""
     paths = sorted(path for path in (RECORD / study).glob("*.json") if path.stem != "baseline")
-    return {path.stem: list(_read_once(path)) for path in paths}
+    return {path.stem: read_rows(path) for path in paths}
 
 
 def comparable_rows(study: str) -> list[Row]:

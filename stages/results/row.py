@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from stages.support.files import digest, read_json, read_text, without_defaults, write_text
+from stages.support.files import digest, once_a_version, read_json, read_text, without_defaults, write_text
 from stages.support.process import InputError, short
 from stages.support.sections import Heading
 
@@ -177,9 +177,14 @@ def read_rows(path: Path) -> list[Row]:
         InputError: the file is not there, or the first thing in it that is not as it should be, in one line.
     """
     try:
-        return parse_rows(path, read_text(path))
+        return list(_read_once(path))
     except FileNotFoundError:
         raise InputError(f"{path} is not there: a JSON list with one row per repeat is needed") from None
+
+
+@once_a_version
+def _read_once(path: Path) -> list[Row]:
+    return parse_rows(path, read_text(path))
 
 
 def parse_rows(path: Path, text: str) -> list[Row]:
