@@ -144,7 +144,10 @@ def answers_table(answers: Sequence[Answer]) -> Table:
 
 
 def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list[str]:
-    """The table for a terminal, below 100 columns: a study a line, and beside it who is ahead `here`, in this run."""
+    """The table for a terminal, of 100 columns at most: a study a line, beside it who is ahead `here`, in this run.
+
+    A study that only this run has stands under the heading `sample` where its text is made.
+    """
     mine = {found.study.replace(" (sample text)", ""): found for found in first_headings(here)}
     shown = first_headings(answers)
     shown += [found for name, found in mine.items() if name not in {found.study for found in shown}]
@@ -155,10 +158,10 @@ def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list
         if found.naive_name:
             naive = f"{found.naive_name.split(' + ')[0]} {score_text(found.naive_score, found.score)}"
         scores = [score_text(found.means[cell], found.score) for cell in _CELLS]
-        lines.append(
-            [found.study.replace(" text)", ")"), found.heading, *scores, _ahead_in_short(found), naive, _who(ahead)]
-        )
-    header = ["study", "heading", "LSTM", "GRU", "ahead [95 %]", "no net", "here"]
+        study = found.study.replace(" (sample text)", "")
+        heading = found.heading if study == found.study else "sample"
+        lines.append([study, heading, *scores, _ahead_in_short(found), naive, _who(ahead)])
+    header = ["study", "heading", "LSTM", "GRU", "ahead, points or × [95 %]", "no net", "here"]
     table = tabulate.tabulate(lines, header, tablefmt="simple", disable_numparse=True)
     return [line[:100].rstrip() for line in table.splitlines()]
 
@@ -170,11 +173,11 @@ def _who(found: Answer | None) -> str:
 
 
 def _ahead_in_short(found: Answer) -> str:
-    """As `ahead_text`, shorter."""
+    """As `ahead_text`, shorter: what is no ratio are points."""
     advantage = found.advantage("lstm" if found.ahead == "lstm" else "gru")
     if advantage is None or found.ahead == "too little data":
         return found.ahead
-    said, sign = (in_points, " points") if found.score.scale == "points" else (in_digits, "×")
+    said, sign = (in_points, "") if found.score.scale == "points" else (in_digits, "×")
     value, low, high = map(said, advantage)
     if found.ahead in _CELLS:
         return f"{found.ahead.upper()} {value}{sign} [{low}, {high}]"

@@ -185,6 +185,11 @@ def test_it_fits_on_one_screen_with_every_claim_once():
     lines = screen(["imdb", "ptb", "damped", "latch", "relay", "fibonacci"], ["rnn", "lstm", "gru"])
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 100
+    header = next(n for n, line in enumerate(lines) if line.startswith("study "))
+    assert lines[header].endswith(" here")
+    rows = [line for line in lines[header + 2 :] if re.match(r"(imdb|ptb|damped|latch|relay|fibonacci)\b.* {2}", line)]
+    assert len(rows) >= 10
+    assert {row.split()[-1] for row in rows} <= {"LSTM", "GRU", "even", "?", "–"}
     text = "\n".join(lines)
     for claim in claims():
         assert len(re.findall(rf"(?<![\w-]){claim['id']}(?![\w-])", text)) == 1
