@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from stages import kinds
 from stages.results.row import Row, read_rows, write_rows
 from stages.support.curves import keep
 from stages.support.files import verify
@@ -17,7 +18,6 @@ def main(study: str, cell: str) -> None:
 
     Trials, which chose a learning rate, have no scores and no row: they stay in runs.json.
     """
-    from stages import kinds
     from stages.training.parallel import run_parallel  # torch takes seconds to import
     from stages.training.repeats import jobs_at_once
 
@@ -41,7 +41,6 @@ def test_job(study: str, settings: Evaluation, models: Path, rows: Sequence[Row]
     """The rows of one job with their scores in the place of their curves and weights."""
     import torch
 
-    from stages import kinds
     from stages.nn.parameters import parameter_count
     from stages.support.tensors import read_tensors
     from stages.training.device import prepare

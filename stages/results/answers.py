@@ -153,14 +153,13 @@ def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list
     shown += [found for name, found in mine.items() if name not in {found.study for found in shown}]
     lines = []
     for found in shown:
-        ahead = mine.get(found.study.replace(" (sample text)", ""))
+        study = found.study.replace(" (sample text)", "")
         naive = "–"
         if found.naive_name:
             naive = f"{found.naive_name.split(' + ')[0]} {score_text(found.naive_score, found.score)}"
         scores = [score_text(found.means[cell], found.score) for cell in _CELLS]
-        study = found.study.replace(" (sample text)", "")
         heading = found.heading if study == found.study else "sample"
-        lines.append([study, heading, *scores, _ahead_in_short(found), naive, _who(ahead)])
+        lines.append([study, heading, *scores, _ahead_in_short(found), naive, _who(mine.get(study))])
     header = ["study", "heading", "LSTM", "GRU", "ahead, points or × [95 %]", "no net", "here"]
     table = tabulate.tabulate(lines, header, tablefmt="simple", disable_numparse=True)
     return [line[:100].rstrip() for line in table.splitlines()]

@@ -12,11 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.results.answer import Answer
 from stages.results.answers import FOREST, answers_table, in_three_sentences, record_answers, run_answers
-from stages.results.claims import read_run, run_verdicts
+from stages.results.claims import read_record, read_run, run_verdicts
 from stages.results.comparison import Comparison, Drawn, read_comparison
 from stages.results.documents import PROTOCOLS, data_source, documents
 from stages.results.provenance import record_provenance, run_provenance
-from stages.results.record import FIGURES, comparable_rows, recorded_cells
+from stages.results.record import FIGURES, recorded_cells
 from stages.results.splits import splits_table
 from stages.results.table import Table
 from stages.results.verdict import (
@@ -104,7 +104,7 @@ def record_page(cells: Sequence[str], repeats: Mapping[str, str], recorded: Sequ
         sample=False,
         answers=record_answers(),
         plot=_forest(),
-        splits=splits_table({study: comparable_rows(study) for study in measured}),
+        splits=splits_table(read_record()),
     )
 
 

@@ -12,7 +12,7 @@ from tests.rows import make_row
 
 @pytest.fixture
 def made():
-    """imdb's recorded rows with other scores: a split shifts both cells alike, a seed each cell alone."""
+    """Scores by arm, cell and repeat, and rows with them: a split shifts both cells alike, a seed each cell alone."""
     generator = np.random.default_rng(3)
     scores, rows = {}, []
     for own in (False, True):
