@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from distributed import Client, Future, KilledWorker, LocalCluster, Queue, Worker, get_worker
-from distributed.comm import CommClosedError
+from distributed.client import ClosedClientError
 
 from stages import kinds
 from stages.studies import Arm
@@ -67,9 +67,7 @@ def connected(address: str, workers: int) -> Iterator["Cluster"]:
         if not client.nthreads():
             print(f"cluster {address}: no worker yet, waiting for the first", file=sys.stderr, flush=True)
             client.wait_for_workers(1)
-        cluster = Cluster(client, address)
-        opened.callback(cluster.close)
-        yield cluster
+        yield Cluster(client, address)
 
 
 class Cluster:
@@ -109,12 +107,6 @@ class Cluster:
         pool = ThreadPoolExecutor(max(1, min(len(calls), _MOST_JOBS_WAITING)))
         return run_parallel(partial(self._when_there_is_room, function), calls, len(calls), doing, pool)
 
-    def close(self) -> None:
-        """End the thread that distributes messages."""
-        if self._client.status == "running":
-            with contextlib.suppress(CommClosedError):
-                self._to_home.put(None)
-
     def _look_at_workers(self) -> set[str]:
         """The kinds of device of all workers.
 
@@ -137,10 +129,10 @@ class Cluster:
         return {device for _, device in found.values()}
 
     def _distribute(self) -> None:
-        """Hand the workers' messages to those who wait for them."""
+        """Hand the workers' messages to those who wait for them, until the client is closed."""
         try:
-            while (message := self._to_home.get()) is not None:
-                name, attempt, what, value = message
+            while True:
+                name, attempt, what, value = self._to_home.get()
                 if inbox := self._inboxes.get(name):
                     inbox.put((attempt, what, value))
         except Exception:  # whatever way the scheduler went
@@ -149,11 +141,8 @@ class Cluster:
 
     def _when_there_is_room(self, function: Callable[..., Any], *call: Any) -> Any:  # noqa: ANN401
         """Call `function` once a worker is free: what waits for one is not shown as running."""
-        try:
-            with self._a_worker():
-                return function(*call, self._train)
-        except CommClosedError:  # as a message was on its way
-            raise self._lost() from None
+        with self._a_worker():
+            return function(*call, self._train)
 
     @contextlib.contextmanager
     def _a_worker(self) -> Iterator[None]:
@@ -171,7 +160,8 @@ class Cluster:
     def _count_workers(self) -> int:
         if time.monotonic() > self._counted + _SECONDS_BETWEEN_COUNTS:
             # Without any, jobs still go to the scheduler, and wait there; without a scheduler they fail.
-            self._workers = max(1, len(self._client.nthreads()) if self._client.status == "running" else 1)
+            with self._in_reach():
+                self._workers = max(1, len(self._client.nthreads()) if self._client.status == "running" else 1)
             self._counted = time.monotonic()
         return self._workers
 
@@ -187,7 +177,8 @@ class Cluster:
         inbox: queue.SimpleQueue[tuple[str, str, Any]] = queue.SimpleQueue()
         self._inboxes[name] = inbox
         try:
-            future = self._client.submit(work, _plain(job), job.key, self._run, name, key=name, pure=False)
+            with self._in_reach():
+                future = self._client.submit(work, _plain(job), job.key, self._run, name, key=name, pure=False)
             future.add_done_callback(lambda _: inbox.put(("", "done", None)))
             self._answer(name, inbox, job, path, on_epoch)
             result = self._result(future, job)
@@ -237,10 +228,11 @@ class Cluster:
                 if self._address != "local":  # whose workers say it themselves
                     rows, cost = value["epochs"][-1]
                     say(job.name, rows[0]["epoch"], job.arm.hyperparameters.epochs, in_words(rows, cost))
-            Queue(f"{name}/{attempt}", client=self._client).put(answer)
+            with self._in_reach():
+                Queue(f"{name}/{attempt}", client=self._client).put(answer)
 
     def _say_if_nobody_works(self) -> None:
-        with self._room:  # one of those who wait says it
+        with self._room, self._in_reach():  # one of those who wait says it
             now = time.monotonic()
             if now > self._spoken + _SECONDS_BETWEEN_MESSAGES and not self._client.nthreads():
                 self._spoken = now
@@ -259,6 +251,14 @@ class Cluster:
         except CancelledError:
             raise self._lost() from None
         return result
+
+    @contextlib.contextmanager
+    def _in_reach(self) -> Iterator[None]:
+        """Around all that is said to the scheduler: connections break, new ones are refused, and the client closes."""
+        try:
+            yield
+        except (OSError, ClosedClientError):
+            raise self._lost() from None
 
     def _lost(self) -> StageError:
         return StageError(
