@@ -19,6 +19,7 @@ _MOST = {"points": 30.0, "ratio": 8.0}
 """Where an axis ends at the latest: what lies beyond is an arrow, or one wide interval would flatten all others."""
 
 _TICKS = (1, 1.02, 1.05, 1.1, 1.2, 1.5, 2, 3, 4, 8)
+_BEYOND_ARROWS = 8  # points
 _APART = 0.24  # of half the axis: ticks' labels that are nearer than that overlap
 _NAMES: dict[Scale, str] = {
     "points": "percentage points ahead\n← LSTM          GRU →",
@@ -59,6 +60,7 @@ def draw_forest(answers: Sequence[Answer], source: str = "") -> Figure:
         + (f"\n{source}" if source else ""),
         fontsize=10,
     )
+    beside.tick_params(axis="y", pad=_BEYOND_ARROWS)
     for axis in (*axes, beside):
         axis.tick_params(axis="y", length=0)
         axis.spines[["left", "right", "top"]].set_visible(False)

@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -32,16 +32,6 @@ class Effect:
     high: float
     deviation: float
     repeats: int
-
-
-@dataclass(frozen=True)
-class FamilyMember:
-    """A test among others: its own p-value, the one corrected for the others, and whether its call falls with that."""
-
-    name: str
-    p: float
-    p_holm: float
-    falls: bool
 
 
 @dataclass(frozen=True)
@@ -243,15 +233,6 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     corrected = np.empty_like(p)
     corrected[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1.0)
     return corrected
-
-
-def family(p_values: Mapping[str, float], level: float = 0.05) -> list[FamilyMember]:
-    """Each test as one of a family (`holm`): which calls made at `level` fall when they share that level's error."""
-    corrected = holm(list(p_values.values()))
-    return [
-        FamilyMember(name, p, float(p_holm), p < level <= p_holm)
-        for (name, p), p_holm in zip(p_values.items(), corrected, strict=True)
-    ]
 
 
 def _table(scores: ArrayLike) -> NDArray[np.float64]:

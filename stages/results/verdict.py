@@ -200,24 +200,22 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
 
 def family_table(verdicts: Sequence[Verdict]) -> Table:
     """Every verdict that an interval decided, as one of a family (Holm): which would fall."""
-    from stages.results.statistics import family
+    from stages.results.statistics import holm
 
-    decided = {
-        f"{verdict.id} {verdict.protocol}".strip(): verdict
-        for verdict in verdicts
-        if verdict.verdict != "open" and verdict.p is not None
-    }
-    members = family({name: verdict.p or 0.0 for name, verdict in decided.items()})
+    decided = sorted(
+        ((verdict.p, verdict) for verdict in verdicts if verdict.verdict != "open" and verdict.p is not None),
+        key=lambda pair: pair[0],
+    )
     rows = [
         [
-            Cell(member.name),
-            Cell(decided[member.name].verdict),
-            Cell(f"{decided[member.name].repeats} {decided[member.name].unit}"),
-            Cell(p_text(member.p)),
-            Cell(p_text(member.p_holm)),
-            Cell("open" if member.p_holm >= _LEVEL else "stays"),
+            Cell(f"{verdict.id} {verdict.protocol}".strip()),
+            Cell(verdict.verdict),
+            Cell(f"{verdict.repeats} {verdict.unit}"),
+            Cell(p_text(p)),
+            Cell(p_text(float(p_holm))),
+            Cell("open" if p_holm >= _LEVEL else "stays"),
         ]
-        for member in sorted(members, key=lambda member: member.p)
+        for (p, verdict), p_holm in zip(decided, holm([p for p, _ in decided]), strict=True)
     ]
     return Table(
         f"The {len(rows)} verdicts that an interval decided, as one family",

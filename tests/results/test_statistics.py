@@ -11,7 +11,6 @@ from scipy import stats
 from stages.results.intervals import bootstrap_interval, mean_interval, share_interval
 from stages.results.statistics import (
     confidence_of_look,
-    family,
     fewest_for_bootstrap,
     holm,
     interquartile_mean,
@@ -246,18 +245,8 @@ def test_holm_is_the_closure_of_bonferronis_test():
 
     assert holm(p_values) == pytest.approx([least_level(test) for test in range(len(p_values))])
     assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
-
-
-def test_a_family_tells_which_calls_fall():
-    members = family({"a": 0.001, "b": 0.02, "c": 0.03, "d": 0.4})
-    assert [(member.name, member.p_holm) for member in members] == [
-        ("a", pytest.approx(0.004)),
-        ("b", pytest.approx(0.06)),
-        ("c", pytest.approx(0.06)),
-        ("d", pytest.approx(0.4)),
-    ]
-    assert [member.falls for member in members] == [False, True, True, False]
-    assert family({}) == []
+    assert holm([0.001, 0.02, 0.03, 0.4]) == pytest.approx([0.004, 0.06, 0.06, 0.4])
+    assert len(holm([])) == 0
 
 
 def test_overlapping_splits_against_nadeau_and_bengios_formula():

@@ -1,4 +1,4 @@
-"""The user's own settings of Git, and a project that is no repository's top, change nothing."""
+"""The user's own settings of Git change nothing."""
 
 import os
 import shutil
@@ -46,19 +46,6 @@ def test_a_checkout_has_the_same_bytes_under_autocrlf(run):
     run("checkout", ".")
     for name in files:
         assert name.read_bytes() == (ROOT / name).read_bytes(), name
-
-
-@pytest.mark.parametrize("place", ["", "a folder/é"])
-def test_a_path_from_gits_top_is_what_git_calls_a_file(run, monkeypatch, place):
-    folder = Path(place)
-    (folder / "metrics").mkdir(parents=True)
-    (folder / "metrics/gru.json").write_text("1\n")
-    run("add", ".")
-    run("commit", "--quiet", "-m", "x")
-    monkeypatch.chdir(folder)
-    path = git.path_from_top("metrics/gru.json")
-    assert git.git("show", f"HEAD:{path}") == "1\n"
-    assert git.git("ls-tree", "-r", "--name-only", "--full-tree", "HEAD") == f"{path}\n"
 
 
 def test_locks_are_found_from_every_folder_and_worktree(run, monkeypatch, tmp_path):
