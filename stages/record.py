@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -44,6 +44,8 @@ TUNED = "tuned"
 _FINALS_AT_ONCE = 2  # so that hours of training are recorded as they go
 _EPOCHS_RECORDED = 100
 _Point = TypeVar("_Point")
+_Missing = tuple[list[Heading], list[str], list[int]]
+"""Headings, settings and repeats to run together."""
 
 
 def main(*words: str) -> None:
@@ -67,36 +69,30 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
             f"record: no such study or cell: {study} {cell}; studies are {', '.join(params.studies)}, "
             f"cells {', '.join(params.cells)}"
         )
-    headings: list[Heading] = ["tuned", "equal_size"] if repeats == TUNED else ["published", "corrected"]
-
-    def overrides(under: Sequence[str], *more: str) -> list[str]:
-        named = f"{study}.full.training.headings=[{','.join(under)}]"
-        return [*_settings(study, cell), named, *more, *settings]
-
-    conflicts: list[str] = []
-    ran = False
-    project = _overridden(overrides(headings))
-    if repeats == TUNED:
-        missing = _missing_finals(project, study, cell)
-        at_once = max(project.settings(study).training.repeats_at_once, _FINALS_AT_ONCE)
-        for first, last in _stretches(missing, at_once):
-            spanned = overrides(headings, f"{study}.full.training.tuning.final_repeats={first}-{last}")
-            if rates := _chosen_rates(project, study, cell):
-                spanned.append(f"{study}.full.training.tuning.chosen_rates={rates}")
-            conflicts += _merge(study, cell, _run(study, cell, f"{TUNED}-{first}-{last}", spanned))
-            ran = True
+    tuned = repeats == TUNED
+    under = "[tuned,equal_size]" if tuned else "[published,corrected]"
+    asked = [*_settings(study, cell), f"{study}.full.training.headings={under}", *settings]
+    project = _overridden(asked)
+    if tuned:
+        groups, section, named = _missing_finals(project, study, cell), "training.tuning", "final_repeats"
+        at_once: float = max(project.settings(study).training.repeats_at_once, _FINALS_AT_ONCE)
     else:
         try:
             wanted = parse_repeats(repeats)
         except ValueError as error:
             raise InputError(f"record: REPEATS {repeats!r} is not allowed: {error}") from None
-        for lacking, chosen, missing in _missing(project, study, cell, wanted, headings):
-            named = f"{study}.full.training.settings={chosen}"
-            for first, last in _stretches(missing):
-                spanned = overrides(lacking, named, f"{study}.full.training.repeats={first}-{last}")
-                conflicts += _merge(study, cell, _run(study, cell, f"{first}-{last}", spanned))
-                ran = True
-    if not ran:
+        groups, section, named = _missing(project, study, cell, wanted), "training", "repeats"
+        at_once = math.inf
+    conflicts: list[str] = []
+    for headings, chosen, missing in groups:
+        for first, last in _stretches(missing, at_once):
+            changes: dict[str, object] = {f"{section}.settings": chosen, f"{section}.{named}": f"{first}-{last}"}
+            if tuned and (rates := _chosen_rates(project, study, cell)):
+                changes[f"{section}.chosen_rates"] = [rates[setting] for setting in chosen]
+            changes["training.headings"] = f"[{','.join(headings)}]"
+            words = [*asked, *(f"{study}.full.{name}={value}" for name, value in changes.items())]
+            conflicts += _merge(study, cell, _run(study, cell, f"{TUNED}-" * tuned + f"{first}-{last}", words))
+    if not groups:
         print(f"nothing to do: {study} {cell} repeats {repeats} are in {record.RECORD / study / cell}.json")
         return
     print(f"recorded {study} {cell}: see {record.draw_record(study) / 'table.md'}")
@@ -147,7 +143,7 @@ def _tuning(project: Project, study: str) -> Tuning:
     return tuning
 
 
-def _chosen_rates(project: Project, study: str, cell: str) -> list[float] | None:
+def _chosen_rates(project: Project, study: str, cell: str) -> dict[str, float] | None:
     """The rate of each setting that the cell's recorded trials choose; None where some rate was not tried.
 
     Of a rate that was tried, a repeat that is not recorded diverged.
@@ -155,9 +151,10 @@ def _chosen_rates(project: Project, study: str, cell: str) -> list[float] | None
     from stages.training.tuning import at_rate, best_rates
 
     tuning, kind = _tuning(project, study), kinds.kind(project.settings(study).kind)
-    if tuning.chosen_rates:
-        return list(tuning.chosen_rates)
     arms = study_arms(project, study, cell)["tuned"]
+    settings = [arm.setting for arm in arms]
+    if tuning.chosen_rates:
+        return dict(zip(settings, tuning.chosen_rates, strict=True))
     known = {
         (row.protocol_digest, row.repeat): cast(float, row.validated[kind.TUNED_BY])
         for row in record.read_trials(study, cell)
@@ -170,39 +167,43 @@ def _chosen_rates(project: Project, study: str, cell: str) -> list[float] | None
     listed = recorded([at_rate(arm, rate) for arm in arms for rate in tuning.learning_rates])
     if any(set(scores) == {None} for scores in listed):
         return None
-    return best_rates(arms, tuning, kind.TUNED_BY, recorded)
+    return dict(zip(settings, best_rates(arms, tuning, kind.TUNED_BY, recorded), strict=True))
 
 
-def _missing_finals(project: Project, study: str, cell: str) -> list[int]:
-    """The fresh repeats that some arm at its chosen rate has no row for; all where trials have yet to choose."""
+def _missing_finals(project: Project, study: str, cell: str) -> list[_Missing]:
+    """The fresh repeats that the record lacks at the chosen rates; all where trials have yet to choose."""
     from stages.training.tuning import tuned_arms
 
     tuning, settings = _tuning(project, study), project.settings(study)
-    finals, rates = list(parse_repeats(tuning.final_repeats)), _chosen_rates(project, study, cell)
+    finals, arms = list(parse_repeats(tuning.final_repeats)), study_arms(project, study, cell)["tuned"]
+    headings, rates = settings.training.headings, _chosen_rates(project, study, cell)
     if not rates:
-        return finals
-    chosen = tuning.model_copy(update={"chosen_rates": tuple(rates)})
-    arms, headings = study_arms(project, study, cell)["tuned"], settings.training.headings
+        return [(list(headings), [arm.setting for arm in arms], finals)]
+    chosen = tuning.model_copy(update={"chosen_rates": tuple(rates.values())})
     tuned = tuned_arms(kinds.kind(settings.kind), arms, chosen, headings, lambda tried: [])
-    return _lacking(project, study, cell, finals, tuned)
+    return _grouped(project, study, cell, finals, tuned)
 
 
-def _missing(
-    project: Project, study: str, cell: str, wanted: Sequence[int], headings: Sequence[Heading]
-) -> Iterator[tuple[list[Heading], list[str], list[int]]]:
-    """What the record lacks: settings that lack the same, with the headings that do and the repeats of any of them."""
-    arms = study_arms(project, study, cell)["arms"]
+def _missing(project: Project, study: str, cell: str, wanted: Sequence[int]) -> list[_Missing]:
+    """Those of the `wanted` repeats that the record lacks, published and corrected."""
+    return _grouped(project, study, cell, wanted, study_arms(project, study, cell)["arms"])
+
+
+def _grouped(project: Project, study: str, cell: str, wanted: Sequence[int], arms: Sequence[Arm]) -> list[_Missing]:
+    """What the record lacks of some arms: settings that lack the same, together."""
     alike: dict[tuple[tuple[Heading, tuple[int, ...]], ...], list[str]] = {}
     for setting in dict.fromkeys(arm.setting for arm in arms):
         lacks = []
-        for heading in headings:
+        for heading in project.settings(study).training.headings:
             under = [arm for arm in arms if arm.setting == setting and heading in arm.protocols]
             if repeats := _lacking(project, study, cell, wanted, under):
                 lacks.append((heading, tuple(repeats)))
         if lacks:
             alike.setdefault(tuple(lacks), []).append(setting)
-    for lacking, settings in alike.items():
-        yield [heading for heading, _ in lacking], settings, sorted({one for _, repeats in lacking for one in repeats})
+    return [
+        ([heading for heading, _ in lacks], settings, sorted({one for _, repeats in lacks for one in repeats}))
+        for lacks, settings in alike.items()
+    ]
 
 
 def _lacking(project: Project, study: str, cell: str, wanted: Sequence[int], arms: Sequence[Arm]) -> list[int]:

@@ -79,9 +79,9 @@ def test_what_is_recorded_of_the_shipped_protocol_is_not_run_again(study, headin
         arms = study_arms(project, study, cell)["arms"]
         settings = list(dict.fromkeys(arm.setting for arm in arms))
         lacking = [name for name in headings if name in [one for arm in arms for one in arm.protocols]]
-        assert list(_missing(project, study, cell, [0, 1, 2], headings)) == []
-        assert list(_missing(reseeded, study, cell, [0, 1], headings)) == [(lacking, settings, [0, 1])]
-        assert list(_missing(project, study, cell, [0, 10_000], headings)) == [(lacking, settings, [10_000])]
+        assert _missing(project, study, cell, [0, 1, 2]) == []
+        assert _missing(reseeded, study, cell, [0, 1]) == [(lacking, settings, [0, 1])]
+        assert _missing(project, study, cell, [0, 10_000]) == [(lacking, settings, [10_000])]
 
 
 def test_only_settings_that_the_record_lacks_are_run(tmp_path, monkeypatch):
@@ -92,7 +92,7 @@ def test_only_settings_that_the_record_lacks_are_run(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.chdir(tmp_path)
         write_rows(Path("metrics/record/imdb/lstm.json"), [row for row in rows if row.setting in ("", "20 epochs")])
-        lacking = list(_missing(project, "imdb", "lstm", [0, 10_000], ["published", "corrected"]))
+        lacking = _missing(project, "imdb", "lstm", [0, 10_000])
     assert lacking == [
         (["published", "corrected"], [""], [10_000]),
         (["corrected"], ["20 epochs"], [10_000]),
@@ -113,27 +113,35 @@ def test_only_settings_that_the_record_lacks_are_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize("study", ["damped", "latch", "relay", "fibonacci"])
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_a_tuned_run_goes_on_from_recorded_trials_and_repeats(study, cell, tmp_path, monkeypatch):
-    project = _overridden(_settings(study, cell))
+    headings = ["tuned", "equal_size"]
+    asked = [*_settings(study, cell), f"{study}.full.training.headings={headings}"]
+    project = _overridden(asked)
     rows = read_rows(Path("metrics/record", study, f"{cell}.json"))
     tuned = [row for row in rows if "tuned" in row.protocols]
     by_setting = {row.setting: row.hyperparameters["learning_rate"] for row in tuned}
-    rates = _chosen_rates(project, study, cell)
-    settings = [arm.setting for arm in study_arms(project, study, cell)["tuned"]]
-    assert dict(zip(settings, rates, strict=True)) == by_setting
+    assert _chosen_rates(project, study, cell) == by_setting
     assert _missing_finals(project, study, cell) == []
     (tmp_path / "metrics").mkdir()
     shutil.copytree("metrics/record", tmp_path / "metrics/record")
     path = tmp_path / "metrics/record" / study / f"{cell}.json"
-    left = [row for row in rows if not ("equal_size" in row.protocols and row.repeat in (101, 102, 107))]
-    monkeypatch.chdir(tmp_path)
-    write_rows(path, left)
-    missing = _missing_finals(project, study, cell)
-    assert missing == [101, 102, 107]
+    all_settings = [arm.setting for arm in study_arms(project, study, cell)["tuned"]]
+    short = all_settings[:1]
+    lost = [r for r in rows if "equal_size" in r.protocols and r.setting in short and r.repeat in (101, 102, 107)]
+    under = [name for name in headings if any(name in row.protocols for row in lost)]
+    with monkeypatch.context() as patch:
+        patch.chdir(tmp_path)
+        write_rows(path, [row for row in rows if row not in lost])
+        ((lacking, settings, missing),) = _missing_finals(project, study, cell)
+    assert (lacking, settings, missing) == (under, short, [101, 102, 107])
     assert _stretches(missing, 1) == [(101, 101), (102, 102), (107, 107)]
     assert _stretches(missing, 2) == [(101, 102), (107, 107)]
+    only = [*asked, f"{study}.full.training.headings={lacking}", f"{study}.full.training.tuning.settings={settings}"]
+    (arm,) = study_arms(_overridden(only), study, cell)["tuned"]
+    assert arm.setting == short[0]
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "metrics/record" / study / "trials" / f"{cell}.json").unlink()
     assert _chosen_rates(project, study, cell) is None
-    assert _missing_finals(project, study, cell) == list(range(100, 110))
+    assert _missing_finals(project, study, cell) == [(headings, all_settings, list(range(100, 110)))]
 
 
 def test_a_row_is_recorded_with_its_own_job_s_times_and_a_curve_of_a_hundred_points(tmp_path, monkeypatch):
