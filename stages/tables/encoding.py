@@ -25,7 +25,7 @@ _BOMS = (
 _NOT_TEXT = (
     (b"PK\x03\x04", "a zip archive or an Excel workbook: unpack it, or save it as CSV"),
     (b"%PDF", "a PDF: save its text"),
-    (b"PAR1", "a Parquet file: save it as CSV"),
+    (b"PAR1", "a Parquet file, compressed once more: unpack it"),
     (b"\x89HDF", "an HDF5 file: save it as CSV"),
     (b"\xd0\xcf\x11\xe0", "an old Excel or Word file: save it as CSV"),
     (b"SQLite format 3", "a database: save a table of it as CSV"),

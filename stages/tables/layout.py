@@ -13,6 +13,7 @@ from typing import Any
 
 from stages.support.process import InputError
 from stages.tables.encoding import Encoding, find_encoding, lines
+from stages.tables.parquet import is_parquet, parquet_objects
 
 _DELIMITERS = (";", "\t", "|", ",")  # of two that fit alike, the earlier: decimal commas part cells as well
 _SAMPLE_LINES = 500
@@ -58,9 +59,9 @@ class Layout:
     """How a file is read as a table.
 
     Attributes:
-        format: "csv", "tsv", "json lines" or "plain text".
+        format: "csv", "tsv", "json lines", "parquet" or "plain text".
         encoding: How its bytes are text.
-        delimiter: Between cells, " " for any number of spaces; "" for JSON lines, plain text and a table of one column.
+        delimiter: Between cells, " " for any number of spaces; "" where there is none, as in a table of one column.
         quoting: "doubled" (quotes in quoted cells are doubled), "escaped" (with a backslash) or "none".
         space_after_delimiter: Whether a space follows each delimiter.
         columns: Names, made different where they were not, or positions from 1 where there is no header.
@@ -82,6 +83,8 @@ class Layout:
 
 def find_layout(path: Path) -> Layout:
     """Look at a file's bytes and first lines; raises InputError where it is empty or no text."""
+    if is_parquet(path):
+        return Layout("parquet", Encoding("utf-8"), columns=_names(parquet_objects(path)), header=True)
     encoding = find_encoding(path)
     head = list(islice(lines(path, encoding), _SAMPLE_LINES))
     first = next((line for line in head if line.strip()), "").lstrip()
@@ -118,6 +121,10 @@ def rows(path: Path, layout: Layout, drops: Drops) -> Iterator[tuple[int, list[s
     """
     if layout.format == "json lines":
         yield from _objects(path, layout, drops)
+        return
+    if layout.format == "parquet":
+        for number, value in enumerate(parquet_objects(path), 1):
+            yield number, _cells(value, layout)
         return
     width = len(layout.columns)
     skipped = layout.rows_above
@@ -356,12 +363,14 @@ def _flat(value: dict[str, Any], prefix: str, cells: dict[str, str]) -> dict[str
     """Add the fields of an object to `cells` as text, those of objects within it under names with points."""
     for key, inner in value.items():
         name = prefix + key
-        if isinstance(inner, str):
-            cells[name] = inner
-        elif isinstance(inner, dict):
+        if isinstance(inner, dict):
             _flat(inner, f"{name}.", cells)
-        else:
-            cells[name] = "" if inner is None else json.dumps(inner, ensure_ascii=False)
+        elif inner is None or inner != inner:  # not a number: missing
+            cells[name] = ""
+        elif isinstance(inner, bool | int | float | list):
+            cells[name] = json.dumps(inner, ensure_ascii=False, default=str)
+        else:  # a text, or what only Parquet has: dates, decimal numbers
+            cells[name] = str(inner)
     return cells
 
 
@@ -379,13 +388,23 @@ def _load(line: str) -> dict[str, Any] | None:
 
 
 def _json_layout(path: Path, encoding: Encoding) -> Layout:
-    names: dict[str, None] = {}
-    for line in islice((line for line in lines(path, encoding) if line.strip()), _SAMPLE_OBJECTS):
-        if value := _load(line):
-            names.update(dict.fromkeys(_flat(value, "", {})))
+    names = _names(value for line in lines(path, encoding) if line.strip() and (value := _load(line)))
     if not names:
         raise InputError(f"{path}: row 1: begins with {{ but is no JSON object a line")
-    return Layout("json lines", encoding, columns=tuple(names), header=True)
+    return Layout("json lines", encoding, columns=names, header=True)
+
+
+def _names(objects: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+    """The names of all fields, those of objects within others with points, of the first objects."""
+    names: dict[str, None] = {}
+    for value in islice(objects, _SAMPLE_OBJECTS):
+        names.update(dict.fromkeys(_flat(value, "", {})))
+    return tuple(names)
+
+
+def _cells(value: dict[str, Any], layout: Layout) -> list[str]:
+    cells = _flat(value, "", {})
+    return [cells.get(name, "") for name in layout.columns]
 
 
 def _objects(path: Path, layout: Layout, drops: Drops) -> Iterator[tuple[int, list[str]]]:
@@ -393,8 +412,7 @@ def _objects(path: Path, layout: Layout, drops: Drops) -> Iterator[tuple[int, li
         if not line.strip():
             drops.add("empty row", number)
         elif value := _load(line):
-            cells = _flat(value, "", {})
-            row = [cells.get(name, "") for name in layout.columns]
+            row = _cells(value, layout)
             yield number, [cell.replace("\0", "") for cell in row] if layout.encoding.nul else row
         else:
             drops.add("no JSON object", number)
