@@ -1,1 +1,1 @@
-"""Reading the files that people bring: tables, JSON lines, Parquet, folders of texts and plain texts, dirt included."""
+"""Reading the files that people bring: tables, JSON, Parquet, folders of texts and plain texts, dirt included."""

@@ -34,7 +34,7 @@ class Findings:
         path: The file or folder.
         kind: "classification", "language_model" or "series".
         kind_reason: Why it is of that kind.
-        format: "csv", "tsv", "json lines", "parquet", "folder of texts a label", "folder of texts" or "plain text".
+        format: That of its `layout`, "folder of texts a label" or "folder of texts".
         layout: How the file is a table; None for a folder.
         chosen: The columns that are read.
         decimal_marks: The decimal mark of each number that is read, target first.

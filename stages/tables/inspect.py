@@ -38,7 +38,7 @@ def inspect(
     """Read a file or folder twice and say what it holds, how `records` reads it, and what is wrong with it.
 
     Args:
-        path: A table (CSV, TSV, JSON lines, Parquet), a plain text, a folder of texts or of folders named by labels.
+        path: A table (CSV, TSV, JSON, Parquet), a plain text, a folder of texts or of folders named by labels.
         kind: "classification", "language_model" or "series"; guessed where None.
         text: The column of texts, by name or position from 1; guessed where None.
         label: The column of labels.

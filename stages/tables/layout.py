@@ -18,6 +18,11 @@ from stages.tables.parquet import is_parquet, parquet_objects
 _DELIMITERS = (";", "\t", "|", ",")  # of two that fit alike, the earlier: decimal commas part cells as well
 _SAMPLE_LINES = 500
 _SAMPLE_OBJECTS = 1000
+_OF_OBJECTS = {
+    "json lines": "begins with { but is no JSON object a line",
+    "json array": "begins with [ but is no JSON array of objects",
+    "parquet": "a Parquet file without columns",
+}
 _PLAIN_SUFFIXES = (".txt", ".text", ".md", "")
 _MOST_PLACES = 5
 _MOST_LINES_OF_A_ROW = 10_000
@@ -59,7 +64,7 @@ class Layout:
     """How a file is read as a table.
 
     Attributes:
-        format: "csv", "tsv", "json lines", "parquet" or "plain text".
+        format: "csv", "tsv", "json lines", "json array", "parquet" or "plain text".
         encoding: How its bytes are text.
         delimiter: Between cells, " " for any number of spaces; "" where there is none, as in a table of one column.
         quoting: "doubled" (quotes in quoted cells are doubled), "escaped" (with a backslash) or "none".
@@ -84,15 +89,15 @@ class Layout:
 def find_layout(path: Path) -> Layout:
     """Look at a file's bytes and first lines; raises InputError where it is empty or no text."""
     if is_parquet(path):
-        return Layout("parquet", Encoding("utf-8"), columns=_names(parquet_objects(path)), header=True)
+        return _layout_of_objects(path, "parquet", Encoding("utf-8"))
     encoding = find_encoding(path)
     head = list(islice(lines(path, encoding), _SAMPLE_LINES))
     first = next((line for line in head if line.strip()), "").lstrip()
     suffix = _suffix(path)
     if first.startswith("{") and (suffix in (".json", ".jsonl", ".ndjson") or _is_object(first)):
-        return _json_layout(path, encoding)
+        return _layout_of_objects(path, "json lines", encoding)
     if suffix == ".json" and first.startswith("["):
-        raise InputError(f"{path}: is one JSON array; write one object a line (JSON lines)")
+        return _layout_of_objects(path, "json array", encoding)
     cut = len(head) == _SAMPLE_LINES
     if head and head[0].lower().startswith("sep=") and len(head[0].strip()) == 5:
         delimiter = head[0].strip()[4]
@@ -119,12 +124,8 @@ def rows(path: Path, layout: Layout, drops: Drops) -> Iterator[tuple[int, list[s
 
     What is no row of the table goes to `drops` with the reason, the header aside.
     """
-    if layout.format == "json lines":
-        yield from _objects(path, layout, drops)
-        return
-    if layout.format == "parquet":
-        for number, value in enumerate(parquet_objects(path), 1):
-            yield number, _cells(value, layout)
+    if layout.format in _OF_OBJECTS:
+        yield from _rows_of_objects(path, layout, drops)
         return
     width = len(layout.columns)
     skipped = layout.rows_above
@@ -374,45 +375,44 @@ def _flat(value: dict[str, Any], prefix: str, cells: dict[str, str]) -> dict[str
     return cells
 
 
-def _load(line: str) -> dict[str, Any] | None:
+def _load(text: str) -> Any:  # noqa: ANN401
+    """The value that JSON holds; None where it is none."""
     try:
-        value = json.loads(line)
+        value = json.loads(text)
+        if "\\ud" in text or "\\uD" in text:  # halves of characters, which no file can hold, become a question mark
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         return None
-    if not isinstance(value, dict):
-        return None
-    if "\\ud" in line or "\\uD" in line:  # halves of characters, which no file can hold, become a question mark
-        cleaned: dict[str, Any] = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
-        return cleaned
     return value
 
 
-def _json_layout(path: Path, encoding: Encoding) -> Layout:
-    names = _names(value for line in lines(path, encoding) if line.strip() and (value := _load(line)))
-    if not names:
-        raise InputError(f"{path}: row 1: begins with {{ but is no JSON object a line")
-    return Layout("json lines", encoding, columns=names, header=True)
-
-
-def _names(objects: Iterable[dict[str, Any]]) -> tuple[str, ...]:
-    """The names of all fields, those of objects within others with points, of the first objects."""
+def _layout_of_objects(path: Path, form: str, encoding: Encoding) -> Layout:
+    """Columns are the fields of the first objects, those of objects within them under names with points."""
     names: dict[str, None] = {}
-    for value in islice(objects, _SAMPLE_OBJECTS):
+    for value in islice(filter(None, _objects(path, form, encoding)), _SAMPLE_OBJECTS):
         names.update(dict.fromkeys(_flat(value, "", {})))
-    return tuple(names)
+    if not names:
+        raise InputError(f"{path}: row 1: {_OF_OBJECTS[form]}")
+    return Layout(form, encoding, columns=tuple(names), header=True)
 
 
-def _cells(value: dict[str, Any], layout: Layout) -> list[str]:
-    cells = _flat(value, "", {})
-    return [cells.get(name, "") for name in layout.columns]
-
-
-def _objects(path: Path, layout: Layout, drops: Drops) -> Iterator[tuple[int, list[str]]]:
-    for number, line in enumerate(lines(path, layout.encoding), 1):
-        if not line.strip():
-            drops.add("empty row", number)
-        elif value := _load(line):
-            row = _cells(value, layout)
+def _rows_of_objects(path: Path, layout: Layout, drops: Drops) -> Iterator[tuple[int, list[str]]]:
+    for number, value in enumerate(_objects(path, layout.format, layout.encoding), 1):
+        if value:
+            cells = _flat(value, "", {})
+            row = [cells.get(name, "") for name in layout.columns]
             yield number, [cell.replace("\0", "") for cell in row] if layout.encoding.nul else row
         else:
-            drops.add("no JSON object", number)
+            drops.add("no JSON object" if value is None else "empty row", number)
+
+
+def _objects(path: Path, form: str, encoding: Encoding) -> Iterator[dict[str, Any] | None]:
+    """The objects of a file in turn, an empty one for an empty line; None for what is no object."""
+    if form == "parquet":
+        yield from parquet_objects(path)
+        return
+    if form == "json lines":
+        values: Iterable[Any] = (_load(line) if line.strip() else {} for line in lines(path, encoding))
+    else:
+        values = _load("".join(lines(path, encoding))) or ()
+    yield from (value if isinstance(value, dict) else None for value in values)

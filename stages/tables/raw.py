@@ -43,7 +43,7 @@ def write_text(corpus: OwnFile, text: str, target: Path) -> None:
 def write_series(corpus: OwnFile, value: str, inputs: tuple[str, ...], target: Path) -> None:
     """Write values.npy, (steps, 1 + inputs) float64 in time order, the target first, and provenance.json.
 
-    Where each row has a date, also times.npy, (steps,) float64: seconds as `read_date` counts them.
+    Where each row has a date, also times.npy, (steps,) float64: seconds as `read_time` counts them.
     """
     findings = _findings(corpus, kind=SERIES, value=value, inputs=list(inputs))
     flat, times = array("d"), array("d")

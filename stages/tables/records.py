@@ -120,7 +120,7 @@ def timed_rows(
 def series_rows(
     path: Path, findings: Findings, drops: Drops | None = None
 ) -> Iterator[tuple[float | None, list[float]]]:
-    """The rows of a series in time order: the time (see `read_date`; None without dates) and the numbers."""
+    """The rows of a series in time order: the time (see `read_time`; None without dates) and the numbers."""
     forms = [findings.date_form] if findings.date_form else []
     stream = timed_rows(path, findings, forms, drops or Drops())
     if findings.order in ("ascending", "as in the file"):

@@ -295,7 +295,19 @@ def test_json_lines_with_a_broken_line(read):
     found, got = read("\n".join([*lines[:50], lines[50][:20], *lines[51:], lines[0][:9]]), name="mine.jsonl")
     assert got == pairs[:50] + pairs[51:]
     assert drops(found) == {"no JSON object": (2, (51, 61))}
-    assert "JSON array" in refused(read, json.dumps([{"a": 1}]), name="mine.json")
+
+
+def test_a_json_array_with_elements_that_are_no_objects(read):
+    pairs = reviews(60)
+    objects = [{"text": text, "label": label} for text, label in pairs]
+    for broken in (json.dumps([{}, 1, "a"]), "[]", json.dumps(objects)[:-1], '["a": 1]'):
+        assert "row 1: begins with [ but is no JSON array of objects" in refused(read, broken, name="mine.json")
+    for spaces in (None, 2):
+        dirty = json.dumps([*objects[:9], "no object", None, {}, *objects[9:]], indent=spaces)
+        found, got = read(dirty, name="mine.json")
+        assert found.format == "json array"
+        assert got == pairs
+        assert drops(found) == {"no JSON object": (2, (10, 11)), "empty row": (1, (12,))}
 
 
 def test_folders_of_texts(read):
