@@ -35,6 +35,7 @@ from stages.results.row import (
     read_rows,
 )
 from stages.studies import Arm
+from stages.support import git
 from stages.support.files import read_json, read_text, root, write_text
 from stages.support.params import Project, load_project, study_arms
 from stages.support.process import InputError, StageError, run_stage
@@ -255,8 +256,6 @@ def _overridden(settings: Sequence[str]) -> Project:
 
 def _run(study: str, cell: str, repeats: str, settings: Sequence[str]) -> list[Row]:
     """Run one experiment in a temporary folder and read its scores back from the commit that DVC made of it."""
-    import dvc.api
-
     name = f"record-{study}-{cell}-{repeats}-{os.urandom(3).hex()}"
     overrides = [word for setting in settings for word in ("-S", _added(setting))]
     baseline = record.RECORD / study / "baseline.json"
@@ -267,21 +266,24 @@ def _run(study: str, cell: str, repeats: str, settings: Sequence[str]) -> list[R
     if subprocess.run(command, check=False).returncode:
         raise StageError(f"record: experiment {name} failed (see above); the same command goes on where it stopped")
 
-    def read(path: str) -> str:
-        return str(dvc.api.read(path, rev=name))
-
     scored, trained = (
-        parse_rows(path, read(str(path)))
+        parse_rows(path, _read(path, name))
         for path in (Path("metrics", study, f"{cell}.json"), Path("models", study, cell, "runs.json"))
     )
     if with_baseline:
-        write_text(baseline, read(f"metrics/{study}/baseline.json"))
-    commit = _git("rev-parse", "HEAD") + (
-        "-dirty" if _git("status", "--porcelain", "--", "stages", "params.yaml") else ""
-    )
+        write_text(baseline, _read(Path("metrics", study, "baseline.json"), name))
+    commit = git.git("rev-parse", "HEAD").strip()
+    commit += "-dirty" if git.git("status", "--porcelain", "--", "stages", "params.yaml") else ""
     curves = {row.name: row for row in trained}
     trials = [_recorded(replace(row, validation=row.validated), row, commit) for row in trained if row.is_trial]
     return [*(_recorded(row, curves[row.name], commit) for row in scored), *trials]
+
+
+def _read(path: Path, revision: str) -> str:
+    """The text that a file of this project has in a commit, such as an experiment's."""
+    import dvc.api
+
+    return str(dvc.api.read(git.path_from_top(path), rev=revision))
 
 
 def _recorded(scored: Row, trained: Row, commit: str) -> Row:
@@ -332,10 +334,6 @@ def _merge(study: str, cell: str, new: Sequence[Row]) -> list[str]:
 def _report(conflicts: Sequence[str]) -> None:
     if conflicts:
         raise StageError("record: " + "; ".join(conflicts))
-
-
-def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], check=True, capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,11 @@ def git(*words: str) -> str:
     ).stdout
 
 
+def path_from_top(path: Path) -> str:
+    """How Git and `dvc.api` call a file of this project, which may lie in a folder of a larger repository."""
+    return git("rev-parse", "--show-prefix").removesuffix("\n") + str(path)
+
+
 def lock_files() -> list[Path]:
     """The lock files that Git's programs leave where they are killed; all of the repository and of its refs."""
     words = ["rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir"]

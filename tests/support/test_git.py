@@ -1,12 +1,14 @@
-"""The user's own settings of Git change nothing."""
+"""The user's own settings of Git, and a project that is no repository's top, change nothing."""
 
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from stages.record import _read
 from stages.support import git
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +48,19 @@ def test_a_checkout_has_the_same_bytes_under_autocrlf(run):
     run("checkout", ".")
     for name in files:
         assert name.read_bytes() == (ROOT / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("place", ["", "a folder/é"])
+def test_what_an_experiment_left_is_read_from_a_project_in_any_folder_of_its_repository(run, monkeypatch, place):
+    folder = Path(place)
+    (folder / "metrics").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet", *(["--subdir"] if place else [])], check=True)
+    Path("metrics/gru.json").write_text("[1]\n")
+    run("add", ".")
+    run("commit", "--quiet", "-m", "x")
+    Path("metrics/gru.json").write_text("[2]\n")
+    assert _read(Path("metrics/gru.json"), "HEAD") == "[1]\n"
 
 
 def test_locks_are_found_from_every_folder_and_worktree(run, monkeypatch, tmp_path):
