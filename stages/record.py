@@ -39,7 +39,7 @@ from stages.support import git
 from stages.support.files import read_json, read_text, root, write_text
 from stages.support.params import Project, load_project, study_arms
 from stages.support.process import InputError, StageError, run_stage
-from stages.support.sections import Heading, Tuning, parse_repeats
+from stages.support.sections import HEADINGS, Heading, Tuning, parse_repeats
 
 TUNED = "tuned"
 _FINALS_AT_ONCE = 2  # so that hours of training are recorded as they go
@@ -74,16 +74,17 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
     under = "[tuned,equal_size]" if tuned else "[published,corrected]"
     asked = [*_settings(study, cell), f"{study}.full.training.headings={under}", *settings]
     project = _overridden(asked)
+    try:
+        wanted = parse_repeats(_tuning(project, study).final_repeats if tuned else repeats)
+    except ValueError as error:
+        raise InputError(f"record: REPEATS {repeats!r} is not allowed: {error}") from None
+    section, named, at_once = "training", "repeats", math.inf
     if tuned:
-        groups, section, named = _missing_finals(project, study, cell), "training.tuning", "final_repeats"
-        at_once: float = max(project.settings(study).training.repeats_at_once, _FINALS_AT_ONCE)
-    else:
-        try:
-            wanted = parse_repeats(repeats)
-        except ValueError as error:
-            raise InputError(f"record: REPEATS {repeats!r} is not allowed: {error}") from None
-        groups, section, named = _missing(project, study, cell, wanted), "training", "repeats"
-        at_once = math.inf
+        section, named = "training.tuning", "final_repeats"
+        at_once = max(project.settings(study).training.repeats_at_once, _FINALS_AT_ONCE)
+    arms = _arms(project, study, cell, tuned)
+    renamed = _add_headings(project, study, cell, arms or [])
+    groups = _missing(project, study, cell, wanted, arms)
     conflicts: list[str] = []
     for headings, chosen, missing in groups:
         for first, last in _stretches(missing, at_once):
@@ -93,7 +94,7 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
             changes["training.headings"] = f"[{','.join(headings)}]"
             words = [*asked, *(f"{study}.full.{name}={value}" for name, value in changes.items())]
             conflicts += _merge(study, cell, _run(study, cell, f"{TUNED}-" * tuned + f"{first}-{last}", words))
-    if not groups:
+    if not groups and not renamed:
         print(f"nothing to do: {study} {cell} repeats {repeats} are in {record.RECORD / study / cell}.json")
         return
     print(f"recorded {study} {cell}: see {record.draw_record(study) / 'table.md'}")
@@ -171,31 +172,50 @@ def _chosen_rates(project: Project, study: str, cell: str) -> dict[str, float] |
     return dict(zip(settings, best_rates(arms, tuning, kind.TUNED_BY, recorded), strict=True))
 
 
-def _missing_finals(project: Project, study: str, cell: str) -> list[_Missing]:
-    """The fresh repeats that the record lacks at the chosen rates; all where trials have yet to choose."""
+def _arms(project: Project, study: str, cell: str, tuned: bool) -> list[Arm] | None:
+    """The arms to record, tuned ones at their chosen rates; None where trials have yet to choose."""
     from stages.training.tuning import tuned_arms
 
-    tuning, settings = _tuning(project, study), project.settings(study)
-    finals, arms = list(parse_repeats(tuning.final_repeats)), study_arms(project, study, cell)["tuned"]
-    headings, rates = settings.training.headings, _chosen_rates(project, study, cell)
-    if not rates:
-        return [(list(headings), [arm.setting for arm in arms], finals)]
-    chosen = tuning.model_copy(update={"chosen_rates": tuple(rates.values())})
-    tuned = tuned_arms(kinds.kind(settings.kind), arms, chosen, headings, lambda tried: [])
-    return _grouped(project, study, cell, finals, tuned)
+    arms = study_arms(project, study, cell)
+    if not tuned:
+        return arms["arms"]
+    if not (rates := _chosen_rates(project, study, cell)):
+        return None
+    settings = project.settings(study)
+    chosen = _tuning(project, study).model_copy(update={"chosen_rates": tuple(rates.values())})
+    return tuned_arms(kinds.kind(settings.kind), arms["tuned"], chosen, settings.training.headings, lambda tried: [])
 
 
-def _missing(project: Project, study: str, cell: str, wanted: Sequence[int]) -> list[_Missing]:
-    """Those of the `wanted` repeats that the record lacks, published and corrected."""
-    return _grouped(project, study, cell, wanted, study_arms(project, study, cell)["arms"])
+def _add_headings(project: Project, study: str, cell: str, arms: Sequence[Arm]) -> bool:
+    """Have recorded rows of an arm stand under all of its headings; whether one did not.
+
+    One that was trained for some of them, as with `headings=[tuned]`, is what the others ask for as well.
+    """
+    of_arm = {_digest(project, study, arm): arm.protocols for arm in arms}
+    rows = record.read_entries(study, cell)
+    headed = [
+        replace(row, protocols=tuple(name for name in HEADINGS if name in {*row.protocols, *more}))
+        if (more := of_arm.get(row.protocol_digest))
+        else row
+        for row in rows
+    ]
+    if headed == rows:
+        return False
+    record.write_entries(study, cell, headed)
+    return True
 
 
-def _grouped(project: Project, study: str, cell: str, wanted: Sequence[int], arms: Sequence[Arm]) -> list[_Missing]:
-    """What the record lacks of some arms: settings that lack the same, together."""
+def _missing(
+    project: Project, study: str, cell: str, wanted: Sequence[int], arms: Sequence[Arm] | None
+) -> list[_Missing]:
+    """What the record lacks of the arms' `wanted` repeats, settings that lack the same together; None: all."""
+    headings = list(project.settings(study).training.headings)
+    if arms is None:
+        return [(headings, [arm.setting for arm in study_arms(project, study, cell)["tuned"]], list(wanted))]
     alike: dict[tuple[tuple[Heading, tuple[int, ...]], ...], list[str]] = {}
     for setting in dict.fromkeys(arm.setting for arm in arms):
         lacks = []
-        for heading in project.settings(study).training.headings:
+        for heading in headings:
             under = [arm for arm in arms if arm.setting == setting and heading in arm.protocols]
             if repeats := _lacking(project, study, cell, wanted, under):
                 lacks.append((heading, tuple(repeats)))

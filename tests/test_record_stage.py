@@ -11,9 +11,10 @@ import pytest
 
 from stages.kinds import kind, task_module
 from stages.record import (
+    _add_headings,
+    _arms,
     _chosen_rates,
     _missing,
-    _missing_finals,
     _overridden,
     _recorded,
     _settings,
@@ -79,9 +80,9 @@ def test_what_is_recorded_of_the_shipped_protocol_is_not_run_again(study, headin
         arms = study_arms(project, study, cell)["arms"]
         settings = list(dict.fromkeys(arm.setting for arm in arms))
         lacking = [name for name in headings if name in [one for arm in arms for one in arm.protocols]]
-        assert _missing(project, study, cell, [0, 1, 2]) == []
-        assert _missing(reseeded, study, cell, [0, 1]) == [(lacking, settings, [0, 1])]
-        assert _missing(project, study, cell, [0, 10_000]) == [(lacking, settings, [10_000])]
+        assert _missing(project, study, cell, [0, 1, 2], arms) == []
+        assert _missing(reseeded, study, cell, [0, 1], arms) == [(lacking, settings, [0, 1])]
+        assert _missing(project, study, cell, [0, 10_000], arms) == [(lacking, settings, [10_000])]
 
 
 def test_only_settings_that_the_record_lacks_are_run(tmp_path, monkeypatch):
@@ -92,7 +93,7 @@ def test_only_settings_that_the_record_lacks_are_run(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.chdir(tmp_path)
         write_rows(Path("metrics/record/imdb/lstm.json"), [row for row in rows if row.setting in ("", "20 epochs")])
-        lacking = _missing(project, "imdb", "lstm", [0, 10_000])
+        lacking = _missing(project, "imdb", "lstm", [0, 10_000], _arms(project, "imdb", "lstm", tuned=False))
     assert lacking == [
         (["published", "corrected"], [""], [10_000]),
         (["corrected"], ["20 epochs"], [10_000]),
@@ -120,7 +121,8 @@ def test_a_tuned_run_goes_on_from_recorded_trials_and_repeats(study, cell, tmp_p
     tuned = [row for row in rows if "tuned" in row.protocols]
     by_setting = {row.setting: row.hyperparameters["learning_rate"] for row in tuned}
     assert _chosen_rates(project, study, cell) == by_setting
-    assert _missing_finals(project, study, cell) == []
+    finals = range(100, 110)
+    assert _missing(project, study, cell, finals, _arms(project, study, cell, tuned=True)) == []
     (tmp_path / "metrics").mkdir()
     shutil.copytree("metrics/record", tmp_path / "metrics/record")
     path = tmp_path / "metrics/record" / study / f"{cell}.json"
@@ -131,7 +133,9 @@ def test_a_tuned_run_goes_on_from_recorded_trials_and_repeats(study, cell, tmp_p
     with monkeypatch.context() as patch:
         patch.chdir(tmp_path)
         write_rows(path, [row for row in rows if row not in lost])
-        ((lacking, settings, missing),) = _missing_finals(project, study, cell)
+        ((lacking, settings, missing),) = _missing(
+            project, study, cell, range(100, 110), _arms(project, study, cell, tuned=True)
+        )
     assert (lacking, settings, missing) == (under, short, [101, 102, 107])
     assert _stretches(missing, 1) == [(101, 101), (102, 102), (107, 107)]
     assert _stretches(missing, 2) == [(101, 102), (107, 107)]
@@ -141,7 +145,23 @@ def test_a_tuned_run_goes_on_from_recorded_trials_and_repeats(study, cell, tmp_p
     monkeypatch.chdir(tmp_path)
     (tmp_path / "metrics/record" / study / "trials" / f"{cell}.json").unlink()
     assert _chosen_rates(project, study, cell) is None
-    assert _missing_finals(project, study, cell) == [(headings, all_settings, list(range(100, 110)))]
+    assert _missing(project, study, cell, range(100, 110), _arms(project, study, cell, tuned=True)) == [
+        (headings, all_settings, list(range(100, 110)))
+    ]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_rows_trained_under_one_heading_alone_stand_under_the_others_of_their_arm(cell, tmp_path, monkeypatch):
+    project = _overridden([*_settings("damped", cell), "damped.full.training.headings=[tuned,equal_size]"])
+    rows = read_rows(Path("metrics/record/damped", f"{cell}.json"))
+    shutil.copytree("metrics/record/damped", tmp_path / "metrics/record/damped")
+    monkeypatch.chdir(tmp_path)
+    arms = _arms(project, "damped", cell, tuned=True)
+    assert not _add_headings(project, "damped", cell, arms)
+    alone = [replace(row, protocols=("tuned",)) if "tuned" in row.protocols else row for row in rows]
+    write_rows(Path("metrics/record/damped", f"{cell}.json"), alone)
+    assert _add_headings(project, "damped", cell, arms) == (cell == "lstm")  # the one that all have the size of
+    assert read_rows(Path("metrics/record/damped", f"{cell}.json")) == rows
 
 
 def test_a_row_is_recorded_with_its_own_job_s_times_and_a_curve_of_a_hundred_points(tmp_path, monkeypatch):
