@@ -155,6 +155,7 @@ def test_rows_trained_under_one_heading_alone_stand_under_the_others_of_their_ar
     project = _overridden([*_settings("damped", cell), "damped.full.training.headings=[tuned,equal_size]"])
     rows = read_rows(Path("metrics/record/damped", f"{cell}.json"))
     shutil.copytree("metrics/record/damped", tmp_path / "metrics/record/damped")
+    shutil.copy("params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     arms = _arms(project, "damped", cell, tuned=True)
     assert not _add_headings(project, "damped", cell, arms)
