@@ -18,6 +18,7 @@ from stages.results.verdict import Verdict, effect_text
 from stages.support.files import read_json
 
 SECONDS = Path("benchmarks/results/epoch_seconds.json")
+KERAS = Path("benchmarks/results/keras_damped.json")
 CHAINER = Path("benchmarks/results/chainer_fibonacci.json")
 _CHAINER_ENGINES = {"fused": "packed", "step by step": "stepwise"}
 
@@ -36,17 +37,17 @@ def read_record() -> dict[str, list[Row]]:
     return {study: comparable_rows(study) for study in documents.documents()}
 
 
-def read_seconds(path: Path = SECONDS, chainer: Path = CHAINER) -> dict[str, list[Timing]]:
+def read_seconds(paths: Sequence[Path] = (SECONDS, KERAS), chainer: Path = CHAINER) -> dict[str, list[Timing]]:
     """The stored timings, by study, each with its library and machine; none where nothing has been timed."""
     found: dict[str, list[Timing]] = {}
-    if path.exists():
+    for path in filter(Path.exists, paths):
         stored = read_json(path)
         for row in stored["rows"]:
-            about = stored["about"][row["device"]]
+            about, library = stored["about"][row["device"]], row.get("library", "torch")
             hardware = about["processor"] if row["device"] == "cpu" else about["device"]
-            version = f"torch {about['torch']}"
+            version = f"{library} {about[library]}"
             found.setdefault(row["study"], []).append(
-                {**row, "library": "torch", "hardware": hardware, "version": version}
+                {**row, "library": library, "hardware": hardware, "version": version}
             )
     if chainer.exists():
         stored = read_json(chainer)
