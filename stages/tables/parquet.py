@@ -19,13 +19,13 @@ def parquet_objects(path: Path) -> Iterator[dict[str, Any]]:
     """The rows by column name, in Python's types; columns of bytes, such as images, are left out.
 
     Raises:
-        InputError: the file is damaged, such as cut off.
+        InputError: the file is damaged: cut off, or other than its pages' checksums say, where it has some.
     """
     from pyarrow import ArrowException, types  # slow
     from pyarrow.parquet import ParquetFile
 
     try:
-        with ParquetFile(path) as file:
+        with ParquetFile(path, page_checksum_verification=True) as file:
             columns = [
                 field.name
                 for field in file.schema_arrow

@@ -34,7 +34,7 @@ FAULTS = {
     "records": Fault("rows of a record mutated, merged and shown", inputs.records, 10_000),
     "baselines": Fault("baseline.json mutated", inputs.baselines, 10_000),
     "params": Fault("params.yaml mutated: values, keys, bytes", inputs.params, 8_000, 60),
-    "tables": Fault("a person's CSV, TSV, JSON lines or text mutated", inputs.tables, 10_000),
+    "tables": Fault("a person's CSV, TSV, JSON, Parquet or text mutated", inputs.tables, 10_000),
     "texts": Fault("text for `predict` in 12 encodings, whole and mutated", inputs.texts, 20_000),
     "requests": Fault("requests to a served model mutated", inputs.requests, 8_000, known=inputs.BY_MLFLOW),
     "curve_files": Fault("what a job leaves for the tracker, mutated", inputs.curve_files, 8_000),

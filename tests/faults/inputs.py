@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 import yaml
 
@@ -248,36 +249,36 @@ LINES = 40
 
 
 def tables(folder: Path) -> Trial:
-    """A person's CSV, JSON lines or text: rows that the fault does not touch are read as before, or it is said."""
+    """A person's table or text: rows that the fault does not touch are read as before, or it is said."""
     texts = [f"{'what a lovely' if n % 2 else 'such an awful'} film, number {n}, déjà vu" for n in range(LINES)]
     labels = ["pos" if n % 2 else "neg" for n in range(LINES)]
     days = [f"2019-{1 + n // 28:02d}-{1 + n % 28:02d}" for n in range(LINES)]
+    objects = [json.dumps({"review": text, "mood": label}) for text, label in zip(texts, labels, strict=True)]
     target = folder / "raw"
     of_texts = {"kind": "classification", "text": "review", "label": "mood"}
     files: list[tuple[str, str, dict[str, str]]] = [
         ("a.csv", "".join(["review,mood\n", *(f'"{t}",{v}\n' for t, v in zip(texts, labels, strict=True))]), of_texts),
         ("b.tsv", "".join(["mood\treview\n", *(f"{v}\t{t}\n" for t, v in zip(texts, labels, strict=True))]), of_texts),
-        (
-            "c.jsonl",
-            "".join(json.dumps({"review": t, "mood": v}) + "\n" for t, v in zip(texts, labels, strict=True)),
-            of_texts,
-        ),
+        ("c.jsonl", "".join(f"{one}\n" for one in objects), of_texts),
         (
             "d.csv",
             "".join(["day;level;other\n", *(f"{d};{n},5;{n % 7}\n" for n, d in enumerate(days))]),
             {"kind": "series", "value": "level", "inputs": "other"},
         ),
         ("e.txt", "".join(f"{text}\n" for text in texts), {"kind": "language_model"}),
+        ("f.json", "[" + ",\n".join(objects) + "]", of_texts),
     ]
+    contents = [(name, text.encode(), options) for name, text, options in files]
+    table = pd.DataFrame({"review": texts, "mood": labels})
+    contents.append(("g.parquet", table.to_parquet(write_page_checksum=True), of_texts))
     wanted = {}
-    for name, text, options in files:
-        (folder / name).write_text(text)
+    for name, content, options in contents:
+        (folder / name).write_bytes(content)
         wanted[name] = list(map(repr, records_of(folder / name, inspect(folder / name, **options))))
         assert len(wanted[name]) == LINES
 
     def trial(chance: random.Random) -> Seen:
-        name, text, options = chance.choice(files)
-        good = text.encode()
+        name, good, options = chance.choice(contents)
         (folder / name).write_bytes(data := mutate(chance, good))
         said: list[str] = []
         lost: list[int] = []
@@ -292,6 +293,8 @@ def tables(folder: Path) -> Trial:
         def wrong(found: list[str]) -> str:
             if lost:
                 return "other raw data than what is read"
+            if name == "g.parquet":  # whose pages have checksums
+                return "" if said or found == wanted[name] else "other rows without a word"
             # A line's bytes stand in the file still, and so does the header: then its row is read.
             lines, left = good.splitlines(), Counter(data.splitlines())
             head = len(lines) - LINES
