@@ -33,5 +33,5 @@ def parquet_objects(path: Path) -> Iterator[dict[str, Any]]:
             ]
             for batch in file.iter_batches(columns=columns):
                 yield from batch.to_pylist()
-    except (ArrowException, OSError) as error:
+    except (ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is a damaged Parquet file: {str(error).splitlines()[0]}") from error
