@@ -83,7 +83,7 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
         section, named = "training.tuning", "final_repeats"
         at_once = max(project.settings(study).training.repeats_at_once, _FINALS_AT_ONCE)
     arms = _arms(project, study, cell, tuned)
-    renamed = _add_headings(project, study, cell, arms or [])
+    renamed = _add_headings(project, study, cell, wanted, arms or [])
     groups = _missing(project, study, cell, wanted, arms)
     conflicts: list[str] = []
     for headings, chosen, missing in groups:
@@ -186,16 +186,17 @@ def _arms(project: Project, study: str, cell: str, tuned: bool) -> list[Arm] | N
     return tuned_arms(kinds.kind(settings.kind), arms["tuned"], chosen, settings.training.headings, lambda tried: [])
 
 
-def _add_headings(project: Project, study: str, cell: str, arms: Sequence[Arm]) -> bool:
-    """Have recorded rows of an arm stand under all of its headings; whether one did not.
+def _add_headings(project: Project, study: str, cell: str, wanted: Sequence[int], arms: Sequence[Arm]) -> bool:
+    """Have recorded rows of an arm's `wanted` repeats stand under all of its headings; whether one did not.
 
-    One that was trained for some of them, as with `headings=[tuned]`, is what the others ask for as well.
+    One that was trained for some of them, as with `headings=[tuned]`, is what the others ask for as well. Other repeats
+    are not: those of the document's own rate chose it, where it is the tuned one.
     """
     of_arm = {_digest(project, study, arm): arm.protocols for arm in arms}
     rows = record.read_entries(study, cell)
     headed = [
         replace(row, protocols=tuple(name for name in HEADINGS if name in {*row.protocols, *more}))
-        if (more := of_arm.get(row.protocol_digest))
+        if row.repeat in wanted and (more := of_arm.get(row.protocol_digest))
         else row
         for row in rows
     ]

@@ -158,11 +158,22 @@ def test_rows_trained_under_one_heading_alone_stand_under_the_others_of_their_ar
     shutil.copy("params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     arms = _arms(project, "damped", cell, tuned=True)
-    assert not _add_headings(project, "damped", cell, arms)
+    assert not _add_headings(project, "damped", cell, range(100, 110), arms)
     alone = [replace(row, protocols=("tuned",)) if "tuned" in row.protocols else row for row in rows]
-    write_rows(Path("metrics/record/damped", f"{cell}.json"), alone)
-    assert _add_headings(project, "damped", cell, arms) == (cell == "lstm")  # the one that all have the size of
-    assert read_rows(Path("metrics/record/damped", f"{cell}.json")) == rows
+    # As where the document's rate is the tuned one: its repeats chose the rate, and are no fresh ones.
+    (tuned,) = {row.protocol_digest for row in alone if row.protocols == ("tuned",)}
+    alone += [
+        replace(row, protocols=("corrected",), repeat=7)
+        for row in alone
+        if row.repeat == 100 and row.protocol_digest == tuned
+    ]
+    path = Path("metrics/record/damped", f"{cell}.json")
+    write_rows(path, alone)
+    assert _add_headings(project, "damped", cell, range(100, 110), arms) == (cell == "lstm")  # whose size all have
+    found = read_rows(path)
+    (chose,) = [row for row in found if row.repeat == 7 and row.protocol_digest == tuned]
+    assert chose.protocols == ("corrected",)
+    assert [row for row in found if row is not chose] == rows
 
 
 def test_a_row_is_recorded_with_its_own_job_s_times_and_a_curve_of_a_hundred_points(tmp_path, monkeypatch):
@@ -255,3 +266,11 @@ def test_a_record_with_one_fault_is_merged_nowhere(clones, fault, words):
         merge_folder(there)
     assert all(word in str(refused.value) for word in words)
     assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
+
+
+def test_repeats_that_a_rate_was_chosen_with_are_none_of_its_fresh_ones():
+    rows = [row for path in Path("metrics/record").glob("*/[!b]*.json") for row in read_rows(path)]
+    assert rows
+    for row in rows:
+        chosen = {name in ("tuned", "equal_size") for name in row.protocols}
+        assert chosen == {row.repeat >= 100}, row.name
