@@ -21,7 +21,7 @@ _SAMPLE_OBJECTS = 1000
 _OF_OBJECTS = {
     "json lines": "begins with { but is no JSON object a line",
     "json array": "begins with [ but is no JSON array of objects",
-    "parquet": "a Parquet file without columns",
+    "parquet": "a Parquet file without rows or columns",
 }
 _PLAIN_SUFFIXES = (".txt", ".text", ".md", "")
 _MOST_PLACES = 5

@@ -1,5 +1,6 @@
 """Parquet files as rows of objects, a batch of them in memory at a time."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ _MAGIC = b"PAR1"
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file begins as Parquet files do."""
-    with path.open("rb") as file:
+    """Whether a file can be read and begins as Parquet files do."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC
+    return False
 
 
 def parquet_objects(path: Path) -> Iterator[dict[str, Any]]:

@@ -90,6 +90,13 @@ def test_a_damaged_file_is_refused_in_a_line(tmp_path):
     assert not any("\n" in refusal for refusal in refusals)
 
 
+def test_a_file_without_rows_is_refused(tmp_path):
+    path = tmp_path / "mine.parquet"
+    pd.DataFrame({"review": [], "label": []}).to_parquet(path)
+    with pytest.raises(InputError, match=r"mine\.parquet: row 1: a Parquet file without rows or columns$"):
+        inspect(path)
+
+
 def test_dates_of_days_alone_are_dates(tmp_path):
     first = datetime.date(2023, 5, 1)
     days = [first + datetime.timedelta(days=day) for day in range(200)]
