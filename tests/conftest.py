@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import scipy.linalg  # noqa: F401 - only what is loaded can be limited
 import torch
 import yaml
+from threadpoolctl import threadpool_limits
 
 from tests.copies import ROOT, SMALL_STUDIES, small_study
 from tests.forked import run_forked
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # as the Makefile has it
 os.environ.pop("LSTM_VS_GRU_TRACKING", None)  # of whoever runs the tests: some are about the tracker
-torch.set_num_threads(1)  # as a training process has; with more, small products wait for each other
+torch.set_num_threads(1)  # as a command has; with more, small products wait for each other
+threadpool_limits(1)
 
 WITH_CLONE = ("test_pipeline.py", "test_predict.py", "test_sample.py", "test_served.py", "test_sharing.py")
 

@@ -64,6 +64,7 @@ def protect() -> None:
         if _is_adopted():
             os.kill(os.getpid(), signal.SIGKILL)
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # more round otherwise, and wait for each other; `prepare` may raise it
     for name in [name for name in os.environ if name.startswith("NUMBA_") and name != "NUMBA_CACHE_DIR"]:
         del os.environ[name]
     # A closed stream's number would be the next opened file's, and what is printed would go into that.

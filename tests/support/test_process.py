@@ -1,6 +1,7 @@
 """How a command starts and stops: its protection, and the one line for what goes wrong. Each test injects a fault."""
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -102,6 +103,25 @@ def run(code, *words, shell="", limit="", cwd=ROOT):
         command = ["bash", "-c", f'set -o pipefail; {limit}"$@" {shell}', "bash", *command]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment(), timeout=60)
     return done.returncode, done.stderr
+
+
+def test_a_command_computes_on_one_thread_whatever_its_user_s_shell_says_until_more_are_asked_for():
+    program = """
+import json
+from stages.support.process import protect
+protect()
+import scipy.linalg
+from threadpoolctl import threadpool_info
+before = [pool["num_threads"] for pool in threadpool_info()]
+from stages.training.device import prepare
+prepare("cpu", 2)
+print(json.dumps([before, [pool["num_threads"] for pool in threadpool_info()]]))
+"""
+    asked = environment(OPENBLAS_NUM_THREADS="3", PYTHONPATH=str(ROOT))
+    done = subprocess.run([sys.executable, "-c", program], env=asked, capture_output=True, text=True, check=True)
+    before, after = json.loads(done.stdout)
+    assert set(before) == {1}
+    assert set(after) == {2}
 
 
 @pytest.mark.parametrize(
