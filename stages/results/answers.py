@@ -22,7 +22,7 @@ from stages.results.answer import (
     in_points,
     sentence,
 )
-from stages.results.documents import SAMPLE, documents
+from stages.results.documents import SAMPLE, documents, trains_on_all
 from stages.results.measures import custom_of, diverged, score_of, setting_of
 from stages.results.record import FIGURES, RECORD, comparable_rows
 from stages.results.row import Row, read_baselines, read_rows
@@ -81,7 +81,7 @@ def study_answers(
                     score,
                     arms["lstm"],
                     arms["gru"],
-                    _naive(name, about, baselines, repeats),
+                    _naive(name, about, baselines, repeats) if trains_on_all(study, setting) else None,
                     test_items=test_items,
                     test_to_train=test_to_train,
                     bootstrapped=about.get("bounded", False),

@@ -54,6 +54,11 @@ def full_hyperparameters(study: str, values: Mapping[str, Any]) -> dict[str, Any
     return dict(vars(kinds.kind(_kinds()[study]).Hyperparameters(**values)))
 
 
+def trains_on_all(study: str, setting: str) -> bool:
+    """Whether a setting's nets train on all texts, as rows without a net do: else these can't stand beside them."""
+    return "train_texts" not in documents()[study].get("variants", {}).get(setting, {})
+
+
 def tuned_by(study: str) -> str:
     """The validation score that chooses a study's learning rates: loss or accuracy."""
     return kinds.kind(_kinds()[study]).TUNED_BY

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.results.comparison import Drawn
-from stages.results.documents import SAMPLE, documents, protocols_in_words
+from stages.results.documents import SAMPLE, documents, protocols_in_words, trains_on_all
 from stages.results.drawing import (
     cell_colours,
     custom_runs,
@@ -120,7 +120,8 @@ def draw_scores(
             if corpus != SAMPLE and {"published", "corrected"} & set(under):
                 _published_score(axis, document, setting, str(cell), score, place, scale)
         digits = "1f" if about.get("percent") else "3g"
-        for baseline, style in zip(baselines, (":", "-.", "--"), strict=False):
+        beside = baselines if trains_on_all(study, setting) else ()
+        for baseline, style in zip(beside, (":", "-.", "--"), strict=False):
             if score not in baseline["test"]:
                 continue
             value = baseline["test"][score] * scale
