@@ -146,10 +146,10 @@ def answers_table(answers: Sequence[Answer]) -> Table:
 def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list[str]:
     """The table for a terminal, of 100 columns at most: a study a line, beside it who is ahead `here`, in this run.
 
-    A study that only this run has stands under the heading `sample` where its text is made.
+    A study that only this run has stands under the heading `sample` where its text is made. Variants are left out.
     """
     mine = {found.study.replace(" (sample text)", ""): found for found in first_headings(here)}
-    shown = first_headings(answers)
+    shown = [found for found in first_headings(answers) if not _is_variant(found)]
     shown += [found for name, found in mine.items() if name not in {found.study for found in shown}]
     lines = []
     for found in shown:
