@@ -22,12 +22,12 @@ def generated(text: str) -> str:
     Raises:
         InputError: where a part has no markers.
     """
-    from stages.results.answers import answers_table, first_headings, in_three_sentences, record_answers
+    from stages.results.answers import answers_table, in_three_sentences, of_studies, record_answers
     from stages.results.claims import record_verdicts  # scipy is slow
     from stages.results.verdict import verdict_lines
 
     answers = record_answers()
-    table = answers_table(first_headings(answers))
+    table = answers_table(of_studies(answers))
     said = [*in_three_sentences(answers), "", table.markdown(padded=False), "", f"{table.caption}."]
     text = replaced(README, text, "answers", "\n".join(said))
     return replaced(README, text, "verdicts", "\n".join(verdict_lines(record_verdicts())))

@@ -149,7 +149,7 @@ def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list
     A study that only this run has stands under the heading `sample` where its text is made. Variants are left out.
     """
     mine = {found.study.replace(" (sample text)", ""): found for found in first_headings(here)}
-    shown = [found for found in first_headings(answers) if not _is_variant(found)]
+    shown = of_studies(answers)
     shown += [found for name, found in mine.items() if name not in {found.study for found in shown}]
     lines = []
     for found in shown:
@@ -197,17 +197,19 @@ def score_text(value: float | None, score: Score) -> str:
     return f"{100 * value:.1f} %" if score.scale == "points" else in_digits(value)
 
 
+def of_studies(answers: Sequence[Answer]) -> list[Answer]:
+    """The first headings of what documents studied; variants are left out, each a test of its study's own answer."""
+    return [found for found in first_headings(answers) if not _is_variant(found)]
+
+
 def _is_variant(found: Answer) -> bool:
     study, _, setting = found.study.partition(" ")
     return setting in documents()[study].get("variants", ())
 
 
 def in_three_sentences(answers: Sequence[Answer]) -> list[str]:
-    """What the answers come to, in plain words: who is ahead where, what that is worth, and whether nets are needed.
-
-    Variants stay out of it: each is a test of its study's own answer.
-    """
-    decided = [found for found in first_headings(answers) if not _is_variant(found)]
+    """What the answers come to, in plain words: who is ahead where, what that is worth, and whether nets are needed."""
+    decided = of_studies(answers)
     if not decided:
         return []
     settings = Counter(found.study.split()[0] for found in decided)
