@@ -204,7 +204,7 @@ def of_studies(answers: Sequence[Answer]) -> list[Answer]:
 
 def _is_variant(found: Answer) -> bool:
     study, _, setting = found.study.partition(" ")
-    return setting in documents()[study].get("variants", ())
+    return setting in documents()[study]["variants"]
 
 
 def in_three_sentences(answers: Sequence[Answer]) -> list[str]:

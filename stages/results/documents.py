@@ -36,7 +36,9 @@ def documents() -> dict[str, Any]:
     names = _kinds()
     documented = [study for study in names if study in studies.documented()]
     others = [study for study in names if study not in documented]
-    return {study: studies.described(study, kinds.kind(names[study])) for study in (*documented, *others)}
+    return {
+        study: {"variants": {}} | studies.described(study, kinds.kind(names[study])) for study in (*documented, *others)
+    }
 
 
 @cache
@@ -56,7 +58,7 @@ def full_hyperparameters(study: str, values: Mapping[str, Any]) -> dict[str, Any
 
 def trains_on_all(study: str, setting: str) -> bool:
     """Whether a setting's nets train on all texts, as rows without a net do: else these can't stand beside them."""
-    return "train_texts" not in documents()[study].get("variants", {}).get(setting, {})
+    return "train_texts" not in documents()[study]["variants"].get(setting, {})
 
 
 def tuned_by(study: str) -> str:

@@ -23,7 +23,7 @@ class Runs:
         self._rows: list[Row] = []
         self._custom: list[Row] = []
         self._departures: dict[tuple[str, str, str], str] = {}
-        self._variants = set(documents()[rows[0].study].get("variants", ())) if rows else set()
+        self._variants = set(documents()[rows[0].study]["variants"]) if rows else set()
         left: dict[tuple[str, str, str], str] = {}
         for row in rows:
             departed = _departed(row)
