@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch._dynamo  # noqa: F401 - every optimizer imports it: once, before repeats get processes of their own
-
 from stages.kinds import kind, task_module
 from stages.studies import Arm
+from stages.support.code import code_digest
 from stages.support.curves import start_tracker
 from stages.support.files import seal, whole, write_json
 from stages.support.params import Params, Training, load_params, read_training
@@ -43,6 +42,7 @@ def main(study: str, cell: str) -> None:
                 raise InputError(f"cluster: {address!r} with processes: {training.processes}: one of both, not both")
             shares.launch(training.processes, "stages.train", study, cell)
             return
+    code_digest(training.kind, cell)  # it is kept, so that no process of a repeat looks through the code again
     with _workers(params, training.device) as (run, device):
         fitted = _train(study, training, params.profile, device, run)
     if not shares.is_first():

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from stages.support.process import InputError
 
@@ -81,7 +81,7 @@ def find_period(train: Series) -> int | None:
     lags = np.arange(2, most + 1)
     here, before, after = correlations[lags], correlations[lags - 1], correlations[lags + 1]
     errors = np.sqrt((1 + 2 * correlations[1] ** 2) / (len(changes) - lags))
-    peaks = (here > stats.norm.isf(_ALARM / len(lags)) * errors) & (here >= before) & (here > after)
+    peaks = (here > -special.ndtri(_ALARM / len(lags)) * errors) & (here >= before) & (here > after)
     if not peaks.any():
         return None
     return int(lags[peaks & (here >= _NEARLY * here[peaks].max())][0])

@@ -21,6 +21,7 @@ from numba import njit, types
 from numba.core.caching import _Cache
 from numba.core.compiler import Compiler, CompileResult
 from numba.core.dispatcher import Dispatcher
+from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 from numba.extending import overload
 from numpy.typing import NDArray
@@ -127,6 +128,11 @@ class _DisjointArrays(Compiler):  # type: ignore[misc]
     def define_pipelines(self) -> Any:  # noqa: ANN401
         self.state.flags.noalias = True
         return super().define_pipelines()
+
+
+def load_definitions() -> None:
+    """Load what Numba knows of Python and NumPy; otherwise each process does so when it first runs compiled code."""
+    cpu_target.target_context.refresh()
 
 
 def compiled(function: Function) -> Function:

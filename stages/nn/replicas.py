@@ -152,9 +152,9 @@ def train_epoch(
         ValueError: another optimizer, or settings of it that the loops do not have.
     """
     (group,) = optimizer.param_groups
-    adam = type(optimizer) is torch.optim.Adam
+    adam = isinstance(optimizer, torch.optim.Adam)
     unknown = [name for name in ("momentum", "weight_decay", "amsgrad", "maximize", "nesterov") if group.get(name)]
-    if unknown or not (adam or type(optimizer) is torch.optim.SGD):
+    if unknown or not (adam or isinstance(optimizer, torch.optim.SGD)):
         raise ValueError(f"{type(optimizer).__name__} {' '.join(unknown)}: allowed are plain SGD and Adam")
     parts = model._parts()
     weights = [_joined(part) for part in parts]

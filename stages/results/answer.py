@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from stages.results.statistics import Effect, paired_effect, resampled_effect
 
@@ -213,7 +212,7 @@ def _mean(scores: NDArray[np.float64], scale: Scale) -> float | None:
     """The mean, for ratios the geometric one; None of no scores."""
     if not len(scores):
         return None
-    return float(stats.gmean(scores) if scale == "ratio" else scores.mean())
+    return float(np.exp(np.log(scores).mean()) if scale == "ratio" else scores.mean())
 
 
 def _too_little(test_items: int | None) -> bool:

@@ -7,6 +7,8 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, NullFormatter
 
@@ -108,7 +110,10 @@ def _label_logarithmic(axis: Axes) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write PATH.png and PATH.svg."""
+    """Write PATH.png and PATH.svg: as `Figure.savefig` would, which draws all twice for each."""
+    figure.set_dpi(130)
+    FigureCanvasAgg(figure).print_png(path.with_suffix(".png"))  # type: ignore[no-untyped-call]
+    figure.set_layout_engine("none")  # what it laid out stays where it is
     with mpl.rc_context({"svg.hashsalt": path.name}):
-        figure.savefig(path.with_suffix(".png"), dpi=130)
-        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+        svg = path.with_suffix(".svg")
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})  # type: ignore[no-untyped-call]

@@ -4,8 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from scipy import stats
-from scipy.special import expit
+from scipy.special import expit, stdtr
 
 from stages.results.statistics import MOST_REPEATS, Effect, repeats_needed, smallest_detectable
 from stages.results.verdict import Verdict, bounds_text
@@ -70,7 +69,7 @@ def _p_value(effect: Effect, sides: Sides) -> float:
     if effect.deviation == 0.0:
         return 2.0 ** (1 - effect.repeats)
     t = distance * math.sqrt(effect.repeats) / effect.deviation
-    return float(2 * stats.t.sf(t, effect.repeats - 1))
+    return float(2 * stdtr(effect.repeats - 1, -t))
 
 
 def all_of(parts: Sequence[Verdict]) -> Verdict:

@@ -1,4 +1,7 @@
-"""Intervals over repeats, effects between arms, and what repeats can and cannot show."""
+"""Intervals over repeats, effects between arms, and what repeats can and cannot show.
+
+Of SciPy they use `special`, since `stats` takes a second to import.
+"""
 
 import math
 from bisect import bisect_left
@@ -8,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
+from scipy import special
 
 from stages.results.intervals import Interval, bca_interval, mean_interval
 
@@ -65,8 +68,8 @@ def paired_effect(differences: ArrayLike, confidence: float = 0.95, bootstrapped
         return Effect(mean, math.nan, math.nan, deviation, repeats)
     if np.allclose(sample, mean, rtol=1e-12, atol=0.0):
         return Effect(mean, mean, mean, 0.0, repeats)
-    quantile = math.sqrt(repeats / (repeats - 1)) * stats.t.isf((1 - confidence) / 2, repeats - 1)
-    ends = bca_interval(sample, 1 - 2 * float(stats.norm.sf(quantile)), _RESAMPLES_OF_AN_EFFECT)
+    quantile = math.sqrt(repeats / (repeats - 1)) * special.stdtrit(repeats - 1, (1 + confidence) / 2)
+    ends = bca_interval(sample, 1 - 2 * float(special.ndtr(-quantile)), _RESAMPLES_OF_AN_EFFECT)
     return Effect(mean, *ends, deviation, repeats)
 
 
@@ -77,11 +80,12 @@ def unpaired_effect(first: ArrayLike, second: ArrayLike, confidence: float = 0.9
     repeats = min(len(sample) for sample in samples)
     if repeats < 2:
         return Effect(mean, math.nan, math.nan, math.nan, repeats)
-    error = math.hypot(*(float(stats.sem(sample)) for sample in samples))
-    if error == 0.0:
+    variances = [float(sample.var(ddof=1)) / len(sample) for sample in samples]  # of the two means
+    if not (variance := sum(variances)):
         return Effect(mean, mean, mean, 0.0, repeats)
-    interval = stats.ttest_ind(*samples, equal_var=False).confidence_interval(confidence)
-    return Effect(mean, float(interval.low), float(interval.high), error * math.sqrt(repeats), repeats)
+    degrees = variance**2 / sum(part**2 / (len(sample) - 1) for part, sample in zip(variances, samples, strict=True))
+    half = float(special.stdtrit(degrees, (1 + confidence) / 2)) * math.sqrt(variance)
+    return Effect(mean, mean - half, mean + half, math.sqrt(variance * repeats), repeats)
 
 
 def resampled_effect(differences: ArrayLike, test_to_train: float, confidence: float = 0.95) -> Effect:
@@ -125,8 +129,8 @@ def sequential_effect(
 def interquartile_mean(scores: ArrayLike, confidence: float = 0.95, seed: int = 0) -> Interval:
     """Mean of the middle half of all scores (runs, tasks) with its stratified bootstrap interval.
 
-    A quarter of the scores is left out at either end, whole scores only (as `scipy.stats.trim_mean`). Runs are drawn
-    anew within each task; the interval is the percentile one. The seed decides the draws.
+    A quarter of the scores is left out at either end, whole scores only. Runs are drawn anew within
+    each task; the interval is the percentile one. The seed decides the draws.
     Source: Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice", 2021, section 4.3.
     """
     table = _table(scores)
@@ -134,8 +138,8 @@ def interquartile_mean(scores: ArrayLike, confidence: float = 0.95, seed: int = 
     drawn = np.stack(
         [task[generator.integers(len(task), size=(_RESAMPLES_OF_RUNS, len(task)))] for task in table.T], axis=-1
     )
-    means = stats.trim_mean(drawn.reshape(_RESAMPLES_OF_RUNS, -1), 0.25, axis=1)
-    return float(stats.trim_mean(table.ravel(), 0.25)), *_percentiles(means, confidence)
+    means = _middle_means(drawn.reshape(_RESAMPLES_OF_RUNS, -1))
+    return float(_middle_means(table.ravel())), *_percentiles(means, confidence)
 
 
 def probability_of_improvement(
@@ -184,10 +188,8 @@ def smallest_detectable(deviation: float, repeats: int, confidence: float = 0.95
     By the noncentral t distribution, so for about normal repeats.
     """
     degrees = repeats - 1
-    critical = stats.t.isf((1 - confidence) / 2, degrees)
-    # The noncentral t has no closed inverse; its median lies near the noncentrality, so the root is within a few of it.
-    noncentrality = optimize.brentq(lambda shift: stats.nct.sf(critical, degrees, shift) - power, 0, 2 * critical + 5)
-    return float(noncentrality) * deviation / math.sqrt(repeats)
+    critical = special.stdtrit(degrees, (1 + confidence) / 2)
+    return float(special.nctdtrinc(degrees, 1 - power, critical)) * deviation / math.sqrt(repeats)
 
 
 def repeats_needed(deviation: float, distance: float, fewest: int = 2, confidence: float = 0.95) -> int | None:
@@ -197,7 +199,7 @@ def repeats_needed(deviation: float, distance: float, fewest: int = 2, confidenc
     """
 
     def settled(repeats: int) -> bool:
-        return bool(stats.t.isf((1 - confidence) / 2, repeats - 1) * deviation / math.sqrt(repeats) < distance)
+        return bool(special.stdtrit(repeats - 1, (1 + confidence) / 2) * deviation / math.sqrt(repeats) < distance)
 
     numbers = range(fewest, MOST_REPEATS + 1)
     place = bisect_left(numbers, True, key=settled)
@@ -210,6 +212,8 @@ def sign_flip_p_values(differences: ArrayLike) -> NDArray[np.float64]:
     A permutation test, which needs no distribution: where the two arms are alike, any difference could as well have
     the other sign. Exact for up to 12 repeats, else from the same random flips in every call.
     """
+    from scipy import stats
+
     return np.asarray(
         stats.permutation_test(
             (np.asarray(differences, dtype=np.float64),),
@@ -240,6 +244,13 @@ def _table(scores: ArrayLike) -> NDArray[np.float64]:
     return table[:, None] if table.ndim == 1 else table
 
 
+def _middle_means(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean over the last axis, without its lowest and highest quarter."""
+    cut = scores.shape[-1] // 4
+    middle: NDArray[np.float64] = np.sort(scores)[..., cut : scores.shape[-1] - cut].mean(-1)
+    return middle
+
+
 def _percentiles(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
     return low, high
@@ -248,7 +259,7 @@ def _percentiles(values: NDArray[np.float64], confidence: float) -> tuple[float,
 def _ratio_of_variances(upper: float, lower: float, upper_degrees: int, lower_degrees: int) -> Interval:
     """The ratio of two independent estimates of variances and its 95 % interval."""
     ratio = upper / lower if lower else (math.inf if upper else 1.0)
-    low, high = (ratio / stats.f.ppf(chance, upper_degrees, lower_degrees) for chance in (0.975, 0.025))
+    low, high = (ratio / special.fdtri(upper_degrees, lower_degrees, chance) for chance in (0.975, 0.025))
     return ratio, float(low), float(high)
 
 

@@ -60,7 +60,10 @@ def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus:
         axis.set_title(PROTOCOLS[protocol], fontsize=10)
     for axis in grid[-1]:
         axis.set_xlabel(sweep["label"])
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(cells) + 1, fontsize=9)
+    lines = {  # of all panels: a cell that the document lacks stands in some alone
+        label: line for axis in grid[0] for line, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=len(lines), fontsize=9)
     counts = repeats.groupby(["cell", "setting", "protocol"])["repeat"].nunique()
     figure.suptitle(
         f"{study}: {source(corpus)}; mean of {repeats_counted(counts)}, error bars: one standard deviation "

@@ -42,6 +42,17 @@ def prepare(device: str, threads: int = 1) -> torch.device:
     return torch.device("cuda")
 
 
+def seed_draws(device: torch.device, seed: int) -> None:
+    """Seed what torch draws on `device`.
+
+    `torch.manual_seed` seeds every kind of device that torch knows. Where there is none, it writes down for each who
+    called, to seed it should it come: milliseconds a call, and memory that stays.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed_all(seed)
+
+
 def to_device(device: torch.device, *tensors: Tensor) -> tuple[Tensor, ...]:
     """A batch's tensors on `device`: on CUDA by way of pinned memory, so that the copy waits for nothing."""
     if device.type != "cuda":

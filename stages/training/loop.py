@@ -17,7 +17,7 @@ from torch.nn.utils import clip_grad_norm_
 from stages.support.curves import mean_row
 from stages.support.process import StageError
 from stages.training import checkpoint, shares
-from stages.training.device import peak_memory_bytes
+from stages.training.device import peak_memory_bytes, seed_draws
 from stages.training.seeds import Purpose, order_generator, stream_seed
 
 _LOSSES_BETWEEN_CHECKS = 50  # a look at a loss makes a GPU wait
@@ -45,7 +45,7 @@ class Task(Protocol):
     """
 
     model: nn.Module
-    optimizer: torch.optim.Optimizer  # made when training first asks: torch then imports its compiler, for a second
+    optimizer: torch.optim.Optimizer
     device: torch.device
     gradient_norm_limit: float | None  # for one repeat at a time only: a norm would tie them together
     chosen_by: str | None  # the validation score whose lowest epoch is kept (one repeat only); None: the last is
@@ -200,7 +200,7 @@ def _improved(task: Task, pack: Pack, epoch: int, rows: list[dict[str, float]], 
 def _train_epoch(task: Task, pack: Pack, epoch: int) -> list[dict[str, float]]:
     """One pass over the training data; each repeat's means over its items, taken as the weights stood then."""
     task.model.train()
-    torch.manual_seed(stream_seed(pack.seed, pack.repeats[0], Purpose.DROPOUT, epoch))
+    seed_draws(task.device, stream_seed(pack.seed, pack.repeats[0], Purpose.DROPOUT, epoch))
     # Accumulated in place: a small tensor kept from batch to batch pins the heap between large ones that come and
     # go, and an epoch then takes three times the memory that it needs.
     sums: dict[str, Tensor] = {}

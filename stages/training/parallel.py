@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from stages.nn.compiled import load_definitions
 from stages.support.process import StageError, die_with_parent
 
 _SECONDS_BETWEEN_MESSAGES = 30.0
@@ -58,8 +59,8 @@ def run_parallel(
 
 
 def _processes(count: int) -> Executor:
-    # A fork has torch imported already; CUDA does not survive one. What a collection looks through, a fork copies.
-    gc.freeze()
+    load_definitions()  # a fork then has them, as it has torch; CUDA does not survive one
+    gc.freeze()  # what a collection looks through, a fork copies
     context = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "fork")
     return ProcessPoolExecutor(count, context, die_with_parent, (os.getpid(),))
 

@@ -122,6 +122,11 @@ def test_published_accuracies_below_chance_stand_beside_the_corrected(drawn, mar
     assert "corrected =" not in figure + markdown
 
 
+def test_the_legend_names_a_cell_that_one_protocol_lacks(drawn):
+    figure = (drawn / "scores.svg").read_text()
+    assert [figure.count(f"<!-- {name} -->") for name in ("lstm", "gru")] == [1, 1]
+
+
 def test_lengths_are_in_the_order_of_numbers(drawn, markdown):
     assert list(dict.fromkeys(key[0] for key in table(drawn))) == ["2", "10", "100"]
     firsts = [line.split("|")[1].strip() for line in markdown.splitlines() if line.startswith("| ")]

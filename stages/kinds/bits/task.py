@@ -1,7 +1,6 @@
 """A study of bits in memory: sequences cut to a length, and repeats of one arm trained as one net of replicas."""
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from stages.kinds.bits import Hyperparameters, Split
 from stages.nn.keras import start_as_keras
+from stages.nn.optimizers import Adam
 from stages.nn.replicas import Replicas, sum_of_losses, train_epoch
 from stages.support.files import verify
 from stages.training.device import to_device
@@ -67,18 +67,13 @@ class Task:
         seeds = [stream_seed(seed, repeat, Purpose.WEIGHTS) for repeat in repeats]
         start_as_keras(self.model, [torch.Generator().manual_seed(s) for s in seeds])
         self.model.to(device)
+        rate, epsilon = hyperparameters.learning_rate, 1e-7 if hyperparameters.keras2 else 1e-8
+        self.optimizer = Adam(self.model.parameters(), lr=rate, eps=epsilon, fused=True)
         self.engine = self.model.engine
         self._train, self._validation = data.split[hyperparameters.split]
         self._sequences = data.train.of_length(hyperparameters.length)
         self.train_items = len(self._train)
         self.train_tokens = len(self._train) * hyperparameters.length * len(repeats)
-
-    @cached_property
-    def optimizer(self) -> torch.optim.Optimizer:
-        """The protocol's, over all parameters."""
-        epsilon = 1e-7 if self._settings.keras2 else 1e-8
-        rate = self._settings.learning_rate
-        return torch.optim.Adam(self.model.parameters(), lr=rate, eps=epsilon, fused=True)
 
     def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch: sequences (time, repeats, batch, 1) and labels (repeats, batch), each repeat in its own order."""

@@ -4,7 +4,6 @@ Document 000_deb3cf6396f3faf9's scores were means of batch means, which stand be
 """
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +17,7 @@ from stages.kinds.classification import Hyperparameters
 from stages.kinds.classification.model import PADDING, ReviewClassifier
 from stages.nn.cells import CELLS
 from stages.nn.engines import engine_for
+from stages.nn.optimizers import Adam
 from stages.support.files import verify
 from stages.support.process import StageError
 from stages.training.device import products_in, to_device
@@ -135,7 +135,7 @@ class Task:
             if texts > len(self.train):
                 raise StageError(f"train_texts: {texts} is more than the training part has: {len(self.train)}")
             self.train = self.train.chosen(_drawn(len(self.train), texts, stream_seed(seed, repeat, Purpose.SUBSET)))
-        self._precision, self._learning_rate = hyperparameters.precision, hyperparameters.learning_rate
+        self._precision = hyperparameters.precision
         self.engine = engine_for(device.type, CELLS[hyperparameters.cell])
         self.model = ReviewClassifier(
             hyperparameters.cell,
@@ -152,13 +152,9 @@ class Task:
         self.model.start(generator)
         self.model.forget(~self.train.words(data.vocabulary_size))
         self.model.to(device)
+        self.optimizer = Adam(self.model.parameters(), lr=hyperparameters.learning_rate, fused=True)
         self.train_items = len(self.train)
         self.train_tokens = len(self.train.tokens)
-
-    @cached_property
-    def optimizer(self) -> torch.optim.Optimizer:
-        """The protocol's, over all parameters."""
-        return torch.optim.Adam(self.model.parameters(), lr=self._learning_rate, fused=True)
 
     def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """One epoch: batches of reviews of like length, in random order."""

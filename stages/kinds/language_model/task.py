@@ -5,7 +5,6 @@ Perplexity is exp of the mean cross-entropy a token (nats).
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from stages.kinds.language_model import Hyperparameters
 from stages.kinds.language_model.model import LanguageModel
 from stages.nn.cells import CELLS
 from stages.nn.engines import engine_for
+from stages.nn.optimizers import SGD
 from stages.support.files import verify
 from stages.support.process import StageError
 from stages.training.device import products_in, to_device
@@ -66,6 +66,7 @@ class Task:
         generator = torch.Generator().manual_seed(stream_seed(seed, repeat, Purpose.WEIGHTS))
         self.model.start(generator)
         self.model.to(device)
+        self.optimizer = SGD(self.model.parameters(), lr=hyperparameters.learning_rate)
         self.gradient_norm_limit = hyperparameters.gradient_norm_limit
         with share_of(hyperparameters.streams) as share:
             self._streams_here = share.columns.stop - share.columns.start
@@ -81,11 +82,6 @@ class Task:
             window = torch.zeros(hyperparameters.window, self._streams_here, dtype=torch.int64, device=device)
             with share_of(hyperparameters.streams):
                 self._loss = torch.cuda.make_graphed_callables(self._loss, (window, window.clone(), *self._state))
-
-    @cached_property
-    def optimizer(self) -> torch.optim.Optimizer:
-        """The protocol's, over all parameters."""
-        return torch.optim.SGD(self.model.parameters(), lr=self._settings.learning_rate)
 
     def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch: windows (window, streams) of inputs and of targets, in the order of the text.

@@ -1,8 +1,7 @@
 """A sequence study in memory: windows whose every step predicts the next value, and closed loops."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,11 @@ from stages.kinds.sequence.model import SequencePredictor
 from stages.nn.cells import CELLS, State
 from stages.nn.engines import engine_for
 from stages.nn.keras import start_as_keras
+from stages.nn.optimizers import SGD, Adam
 from stages.nn.replicas import Replicas, sum_of_losses, train_epoch
 from stages.support.files import verify
 from stages.support.process import InputError
-from stages.training.device import to_device
+from stages.training.device import seed_draws, to_device
 from stages.training.loop import Step
 from stages.training.seeds import Purpose, stream_seed
 
@@ -84,16 +84,10 @@ class Task:
             )
             self.model.start(*generators)
         self.model.to(device)
+        optimizer = {"sgd": SGD, "adam": Adam}[hyperparameters.optimizer]
+        self.optimizer = optimizer(self.model.parameters(), lr=hyperparameters.learning_rate, fused=True)
         self._test_seed = stream_seed(seed, repeats[0], Purpose.DROPOUT, 0)  # epochs count from 1
         self._state: State | None = None
-
-    @cached_property
-    def optimizer(self) -> torch.optim.Optimizer:
-        """The protocol's, over all parameters."""
-        optimizers: dict[str, Callable[..., torch.optim.Optimizer]] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
-        return optimizers[self._settings.optimizer](
-            self.model.parameters(), lr=self._settings.learning_rate, fused=True
-        )
 
     def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, bool]]:
         """One epoch: windows (1 + window, repeats, batch, 1), and whether the curve counts them.
@@ -141,7 +135,7 @@ class Task:
 
         Where dropout stays on, its masks are the same in every test of a repeat.
         """
-        torch.manual_seed(self._test_seed)
+        seed_draws(self.device, self._test_seed)
         losses = self._losses(self.data.test)
         errors = (loops := self._closed_loop()) - self.data.closed_loop_values
         return [

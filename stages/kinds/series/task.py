@@ -1,7 +1,6 @@
 """A series in memory: windows in scaled units, forecasts in the series' own."""
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from stages.kinds.series import Hyperparameters
 from stages.kinds.series.model import Forecaster
 from stages.nn.cells import CELLS
 from stages.nn.engines import engine_for
+from stages.nn.optimizers import Adam
 from stages.tables.ready import read_series
 from stages.training.device import to_device
 from stages.training.loop import Step
@@ -55,7 +55,6 @@ class Task:
     ) -> None:
         (repeat,) = repeats
         self.data, self.device, self._batch_size = data, device, hyperparameters.batch_size
-        self._learning_rate = hyperparameters.learning_rate
         self.engine = engine_for(device.type, CELLS[hyperparameters.cell], one_length=True)
         self.model = Forecaster(
             hyperparameters.cell,
@@ -67,13 +66,9 @@ class Task:
         )
         self.model.start(torch.Generator().manual_seed(stream_seed(seed, repeat, Purpose.WEIGHTS)))
         self.model.to(device)
+        self.optimizer = Adam(self.model.parameters(), lr=hyperparameters.learning_rate, fused=True)
         self.train_items = len(data.train)
         self.train_tokens = len(data.train) * data.window
-
-    @cached_property
-    def optimizer(self) -> torch.optim.Optimizer:
-        """The protocol's, over all parameters."""
-        return torch.optim.Adam(self.model.parameters(), lr=self._learning_rate, fused=True)
 
     def batches(self, orders: Sequence[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch: windows (time, batch, columns) and the scaled targets that follow, (batch, horizon)."""
