@@ -5,6 +5,7 @@ figure 6, which the document of latch redraws: x_t = w s(x_{t-1}) + b from x_0 =
 s is the logistic function.
 """
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ def error_surface(weight: ArrayLike, bias: ArrayLike, steps: int) -> tuple[NDArr
     return (output - 0.7) ** 2, np.abs(slope) * np.hypot(by_weight, by_bias)
 
 
+@cache
 def steepest_slope(steps: int) -> float:
     """The steepest slope after `steps` steps on the grid that is drawn; a finer one may find a cliff steeper still."""
     return float(error_surface(_WEIGHTS, _BIASES[:, None], steps)[1].max())

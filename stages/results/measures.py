@@ -73,7 +73,8 @@ def lagged_correlation(loop: Sequence[float], truth: Sequence[float]) -> float:
         other = np.asarray(truth)[max(-lag, 0) : steps + min(-lag, 0)]
         if np.ptp(mine) == 0 or np.ptp(other) == 0:
             return 0.0
-        best = max(best, float(np.corrcoef(mine, other)[0, 1]))
+        mine, other = mine - mine.mean(), other - other.mean()
+        best = max(best, float(mine @ other / np.sqrt((mine @ mine) * (other @ other))))
     return best
 
 

@@ -235,6 +235,21 @@ def test_sign_flips_against_all_of_them():
     assert sign_flip_p_values(np.zeros((6, 2))) == pytest.approx([1.0, 1.0])
 
 
+@pytest.mark.parametrize("repeats", [2, 5, 12, 13, 30])
+def test_sign_flips_against_scipys_permutation_test(repeats):
+    differences = np.random.default_rng(0).normal(0.3, 1.0, size=(repeats, 4))
+    differences[:, 1] = differences[:, 1].round()  # whose means tie
+    expected = stats.permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=4999,
+        rng=np.random.default_rng(0),
+    )
+    assert sign_flip_p_values(differences) == pytest.approx(expected.pvalue, rel=1e-12)
+
+
 def test_holm_is_the_closure_of_bonferronis_test():
     p_values = np.array([0.01, 0.04, 0.03, 0.005, 0.5])
 
