@@ -25,6 +25,8 @@ $(VENV)/installed: constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-user --target= \
 		--prefix='$(CURDIR)/$(VENV)' --root=/ -r constraints.txt
+	@echo "compiling what trains the cells, once for all clones: a minute or less" >&2
+	@$(VENV)/bin/python -m stages.compile || echo "then it is compiled when it is first used" >&2
 	@echo '$(CURDIR)' > $@
 
 setup: moved $(VENV)/installed ## Make .venv and install the pinned packages into it
