@@ -3,23 +3,18 @@
 Otherwise the first trainings do, one after the other. What is compiled is kept for all of a user's clones.
 """
 
-from collections.abc import Callable, Sequence
+import operator
 
 from stages.support.process import run_stage
 
 
 def main() -> None:
     """Compile what is not compiled yet."""
-    from stages.nn.loops.first_calls import first_calls
+    from stages.nn.first_calls import first_calls
     from stages.training.parallel import run_parallel
     from stages.training.repeats import jobs_at_once
 
-    calls = first_calls()
-    run_parallel(_call, calls, jobs_at_once(0, "cpu"), "compiled loops")
-
-
-def _call(function: Callable[..., None], arguments: Sequence[str]) -> None:
-    function(*arguments)
+    run_parallel(operator.call, first_calls(), jobs_at_once(0, "cpu"), "compiled loops")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from stages.nn import optimizers
 from stages.nn.cells import CELLS, Cell
 from stages.nn.loops import replicas as compiled_replicas
 
@@ -152,9 +153,9 @@ def train_epoch(
         ValueError: another optimizer, or settings of it that the loops do not have.
     """
     (group,) = optimizer.param_groups
-    adam = isinstance(optimizer, torch.optim.Adam)
+    adam = type(optimizer) in (torch.optim.Adam, optimizers.Adam)
     unknown = [name for name in ("momentum", "weight_decay", "amsgrad", "maximize", "nesterov") if group.get(name)]
-    if unknown or not (adam or isinstance(optimizer, torch.optim.SGD)):
+    if unknown or not (adam or type(optimizer) in (torch.optim.SGD, optimizers.SGD)):
         raise ValueError(f"{type(optimizer).__name__} {' '.join(unknown)}: allowed are plain SGD and Adam")
     parts = model._parts()
     weights = [_joined(part) for part in parts]

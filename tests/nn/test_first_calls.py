@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from numba.core.dispatcher import Dispatcher
 from stages.kinds import kind, task_module
-from stages.nn.loops.first_calls import first_calls
+from stages.nn.first_calls import first_calls
 from stages.studies import arms
 from stages.support.params import load_project
 from stages.text.corpora.download import Mirror
@@ -26,7 +26,7 @@ def compiled():
         for one in d.signatures
     }
 
-for function, arguments in first_calls():
+for function, *arguments in first_calls():
     function(*arguments)
 ahead = compiled()
 for study, profiles in load_project().studies.items():

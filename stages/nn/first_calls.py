@@ -1,6 +1,6 @@
 """Calls that have every loop compiled for the numbers that trainings use, float32, before a training needs it."""
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,15 +17,15 @@ from stages.nn.replicas import Replicas, train_epoch
 TIME, BATCH, FEATURES, HIDDEN, CLASSES, REPLICAS = 4, 3, 2, 5, 6, 2
 
 
-def first_calls() -> list[tuple[Callable[..., None], tuple[str, ...]]]:
-    """Functions with their arguments, those that take longest first; each may be called in a process of its own."""
+def first_calls() -> list[tuple[Any, ...]]:
+    """A function and its arguments each, those that take longest first; any may be called in a process of its own."""
     loops = [name for name, cell in CELLS.items() if cell.scalars]
     variants = [f"{name}.keras2" for name in loops if CELLS[name].keras2]
     return [
-        *((train_replicas, (name, "classify")) for name in (*variants, *loops)),
-        *((train_replicas, (name, "regress")) for name in loops),
-        *((run_padded, (name,)) for name in loops),
-        (drop_and_lose, ()),
+        *((train_replicas, name, "classify") for name in (*variants, *loops)),
+        *((train_replicas, name, "regress") for name in loops),
+        *((run_padded, name) for name in loops),
+        (drop_and_lose,),
     ]
 
 
