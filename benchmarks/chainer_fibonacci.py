@@ -7,36 +7,27 @@ processor time, and take the quickest of `--timings` epochs, in one run. Start-u
 Run: python -m benchmarks.chainer_fibonacci --chainer-python PYTHON
 """
 
-import argparse
-import os
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from benchmarks.fibonacci_speed import kernel, one_layer, train_epoch
-from benchmarks.measure import RESULTS, about, processor_milliseconds, run_peer, synthetic_data
+from benchmarks.measure import RESULTS, about, peer_options, processor_milliseconds, run_peer, synthetic_data
 from stages.nn.engines import ENGINES
 from stages.support.files import write_json
 from stages.support.process import run_stage
 from stages.training.device import prepare
 
 CELL = "lstm"  # the document's
-WAYS = ("fused", "step by step")
+WAYS = {"fused": "packed", "step by step": "stepwise"}
+"""Chainer's ways, and the engines that are like them."""
 BAR = 3
 
 
 def main(*words: str) -> None:
-    """Measure, print the table, write benchmarks/results/chainer_fibonacci.json."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--chainer-python",
-        default=os.environ.get("CHAINER_PYTHON", sys.executable),
-        help="interpreter that has Chainer 7.8.1 (default: $CHAINER_PYTHON, else this one)",
-    )
-    parser.add_argument("--timings", type=int, default=3, help="timed epochs of each way (default: 3)")
-    options = parser.parse_args(words)
+    """Measure, print the table, write chainer_fibonacci.json and chainer_seconds.json of benchmarks/results."""
+    options = peer_options(__doc__, "Chainer", "Chainer 7.8.1", timings=3).parse_args(words)
     data = synthetic_data("fibonacci")
     device = prepare("cpu")
     with TemporaryDirectory() as folder:
@@ -46,7 +37,7 @@ def main(*words: str) -> None:
             way: run_peer(options.chainer_python, "chainer_peer.py", way, str(windows), str(options.timings))
             for way in WAYS
         }
-    head = about(device) | peers[WAYS[0]]["versions"]
+    head = about(device) | peers["fused"]["versions"]
     print("  ".join(f"{name}: {value}" for name, value in head.items()))
     print(f"Milliseconds of processor time an update, quickest (slowest); ratios of Chainer's to ours, bar {BAR}x")
     for way, peer in peers.items():
@@ -70,7 +61,20 @@ def main(*words: str) -> None:
             f"{kernel(task)}",
             flush=True,
         )
-    write_json(RESULTS / "chainer_fibonacci.json", {"about": head, "bar": BAR, "chainer": peers, "rows": rows})
+    write_json(RESULTS / "chainer_fibonacci.json", {"about": head, "bar": BAR, "rows": rows})
+    timings = [
+        {
+            "study": "fibonacci",
+            "cell": CELL,
+            "device": "cpu",
+            "engine": WAYS[way],
+            "kernel": peer["link"],
+            "library": "chainer",
+            "seconds": [value * peer["updates"] / 1000 for value in peer["milliseconds"]],
+        }
+        for way, peer in peers.items()
+    ]
+    write_json(RESULTS / "chainer_seconds.json", {"about": {"cpu": head}, "rows": timings})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Chainer's side of benchmarks.chainer_fibonacci; needs only Chainer and NumPy, nothing of this project.
 
 Trains fibonacci's one-layer LSTM in both of the document's ways on the windows of a .npy file, and prints JSON:
-versions, and the processor milliseconds of an update in each timed epoch. Called by benchmarks.chainer_fibonacci.
+versions, an epoch's updates, and the processor milliseconds of one in each timed epoch. Called by
+benchmarks.chainer_fibonacci.
 """
 
 import json
@@ -58,7 +59,8 @@ def main(way: str, windows_file: str, timings: str) -> None:
             optimizer.update()
         milliseconds.append(round(1000 * (time.process_time() - start) / updates, 3))
     versions = {"chainer": chainer.__version__, "chainer's numpy": np.__version__}
-    print(json.dumps({"versions": versions, "link": type(recurrent).__name__, "milliseconds": milliseconds[1:]}))
+    found = {"link": type(recurrent).__name__, "updates": updates, "milliseconds": milliseconds[1:]}
+    print(json.dumps({"versions": versions, **found}))
 
 
 if __name__ == "__main__":

@@ -5,13 +5,8 @@ the processor seconds of an epoch in each timing. Called by benchmarks.keras_dam
 """
 
 import json
-import os
 import sys
 import time
-
-os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import keras
 import numpy as np

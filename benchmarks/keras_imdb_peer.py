@@ -6,14 +6,9 @@ timed epoch. Called by benchmarks.keras_imdb.
 """
 
 import json
-import os
 import sys
 import time
 from typing import Any
-
-os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import keras
 import numpy as np

@@ -5,14 +5,9 @@ each way the processor milliseconds of an update in each timed epoch. Called by 
 """
 
 import json
-import os
 import sys
 import time
 from typing import Any
-
-os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import keras
 import numpy as np

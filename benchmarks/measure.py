@@ -28,6 +28,7 @@ from stages.training.loop import update
 
 RESULTS = Path(__file__).parent / "results"
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_KERAS = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def positive(word: str) -> int:
@@ -117,14 +118,15 @@ def processor_milliseconds(updates: Callable[[], int], timings: int) -> list[flo
 
 
 def run_peer(python: str, script: str, *arguments: str) -> Any:  # noqa: ANN401 - each peer prints its own JSON
-    """The JSON that a script of this folder prints when the interpreter `python` runs it on one thread.
+    """The JSON that a script of this folder prints when the interpreter `python` runs it on one thread of the CPU.
 
     Raises:
         StageError: there is no such interpreter, or the script failed in it.
     """
     command = [python, "-W", "ignore", str(Path(__file__).parent / script), *arguments]
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=os.environ | _ONE_THREAD, check=True)
+        environment = os.environ | _ONE_THREAD | _KERAS
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise StageError(f"{python} could not run {script}: benchmarks/README.md says what it needs") from error
     return json.loads(done.stdout)

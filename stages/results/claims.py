@@ -17,10 +17,9 @@ from stages.results.runs import Runs
 from stages.results.verdict import Verdict, effect_text
 from stages.support.files import read_json
 
-SECONDS = Path("benchmarks/results/epoch_seconds.json")
-KERAS = Path("benchmarks/results/keras_damped.json")
-CHAINER = Path("benchmarks/results/chainer_fibonacci.json")
-_CHAINER_ENGINES = {"fused": "packed", "step by step": "stepwise"}
+TIMINGS = tuple(
+    Path("benchmarks/results", f"{name}.json") for name in ("epoch_seconds", "keras_damped", "chainer_seconds")
+)
 
 
 def read_run(studies: Sequence[str], cells: Sequence[str]) -> dict[str, list[Row]]:
@@ -37,7 +36,7 @@ def read_record() -> dict[str, list[Row]]:
     return {study: comparable_rows(study) for study in documents.documents()}
 
 
-def read_seconds(paths: Sequence[Path] = (SECONDS, KERAS), chainer: Path = CHAINER) -> dict[str, list[Timing]]:
+def read_seconds(paths: Sequence[Path] = TIMINGS) -> dict[str, list[Timing]]:
     """The stored timings, by study, each with its library and machine; none where nothing has been timed."""
     found: dict[str, list[Timing]] = {}
     for path in filter(Path.exists, paths):
@@ -48,22 +47,6 @@ def read_seconds(paths: Sequence[Path] = (SECONDS, KERAS), chainer: Path = CHAIN
             version = f"{library} {about[library]}"
             found.setdefault(row["study"], []).append(
                 {**row, "library": library, "hardware": hardware, "version": version}
-            )
-    if chainer.exists():
-        stored = read_json(chainer)
-        for name, row in stored["chainer"].items():
-            found.setdefault("fibonacci", []).append(
-                {
-                    "study": "fibonacci",
-                    "cell": "lstm",
-                    "device": "cpu",
-                    "engine": _CHAINER_ENGINES[name],
-                    "kernel": row["link"],
-                    "seconds": [value / 1000 for value in row["milliseconds"]],
-                    "library": "chainer",
-                    "hardware": stored["about"]["processor"],
-                    "version": f"chainer {row['versions']['chainer']}",
-                }
             )
     return found
 

@@ -651,7 +651,7 @@ def timings(seconds, tmp_path):
     rows = [dict(zip(names, key, strict=True)) | {"kernel": "k", "seconds": list(s)} for key, s in seconds.items()]
     about = {device: {"processor": "a processor", "device": "a GPU", "torch": "2"} for device in ("cpu", "cuda")}
     write_json(path, {"about": about, "rows": rows})
-    return read_seconds([path], tmp_path / "none.json")
+    return read_seconds([path])
 
 
 def timed(rule, seconds, tmp_path, monkeypatch):
@@ -716,7 +716,7 @@ def test_a_device_without_timings_leaves_the_claim_open_unless_another_refutes_i
 
 
 def test_without_a_file_of_timings_there_are_none():
-    assert read_seconds([Path("no such file.json")], Path("nor this.json")) == {}
+    assert read_seconds([Path("no such file.json")]) == {}
 
 
 # --- the list of claims ---
