@@ -22,7 +22,9 @@ os.environ.pop("LSTM_VS_GRU_TRACKING", None)  # of whoever runs the tests: some 
 torch.set_num_threads(1)  # as a command has; with more, small products wait for each other
 threadpool_limits(1)
 
-WITH_CLONE = ("test_pipeline.py", "test_predict.py", "test_sample.py", "test_served.py", "test_sharing.py")
+WITH_CLONE = ("test_pipeline.py", "test_predict.py", "test_sample.py", "test_sharing.py", "test_served.py")
+LONG = ("test_cluster.py", "test_shares.py", "test_code.py", "test_tracking.py", "test_compiled.py")
+"""Files that take a minute or more."""
 
 
 @dataclass(frozen=True)
@@ -126,18 +128,26 @@ def pytest_itemcollected(item):
         raise pytest.UsageError(f"{item.nodeid} has the fixture clone: name its file in tests/conftest.py")
 
 
+def pytest_collection_modifyitems(items):
+    """Run the clone's tests first, then the long files', so that no worker is left with one of them at the end."""
+    first = (*WITH_CLONE, *LONG)
+    items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))
+
+
 def pytest_xdist_make_scheduler(config, log):
-    """Give all tests of the one shared clone to one of pytest-xdist's workers, first; any worker the others.
+    """Give a file's tests to one of pytest-xdist's workers, as what they share is made once then; the clone's alike.
 
     xdist's own marks for that do nothing with pytest 9.2: it sets an attribute that pytest no longer reads.
     """
     from xdist.scheduler import LoadScopeScheduling
 
-    class OneWorkerForTheClone(LoadScopeScheduling):
-        def _split_scope(self, nodeid):
-            return "clone" if _of_the_clone(nodeid) else nodeid
+    config.option.loadscopereorder = False  # files with more tests are not those that take longer
 
-    return OneWorkerForTheClone(config, log)
+    class OneWorkerForAFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return "clone" if _of_the_clone(nodeid) else nodeid.partition("::")[0]
+
+    return OneWorkerForAFile(config, log)
 
 
 def _of_the_clone(nodeid):
