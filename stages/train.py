@@ -88,7 +88,7 @@ def _train(study: str, training: Training, profile: str, device: str, run: Run) 
         arms: Sequence[Arm], repeats: Sequence[int], train_one: Callable[..., Fitted | None] = train_job
     ) -> list[list[Fitted | None]]:
         """Train arms side by side, and return of each arm its jobs' results."""
-        if not arms:  # of a training whose arms are all tuned, or all variants, which never are
+        if not arms:  # where all arms are tuned, or none is
             return []
         jobs = split_into_jobs(
             arms,

@@ -34,7 +34,7 @@ from stages.results.statistics import (
 from stages.results.verdict import Verdict
 
 Timing = Mapping[str, Any]
-"""A row of benchmarks/results/epoch_seconds.json, a list of seconds in it, with its hardware and torch's version."""
+"""A row of benchmarks/results that is read by `claims.read_seconds`: seconds of epochs, hardware, library, version."""
 Rule = Mapping[str, Any]
 _RESAMPLES = 4000
 _SURELY = 1e-9  # a float32 may round a probability to 1, whose logit is infinite
@@ -357,11 +357,6 @@ def _fewer(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
     ]
 
 
-def _missing(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
-    """Nothing that is measured here can decide it."""
-    return [replace(base, reason=rule["missing"])]
-
-
 def _seconds(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
     """Two ways' timings, on each device; those of one device were taken in turn, so that each round gives a pair."""
     timings = evidence.seconds.get(rule["seconds"], ())
@@ -495,7 +490,6 @@ RULES: Mapping[str, Callable[[Rule, Verdict, Evidence], list[Verdict]]] = {
     "falls": _falls,
     "below_chance": _below_chance,
     "fewer": _fewer,
-    "missing": _missing,
     "seconds": _seconds,
     "counts": _counts,
     "tied": _tied,

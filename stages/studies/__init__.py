@@ -7,7 +7,8 @@ A study is a section of params.yaml; one that a document is behind also has stag
     arms: by heading (`published`, `corrected`, `what_if`), and in it by cell or for `all`: the hyperparameters that
       differ from params.yaml's, flaws included.
     variants: by name what changes in the corrected protocol of the first setting, to see what a score hangs on:
-      settings of this project's own, never published and not tuned. `training.variants` in params.yaml: those to train.
+      settings of this project's own, never published, and tuned where `training.tuning.settings` names them.
+      `training.variants` in params.yaml: those to train.
     scores, curve, sweep, closed_loop, landscape: what differs from the kind's own (`Kind.DOCUMENT`). The first score
       decides. Of a score: `from`, where a repeat has it, as part.name (default: test.SCORE); `published_from`: the
       published protocol's, averaged the document's own way; `at_least`: the score is whether a repeat reaches this,

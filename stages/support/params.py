@@ -287,16 +287,12 @@ def study_arms(project: Project, study: str, cell: str) -> dict[str, list[Arm]]:
     tuned: list[Arm] = []
     if training.tuning and set(training.headings) - set(settled):
         longer = {"epochs": training.tuning.epochs} if training.tuning.epochs else {}
-        tuned = [
-            replace(arm, hyperparameters=replace(arm.hyperparameters, **longer))
-            for arm in under("corrected")
-            if arm.setting not in training.variants
-        ]
-        if wanted := training.tuning.settings:
-            known = [arm.setting for arm in tuned]
-            if unknown := sorted(set(wanted).difference(known)):
-                raise InputError(f"{study}: tuning.settings: '{unknown[0]}' is not one of {', '.join(known)}")
-            tuned = [arm for arm in tuned if arm.setting in wanted]
+        tuned = [replace(arm, hyperparameters=replace(arm.hyperparameters, **longer)) for arm in under("corrected")]
+        known = [arm.setting for arm in tuned]
+        wanted = training.tuning.settings or [setting for setting in known if setting not in training.variants]
+        if unknown := sorted(set(wanted).difference(known)):
+            raise InputError(f"{study}: tuning.settings: '{unknown[0]}' is not one of {', '.join(known)}")
+        tuned = [arm for arm in tuned if arm.setting in wanted]
         if (rates := training.tuning.chosen_rates) and (len(rates), len(project.params.cells)) != (len(tuned), 1):
             raise InputError(
                 f"{study}: tuning.chosen_rates: {list(rates)} is not allowed: "

@@ -239,7 +239,7 @@ def test_of_a_studys_settings_those_that_are_named_are_tuned(tmp_path):
         study_arms(project, "fibonacci", "gru")
 
 
-def test_variants_are_corrected_alone_and_never_tuned_and_those_that_are_not_are_refused(tmp_path):
+def test_variants_are_corrected_alone_and_tuned_where_they_are_named_and_those_that_are_not_are_refused(tmp_path):
     place = "imdb.full.training.variants"
     arms = study_arms(load_with(tmp_path, {"profile": "full", place: ["20 epochs"]}), "imdb", "gru")
     assert [(arm.setting, arm.protocols) for arm in arms["arms"]] == [
@@ -250,9 +250,12 @@ def test_variants_are_corrected_alone_and_never_tuned_and_those_that_are_not_are
     _, corrected, longer = arms["arms"]
     assert longer.hyperparameters == replace(corrected.hyperparameters, epochs=20)
     assert [arm.setting for arm in arms["tuned"]] == [""]
+    named = {"profile": "full", place: ["20 epochs"], "imdb.full.training.tuning.settings": ["20 epochs"]}
+    (tuned,) = study_arms(load_with(tmp_path, named), "imdb", "gru")["tuned"]
+    assert (tuned.setting, tuned.hyperparameters) == ("20 epochs", longer.hyperparameters)
     alone = study_arms(load_with(tmp_path, {"imdb.training.headings": ["published"]}), "imdb", "gru")
     assert [arm.setting for arm in alone["arms"]] == [""]
-    for study, known in (("imdb", "20 epochs, "), ("ptb", "none")):
+    for study, known in (("imdb", "20 epochs, "), ("damped", "none")):
         project = load_with(tmp_path, {f"{study}.training.variants": ["30 epochs"]})
         with pytest.raises(InputError, match=rf"{study}: training\.variants: '30 epochs' is not one of {known}"):
             study_arms(project, study, "gru")
