@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from stages.results.row import read_baselines, read_rows
-from stages.support.curves import keep
 from stages.support.files import whole, write_json
 from stages.support.params import load_params
 from stages.support.process import run_stage
+from stages.tracking.curves import keep
 
 
 def main(study: str) -> None:

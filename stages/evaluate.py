@@ -7,10 +7,10 @@ from typing import Any
 
 from stages import kinds
 from stages.results.row import Row, read_rows, write_rows
-from stages.support.curves import keep
 from stages.support.files import verify
 from stages.support.params import Evaluation, load_params, read_evaluation
 from stages.support.process import run_stage
+from stages.tracking.curves import keep
 
 
 def main(study: str, cell: str) -> None:

@@ -15,13 +15,15 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from stages.support import tracking
-from stages.support.address import printable
-from stages.support.curves import folder, warn
-from stages.support.desired import Desired
 from stages.support.files import root
 from stages.support.params import load_project
 from stages.support.process import InputError, StageError, run_stage
+from stages.tracking.address import is_server, printable
+from stages.tracking.curves import folder, warn
+from stages.tracking.database import store_address
+from stages.tracking.desired import Desired
+from stages.tracking.sender import Sender
+from stages.tracking.store import VIEW, Report
 from stages.trained.find import SERVED_KINDS, Trained, find_trained
 
 SECONDS_BETWEEN_TURNS = 3.0
@@ -33,7 +35,7 @@ def main(*words: str) -> None:
     """Send all that MLflow lacks and say what was done; with --ui, show its pages, whatever was sent."""
     if words not in ((), ("--ui",)):
         raise InputError(f"unknown words {' '.join(words)!r}: allowed are none, --ui or --follow")
-    address = tracking.store_address()
+    address = store_address()
     try:
         _send_all(address)
     except StageError as error:
@@ -41,13 +43,13 @@ def main(*words: str) -> None:
             raise
         warn(str(error))
     if words:
-        tracking.open_ui(address)
+        _open_ui(address)
 
 
 def _send_all(address: str) -> None:
     place = printable(address)
     try:
-        report, unreadable = send(tracking.Sender(address), is_last=True)
+        report, unreadable = send(Sender(address), is_last=True)
     except StageError as error:
         raise StageError(f"{error}; nothing is lost: python -m stages.track sends what is left") from error
     for problem in [*unreadable, *report.problems]:
@@ -57,7 +59,17 @@ def _send_all(address: str) -> None:
         raise StageError(f"{len(report.problems)} runs were refused by {place}")
 
 
-def send(sender: tracking.Sender, is_last: bool) -> tuple[tracking.Report, list[str]]:
+def _open_ui(address: str) -> None:
+    """Say where the server's pages are, or become a server of this store."""
+    if is_server(address):
+        print(f"open {printable(address)}", flush=True)
+        return
+    print(f"open http://127.0.0.1:5000/#/experiments/1/runs?viewStateShareKey={VIEW}", flush=True)
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = address  # and not on the command line, which anybody may read
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui"])
+
+
+def send(sender: Sender, is_last: bool) -> tuple[Report, list[str]]:
     """One turn, the models on show included if it is the last; also a line for each file that can't be read."""
     with _one_sender():
         desired = Desired()
@@ -108,7 +120,7 @@ def follow() -> None:
         return
     import psutil
 
-    sender, said, seconds = tracking.Sender(tracking.store_address()), "", SECONDS_BETWEEN_TURNS
+    sender, said, seconds = Sender(store_address()), "", SECONDS_BETWEEN_TURNS
     is_last = failed = False
     while not is_last:
         psutil.wait_procs(followed(), timeout=seconds)

@@ -7,12 +7,12 @@ from pathlib import Path
 from stages.kinds import kind, task_module
 from stages.studies import Arm
 from stages.support.code import code_digest
-from stages.support.curves import start_tracker
 from stages.support.files import seal, whole, write_json
 from stages.support.params import Params, Training, load_params, read_training
 from stages.support.process import InputError, run_stage, started_by_torchrun
 from stages.support.sections import parse_repeats
 from stages.support.tensors import write_tensors
+from stages.tracking.curves import start_tracker
 from stages.training import checkpoint, shares
 from stages.training.loop import Fitted
 from stages.training.parallel import run_parallel

@@ -23,7 +23,7 @@ torch.set_num_threads(1)  # as a command has; with more, small products wait for
 threadpool_limits(1)
 
 WITH_CLONE = ("test_pipeline.py", "test_predict.py", "test_sample.py", "test_sharing.py", "test_served.py")
-LONG = ("test_cluster.py", "test_shares.py", "test_code.py", "test_tracking.py", "test_compiled.py")
+LONG = ("test_cluster.py", "test_shares.py", "test_code.py", "test_sender.py", "test_compiled.py")
 """Files that take a minute or more."""
 
 

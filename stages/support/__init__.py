@@ -1,1 +1,1 @@
-"""Parameters, messages, files and tracking: nothing here can change a result."""
+"""Parameters, messages and files: nothing here can change a result."""

@@ -13,7 +13,7 @@ from stages.support.files import digest, file_digest
 
 _TOP = Path(__file__).parent.parent.parent
 _DECIDES = ("stages/kinds/", "stages/nn/", "stages/training/")
-_SUPPORT = "stages/support/"  # decides no result
+_DECIDES_NOTHING = ("stages/support/", "stages/tracking/")
 _FUNCTIONS = {"fetch": "fetch", "tokenize": "tokenize", "baseline": "baselines"}  # of a kind's package, which they call
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # of statements, in statements
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING, tokenize.ENDMARKER}
@@ -45,7 +45,7 @@ def stage_code(stage: str, *kinds: str) -> dict[str, str]:
     stage calls there; and files beside a module that a text in it names, such as a document's YAML. Without what
     decides no result and, of an evaluation, the code of the training.
     """
-    left_out = (_SUPPORT, "stages/kinds/", "stages/training/") if stage == "evaluate" else (_SUPPORT,)
+    left_out = _DECIDES_NOTHING + (("stages/kinds/", "stages/training/") if stage == "evaluate" else ())
     packages = [_TOP / "stages" / "kinds" / kind / "__init__.py" for kind in kinds]
     called = [node for path in packages for node in _tree(path).body if _is_function(node, stage)]
     start = {_TOP / "stages" / f"{stage}.py"}.union(*map(_uses, called))

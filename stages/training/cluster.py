@@ -25,9 +25,9 @@ from distributed.client import ClosedClientError
 
 from stages import kinds
 from stages.studies import Arm
-from stages.support.curves import OnEpoch
 from stages.support.files import MANIFEST, read_json, verify, whole
 from stages.support.process import InputError, StageError
+from stages.tracking.curves import OnEpoch
 from stages.training import checkpoint
 from stages.training.loop import DivergedError, Fitted, in_words, say
 from stages.training.parallel import run_parallel

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from stages.support.curves import mean_row
 from stages.support.process import StageError
+from stages.tracking.curves import mean_row
 from stages.training import checkpoint, shares
 from stages.training.device import peak_memory_bytes, seed_draws
 from stages.training.seeds import Purpose, order_generator, stream_seed

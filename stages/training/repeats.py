@@ -16,8 +16,8 @@ import torch
 from stages.kinds import task_module
 from stages.studies import Arm
 from stages.support.code import code_digest
-from stages.support.curves import OnEpoch, live_curve
 from stages.support.files import digest, root, without_defaults, write_if_possible
+from stages.tracking.curves import OnEpoch, live_curve
 from stages.training import checkpoint, shares
 from stages.training.device import machine, prepare
 from stages.training.loop import DivergedError, Fitted, Pack, fit

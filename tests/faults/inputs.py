@@ -30,7 +30,6 @@ from stages.results.record import check_entries
 from stages.results.row import read_baselines, read_rows
 from stages.results.scores import repeats_table, summary_table
 from stages.results.tables import scores_table
-from stages.support.desired import Desired
 from stages.support.files import MANIFEST, decode, read_json, seal, verify, write_json
 from stages.support.params import Params, Project, load_project, resolved
 from stages.support.process import InputError
@@ -39,6 +38,7 @@ from stages.support.tensors import read_tensors, write_tensors
 from stages.tables.inspect import inspect
 from stages.tables.raw import read_labelled, write_labelled, write_series, write_text
 from stages.tables.records import records as records_of
+from stages.tracking.desired import Desired
 from stages.trained.find import find_trained
 from stages.training import checkpoint as checkpoints
 from tests.copies import ROOT, forget_served_code
@@ -400,7 +400,7 @@ def serve(folder: Path) -> Callable[[bytes], Seen]:
     from mlflow.exceptions import MlflowException
     from mlflow.pyfunc import load_model, scoring_server
 
-    from stages.support.tracking import _save_pyfunc
+    from stages.tracking.models import save_pyfunc
     from stages.trained.find import Trained
 
     words = ["<unk>", "<pad>", "the", "film", "good", "bad"]
@@ -423,7 +423,7 @@ def serve(folder: Path) -> Callable[[bytes], Seen]:
     net.start(torch.Generator().manual_seed(3))
     write_tensors(trained.weights, {name: value.numpy() for name, value in net.state_dict().items()})
     (folder / "vocabulary.txt").write_text("".join(f"{word}\n" for word in words))
-    _save_pyfunc(trained, folder / "model")
+    save_pyfunc(trained, folder / "model")
     forget_served_code()
     model = load_model(str(folder / "model"))
     schema = model.metadata.get_input_schema()
@@ -462,7 +462,7 @@ def reached_us(error: BaseException | None) -> bool:
 def curve_files(folder: Path) -> Trial:
     """What a job leaves for the tracker: what is torn costs itself alone."""
     os.environ["DVC_ROOT"] = str(folder)
-    from tests.support.tracked import key_of, row, write, write_cell
+    from tests.tracking.tracked import key_of, row, write, write_cell
 
     write_cell(folder, [row(0), row(1)])
     path = folder / "tracking" / f"{key_of(2)}.jsonl"

@@ -45,7 +45,7 @@ print(json.dumps([str(f.relative_to(top)) for f in files if f.is_relative_to(top
 STAGE = """
 import importlib, json, sys
 from pathlib import Path
-import stages.support.curves, stages.support.params
+import stages.tracking.curves, stages.support.params
 top, stage, *words = sys.argv[1:]
 before = set(sys.modules)
 importlib.import_module(f"stages.{stage}").main(*words)

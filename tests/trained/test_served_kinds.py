@@ -10,7 +10,7 @@ from stages.kinds.language_model.model import LanguageModel
 from stages.kinds.series.model import Forecaster
 from stages.support.process import InputError
 from stages.support.tensors import write_tensors
-from stages.support.tracking import _save_pyfunc
+from stages.tracking.models import save_pyfunc
 from stages.trained.find import Trained
 from stages.trained.language import WordModel
 from stages.trained.reviews import ReviewModel
@@ -55,7 +55,7 @@ def made(tmp_path, request):
     settings["hyperparameters"] = {"cell": "gru", **hyperparameters}
     is_text = request.param != "series"
     trained = Trained("own", request.param, "gru", settings, weights, vocabulary if is_text else None, ready)
-    _save_pyfunc(trained, tmp_path / "model")
+    save_pyfunc(trained, tmp_path / "model")
     forget_served_code()
     return trained, load_model(str(tmp_path / "model"))
 

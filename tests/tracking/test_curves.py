@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from stages.support import curves
-from stages.support.curves import live_curve
-from stages.support.desired import Desired
-from tests.support.tracked import key_of, row, write_cell
+from stages.tracking import curves
+from stages.tracking.curves import live_curve
+from stages.tracking.desired import Desired
+from tests.tracking.tracked import key_of, row, write_cell
 
 KEY = key_of(0)
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ def test_losses_that_are_not_finite_are_kept_in_valid_json():
 
 def test_a_killed_job_is_told_from_a_live_one_and_can_go_on():
     code = f"""
-from stages.support.curves import live_curve
+from stages.tracking.curves import live_curve
 with live_curve({KEY!r}, [{row()!r}]):
     print("started", flush=True)
     input()
@@ -145,5 +145,5 @@ def test_no_tracker_is_started_where_it_is_off(repository, monkeypatch):
 
 
 def test_what_training_imports_of_tracking_is_light():
-    code = "import sys, stages.support.curves; print(*{'mlflow', 'torch', 'pandas', 'numpy'} & set(sys.modules))"
+    code = "import sys, stages.tracking.curves; print(*{'mlflow', 'torch', 'pandas', 'numpy'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT).strip() == ""

@@ -2,10 +2,10 @@ from contextlib import suppress
 
 import pytest
 
-from stages.support import curves
-from stages.support.curves import live_curve
-from stages.support.desired import Desired
-from tests.support.tracked import key_of, row, write, write_cell
+from stages.tracking import curves
+from stages.tracking.curves import live_curve
+from stages.tracking.desired import Desired
+from tests.tracking.tracked import key_of, row, write, write_cell
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from filelock import Timeout
 
-from stages.support import curves
-from stages.support.curves import Row, mean_row
 from stages.support.files import digest, file_digest, once_a_version, read_json, root
+from stages.tracking import curves
+from stages.tracking.curves import Row, mean_row
 
 COSTS = ("seconds", "train_seconds", "tokens_per_second", "peak_memory_bytes")
 

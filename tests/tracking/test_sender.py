@@ -22,17 +22,20 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from stages import track
-from stages.support import address as addresses
-from stages.support import curves, tracking
-from stages.support.curves import live_curve
-from stages.support.desired import Desired
 from stages.support.files import seal
+from stages.tracking import address as addresses
+from stages.tracking import curves
+from stages.tracking.curves import live_curve
+from stages.tracking.database import create_database, store_address
+from stages.tracking.desired import Desired
+from stages.tracking.sender import Sender, TrackingError
+from stages.tracking.store import SETTINGS
 from stages.trained.find import Trained
-from tests.support.tracked import key_of, row, weights_of, write, write_cell
+from tests.tracking.tracked import key_of, row, weights_of, write, write_cell
 
 REPOSITORY = Path(__file__).parents[2]
 EPOCHS = (1, 2, 3)
-os.environ.update({name: os.environ.get(name, value) for name, value in tracking.SETTINGS.items()})
+os.environ.update({name: os.environ.get(name, value) for name, value in SETTINGS.items()})
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +63,7 @@ def store(tmp_path, monkeypatch, fresh_database):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     shutil.copy(fresh_database, tmp_path / "mlflow.db")
-    return tracking.store_address()
+    return store_address()
 
 
 def together(processes, calls):
@@ -79,15 +82,11 @@ def call_together(barrier, function, *words):
     function(*words)
 
 
-def create_database(path):
-    tracking.create_database(path)
-
-
 def send_from(root, address):
     """Send a workspace's results, as a tracker of its own."""
     os.environ["DVC_ROOT"] = str(root)
     os.chdir(root)
-    report, unreadable = track.send(tracking.Sender(address), is_last=False)
+    report, unreadable = track.send(Sender(address), is_last=False)
     assert (report.problems, unreadable) == ([], [])
 
 
@@ -114,7 +113,7 @@ def send_and_die(root, address, shown, steps):
         "log_artifacts", "create_registered_model", "create_model_version", "set_registered_model_alias",
     ):  # fmt: skip
         setattr(MlflowClient, name, deadly(getattr(MlflowClient, name)))
-    tracking.Sender(address).send(Desired().runs, shown)
+    Sender(address).send(Desired().runs, shown)
 
 
 def serve(folder, port):
@@ -177,7 +176,7 @@ def shown(repeat):
 
 
 def send(address, *on_show):
-    return tracking.Sender(address).send(Desired().runs, on_show)
+    return Sender(address).send(Desired().runs, on_show)
 
 
 def runs(address):
@@ -281,9 +280,9 @@ def test_a_study_says_who_is_ahead_and_a_run_what_it_was_trained_on(store, tmp_p
 
 def test_what_is_there_is_not_sent_again_but_what_is_new_is(store, tmp_path):
     whole_runs(0)
-    sender = tracking.Sender(store)
+    sender = Sender(store)
     sender.send(Desired().runs)
-    for again in (sender, tracking.Sender(store)):
+    for again in (sender, Sender(store)):
         assert str(again.send(Desired().runs)) == "0 runs, 0 values, 0 files"
     write_cell(tmp_path, [row(0)], accuracy=0.75)
     assert str(sender.send(Desired().runs)) == "1 runs, 1 values, 0 files"
@@ -298,7 +297,7 @@ def test_what_is_there_is_not_sent_again_but_what_is_new_is(store, tmp_path):
 
 
 def test_a_curve_grows_while_it_trains_and_longer_than_one_request_takes(store):
-    sender = tracking.Sender(store)
+    sender = Sender(store)
     with suppress(RuntimeError), live_curve(key_of(0), [row(0)]) as record:
         for epoch in range(1, 101):
             record([{"epoch": epoch, "loss": 1 / epoch}], {})
@@ -407,7 +406,7 @@ def test_eight_senders_at_once_to_a_server_on_postgresql_leave_nothing_twice(
         workspace.mkdir()
         monkeypatch.setenv("DVC_ROOT", str(workspace))
         write_cell(workspace, [row(0), row(1), row(2)])
-    monkeypatch.setattr(tracking, "SETTINGS", tracking.SETTINGS | {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60"})
+    monkeypatch.setitem(SETTINGS, "MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # eight at once on few processors
     together(processes, [(send_from, workspace, server_on_postgresql) for workspace in workspaces])
     monkeypatch.setenv("DVC_ROOT", str(workspaces[0]))
@@ -495,7 +494,7 @@ def test_a_moved_project_goes_on_in_its_new_place(store, tmp_path, processes, mo
     monkeypatch.chdir(before)
     monkeypatch.setenv("DVC_ROOT", str(before))
     whole_runs(0)
-    send(tracking.store_address(), shown(0))
+    send(store_address(), shown(0))
     monkeypatch.chdir(tmp_path)
     after = before.rename(tmp_path / "after it was möved")
     for path in after.rglob("*"):
@@ -503,12 +502,12 @@ def test_a_moved_project_goes_on_in_its_new_place(store, tmp_path, processes, mo
             assert str(tmp_path) not in path.read_text()
     monkeypatch.setenv("DVC_ROOT", str(after))
     monkeypatch.chdir(after)
-    assert str(send(tracking.store_address())) == "0 runs, 0 values, 0 files"
+    assert str(send(store_address())) == "0 runs, 0 values, 0 files"
     whole_runs(0, 1)
-    assert len(send(tracking.store_address(), shown(1)).on_show) == 1
+    assert len(send(store_address(), shown(1)).on_show) == 1
     assert_whole(0, 1)
     assert not before.exists()
-    client, by_name = runs(tracking.store_address())
+    client, by_name = runs(store_address())
     for repeat in (0, 1):
         run_id = by_name[f"imdb/gru/corrected/{repeat}"].info.run_id
         (place,) = after.glob(f"mlruns/{run_id}/artifacts/weights/*")
@@ -565,7 +564,7 @@ def test_addresses(given, expected, monkeypatch, tmp_path):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
     monkeypatch.chdir("/")
-    assert tracking.store_address() == expected.format(root=tmp_path)
+    assert store_address() == expected.format(root=tmp_path)
 
 
 PASSWORDS = ["secret", "se#cret", "se?cret", "se@cret", "se/cret", "/#?@secret@?#/", "se:cret://x@", "s%40cret", "1/2"]
@@ -639,7 +638,7 @@ def test_a_dead_server_loses_nothing_and_a_live_one_gets_it_all(tmp_path, monkey
 def test_a_server_that_drips_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tracking, "SECONDS_A_RUN", 2.0)
+    monkeypatch.setattr("stages.tracking.sender.SECONDS_A_RUN", 2.0)
     train(0)
     ended = threading.Event()
 
@@ -659,7 +658,7 @@ def test_a_server_that_drips_is_given_up(tmp_path, monkeypatch):
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=listen, args=(server,), daemon=True).start()
-        with pytest.raises(tracking.TrackingError, match="no whole answer"):
+        with pytest.raises(TrackingError, match="no whole answer"):
             send(f"http://127.0.0.1:{server.getsockname()[1]}")
         ended.set()
 
@@ -675,7 +674,7 @@ def test_a_tracker_beside_trainings_sends_what_killed_ones_left_and_ends(store, 
     code = f"""
 import os, signal, sys
 sys.path.insert(0, {str(REPOSITORY)!r})
-from stages.support.curves import live_curve, start_tracker
+from stages.tracking.curves import live_curve, start_tracker
 start_tracker()
 with live_curve(sys.argv[1], [eval(sys.argv[2])]) as record:
     for epoch in (1, 2):
@@ -709,7 +708,7 @@ def test_results_of_an_experiment_are_sent_and_then_no_longer_kept(store, tmp_pa
     curves.keep("imdb")
     monkeypatch.chdir(tmp_path)
     shutil.rmtree(temporary)
-    report, unreadable = track.send(tracking.Sender(store), is_last=False)
+    report, unreadable = track.send(Sender(store), is_last=False)
     assert (len(report.runs), report.files, unreadable) == (2, 1, [])
     assert not list(curves.folder().glob("kept/*"))
     for _ in range(2):
