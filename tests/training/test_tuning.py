@@ -67,7 +67,7 @@ def test_rates_that_trials_chose_before_are_taken_without_a_trial(damped):
 
 
 def test_variants_alone_are_trained_where_the_study_is_tuned(tmp_path):
-    """They are never tuned: there is no arm for which to try learning rates, nor one to train at them."""
+    """None is named to be tuned: there is no arm for which to try learning rates, nor one to train at them."""
     tuning = {"learning_rates": [0.001, 0.01], "repeats": "0", "final_repeats": "100"}
     training = {"variants": ["20 epochs"], "settings": ["20 epochs"], "headings": ["corrected"], "repeats": "0"}
     folder = small_project(tmp_path / "project", "imdb", {"tuning": tuning, **training}, cells=["gru"], cell="gru")
