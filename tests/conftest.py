@@ -134,6 +134,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Give a file's tests to one of pytest-xdist's workers, as what they share is made once then; the clone's alike.
 

@@ -77,7 +77,7 @@ def test_a_study_goes_from_its_section_to_scores_as_its_kind_says(study, tmp_pat
         for scores in (task.validate(), task.test()):
             assert len(scores) == len(repeats)
         assert task.chosen_by is None or task.chosen_by in task.validate()[0]
-        assert _cycles_left_by(lambda: loop._train_epoch(task, pack, 1)) == 0  # noqa: B023
+        assert _cycles_left_by(lambda: loop._train_epoch(task, pack, 1)) == []  # noqa: B023
         columns = {f"{part}_{about['column']}" for part, about in found.DOCUMENT["curve"].items()}
         assert columns <= set(fitted.curves[0][0])
         (tmp_path / "checkpoint.pt").unlink(missing_ok=True)
@@ -85,12 +85,17 @@ def test_a_study_goes_from_its_section_to_scores_as_its_kind_says(study, tmp_pat
 
 def _cycles_left_by(function):
     """Objects that only a search for cycles can free: a stage seldom looks (`stages.support.process.protect`)."""
-    gc.collect()
+    while gc.collect():
+        pass  # what freeing earlier tests' objects has left in turn: SQLAlchemy's, say
     gc.disable()
     try:
         function()
-        return gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        return [repr(each)[:200] for each in gc.garbage]
     finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
         gc.enable()
 
 
