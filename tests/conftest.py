@@ -15,7 +15,7 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from tests.copies import ROOT, SMALL_STUDIES, small_study
-from tests.forked import run_forked
+from tests.forked import folder_of_commands, run_forked
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # as the Makefile has it
 os.environ.pop("LSTM_VS_GRU_TRACKING", None)  # of whoever runs the tests: some are about the tracker
@@ -50,7 +50,7 @@ class Clone:
         """What a user's commands inherit, with .venv active, and without the settings of whoever runs the tests."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "MLFLOW_", "GIT_"))}
         return inherited | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join(map(str, (folder_of_commands(), Path(sys.executable).parent, os.environ["PATH"]))),
             "COLUMNS": "200",
             "GIT_CONFIG_GLOBAL": os.devnull,  # hooks and signing, say
             "GIT_CONFIG_NOSYSTEM": "1",

@@ -38,6 +38,8 @@ SMALL = {
 
 def python_in(folder, *words, stages=None):
     """Run Python in a folder, with the folder's own `stages` or those of another; returns the finished process."""
+    if words[0] == "-m":
+        return run_forked(["python", *words], folder, stages=stages)
     environment = os.environ | {"PYTHONPATH": str(stages or folder), "DVC_ROOT": str(folder)}
     return subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
 

@@ -232,10 +232,8 @@ def test_a_misspelt_setting_is_refused_by_dvc_itself(clone):
 def test_a_queued_sweep_runs_side_by_side(clone):
     clone.run("dvc", "exp", "run", "--queue", "-S", "dropout=0.2,0.5", "-S", "cell=gru", "headline@imdb")
     with (clone.folder / ".git/queue.out").open("w") as out:  # a pipe would be held open by the workers
-        env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-        subprocess.run(
-            ["dvc", "queue", "start", "-j", "2"], cwd=clone.folder, env=env, stdout=out, stderr=out, check=True
-        )
+        command = ["dvc", "queue", "start", "-j", "2"]
+        subprocess.run(command, cwd=clone.folder, env=clone.environment(), stdout=out, stderr=out, check=True)
     deadline = time.monotonic() + 300
     while (status := clone.run("dvc", "queue", "status").stdout).count("Success") < 2:
         assert "Failed" not in status, status
@@ -260,9 +258,10 @@ def test_killed_at_any_moment_and_started_again_it_ends_in_the_same_bytes(clone)
     chance = random.Random(0)
     kills = 0
     command = ["dvc", "repro", "--single-item", "--force", "--no-run-cache", "train@imdb-gru"]
-    env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    # Not forked: a killed `dvc` takes its own stages with it alone.
+    env = clone.environment(PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     start = time.monotonic()
-    clone.run(*command)
+    subprocess.run(command, cwd=clone.folder, env=env, capture_output=True, check=True)
     seconds = time.monotonic() - start
     for _ in range(6):
         victim = subprocess.Popen(

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.copies import ROOT, python_in, small_project
+from tests.forked import folder_of_commands
 
 KILLS_ITS_WORKER = """
 import os, sys, threading, time
@@ -99,7 +100,7 @@ def training(folder, study, cell, lab=None, address=None):
     if lab or address:
         own |= {"LSTM_VS_GRU_CLUSTER": address or lab.address}
     environment = (lab.environment if lab else os.environ) | own
-    words = [sys.executable, "-m", "stages.train", study, cell]
+    words = [folder_of_commands() / "python", "-m", "stages.train", study, cell]
     return subprocess.Popen(words, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
 
 
@@ -167,7 +168,7 @@ def test_workers_train_to_the_same_bytes_with_data_that_home_sends_or_that_they_
 
 
 def test_a_job_goes_on_from_home_whoever_is_killed_its_worker_home_a_machine_or_the_scheduler(tmp_path, labs):
-    mine = home(tmp_path / "home", "imdb", repeats="0", epochs=500, headings=["corrected"])
+    mine = home(tmp_path / "home", "imdb", repeats="0", epochs=300, headings=["corrected"])
     theirs, untouched = copied(mine, "theirs"), copied(mine, "untouched")
     _, expected = trained(mine, "imdb", "gru")
     lab = labs()
@@ -203,7 +204,7 @@ def test_a_job_goes_on_from_home_whoever_is_killed_its_worker_home_a_machine_or_
     _, got = trained(untouched, "imdb", "gru")
     assert got == expected
     noted = epochs_noted(untouched)
-    assert noted == list(range(1, 501)), "epochs were trained twice that home had"
+    assert noted == list(range(1, 301)), "epochs were trained twice that home had"
 
 
 def test_a_job_that_kills_its_workers_is_named_and_the_others_finish(tmp_path, labs):
