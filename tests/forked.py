@@ -29,8 +29,8 @@ _ASK = """#!{python} -IS
 import json, os, socket, sys
 name, *words = sys.argv
 command = [os.path.basename(name), *words]
-if command[0] == "python" and words[:1] != ["-m"]:
-    os.execv({python!r}, command)
+if command[0] == "python" and (words[:1] != ["-m"] or "PYTHONIOENCODING" in os.environ):
+    os.execv({python!r}, [{python!r}, *words])
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
     socket.send_fds(server, [b"!"], [0, 1, 2])

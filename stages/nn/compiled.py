@@ -21,7 +21,7 @@ from numba import njit, types
 from numba.core.caching import _Cache
 from numba.core.compiler import Compiler, CompileResult
 from numba.core.dispatcher import Dispatcher
-from numba.core.registry import cpu_target
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 from numba.extending import overload
 from numpy.typing import NDArray
@@ -68,7 +68,7 @@ class _ContentCache(_Cache):  # type: ignore[misc]
 
     def load_overload(self, signature: Any, target: Any) -> Any:  # noqa: ANN401 - Numba's types have no stubs
         """The compiled function, or None; a file that cannot be read counts as none."""
-        target.refresh()
+        rtsys.initialize(target)  # all of `target.refresh()` that is needed: the rest serves compiling
         if not self._enabled:
             return None
         try:
@@ -128,11 +128,6 @@ class _DisjointArrays(Compiler):  # type: ignore[misc]
     def define_pipelines(self) -> Any:  # noqa: ANN401
         self.state.flags.noalias = True
         return super().define_pipelines()
-
-
-def load_definitions() -> None:
-    """Load what Numba knows of Python and NumPy; otherwise each process does so when it first runs compiled code."""
-    cpu_target.target_context.refresh()
 
 
 def compiled(function: Function) -> Function:

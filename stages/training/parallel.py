@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from stages.nn.compiled import load_definitions
 from stages.support.process import StageError, die_with_parent
 
 _SECONDS_BETWEEN_MESSAGES = 30.0
@@ -59,9 +58,8 @@ def run_parallel(
 
 
 def _processes(count: int) -> Executor:
-    load_definitions()  # a fork then has them, as it has torch; CUDA does not survive one
     gc.freeze()  # what a collection looks through, a fork copies
-    context = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "fork")
+    context = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "fork")  # CUDA survives none
     return ProcessPoolExecutor(count, context, die_with_parent, (os.getpid(),))
 
 
