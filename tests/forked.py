@@ -25,6 +25,8 @@ _FORKED.set_forkserver_preload(
     ]
 )  # fmt: skip
 
+_PLACES_OF_THE_TESTS = ("", str(Path(__file__).parent.parent))  # a command must not find `stages` there by luck
+
 _ASK = """#!{python} -IS
 import json, os, socket, sys
 name, *words = sys.argv
@@ -132,6 +134,7 @@ def _run(words, folder, environment, streams):
 
             sys.exit(main(rest))
         case ["python", "-m", module, *rest]:
-            sys.path[:0] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+            named = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+            sys.path[:] = [folder, *named, *(place for place in sys.path if place not in _PLACES_OF_THE_TESTS)]
             sys.argv = [module, *rest]
             runpy.run_module(module, run_name="__main__", alter_sys=True)

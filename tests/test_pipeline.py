@@ -257,7 +257,7 @@ def test_a_queued_sweep_runs_side_by_side(clone):
     while (status := clone.run("dvc", "queue", "status").stdout).count("Success") < 2:
         assert "Failed" not in status, status
         assert time.monotonic() < deadline, status
-        time.sleep(1)
+        time.sleep(5)  # asking takes as much of a processor as what is waited for
     rows = list(csv.DictReader(clone.run("dvc", "exp", "show", "--csv", "--no-pager").stdout.splitlines()))
     swept = {row["dropout"]: row["accuracy.mean"] for row in rows if row["Experiment"] and row["cell"] == "gru"}
     assert {"0.2", "0.5"} <= set(swept)

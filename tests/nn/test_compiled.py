@@ -3,14 +3,14 @@
 import os
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numba import njit
 
 from stages.nn.compiled import exp, hard_sigmoid, hard_sigmoid_slope, sigmoid, tanh
+from tests.copies import ROOT
+from tests.forked import folder_of_commands, run_forked
 
 
 @pytest.mark.parametrize(("dtype", "close"), [(np.float32, 3e-7), (np.float64, 3e-15)])
@@ -73,8 +73,6 @@ def test_the_hard_sigmoid_is_keras_2s_and_passes_nan_on(dtype):
 
 
 PROGRAM = """
-import sys
-sys.path.insert(0, sys.argv[1])
 import torch
 from stages.nn.cells import CELLS
 from stages.nn.loops.padded import loops, run_padded
@@ -105,9 +103,9 @@ def copied(tmp_path):
 
 def start(folder, cache):
     environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"} | {"XDG_CACHE_HOME": str(cache)}
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(folder)], stdout=subprocess.PIPE, text=True, env=environment, cwd=folder
-    )
+    (folder / "program.py").write_text(PROGRAM)
+    command = [folder_of_commands() / "python", "-m", "program"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder)
 
 
 def answer(process):
@@ -172,11 +170,12 @@ def test_functions_of_one_name_are_told_apart_whatever_was_compiled_before_them(
     """Numba numbers the functions of a process; from a shared cache come others' numbers, which are taken here."""
 
     def run(cache, compiled_before, blocks):
-        environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(Path.cwd())}
-        command = [sys.executable, "-c", NUMBERED, str(compiled_before), str(blocks)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
+        done = run_forked(["python", "-m", "numbered", str(compiled_before), str(blocks)], tmp_path, environment)
+        assert done.returncode == 0, done.stderr
         return [float(word) for word in done.stdout.split()]
 
+    (tmp_path / "numbered.py").write_text(NUMBERED)
     first = tmp_path / "first"
     assert run(first, 6, 1) == [0]
     for compiled_before in range(8):
