@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import runpy
+import shutil
 import signal
 import socket
 import subprocess
@@ -79,6 +80,7 @@ def folder_of_commands():
     listening.listen()
     server = _FORKED.Process(target=_serve, args=(listening,))
     server.start()
+    atexit.register(shutil.rmtree, folder)
     atexit.register(server.kill)
     return folder
 
@@ -138,3 +140,5 @@ def _run(words, folder, environment, streams):
             sys.path[:] = [folder, *named, *(place for place in sys.path if place not in _PLACES_OF_THE_TESTS)]
             sys.argv = [module, *rest]
             runpy.run_module(module, run_name="__main__", alter_sys=True)
+        case _:
+            raise ValueError(f"neither dvc nor python -m: {words}")
