@@ -93,7 +93,8 @@ def _serve(listening):
         asking, _ = listening.accept()
         if os.fork() == 0:
             listening.close()
-            os._exit(_answer(asking))
+            _answer(asking)
+            os._exit(0)
         asking.close()
 
 
@@ -110,9 +111,9 @@ def _answer(asking):
         os.close(stream)
     if asking in wait([asking, command.sentinel]):
         command.kill()
-    command.join()
-    asking.send(bytes([command.exitcode % 256]))
-    return 0
+    else:
+        command.join()
+        asking.send(bytes([command.exitcode % 256]))
 
 
 def _run_into_files(words, folder, environment, out, err):
