@@ -7,11 +7,11 @@ import multiprocessing
 import os
 import runpy
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -46,29 +46,20 @@ def run_forked(words, folder, environment=None, stages=None, seconds=900):
     """Run `dvc ...` or `python -m MODULE ...` in a folder; returns the finished process.
 
     Without an `environment` in this one's, the folder being the project's, with its `stages` or those of another.
-
-    All that Python reads of the environment as it starts (PYTHONUTF8, say) is as in this process.
     """
-    with tempfile.TemporaryDirectory() as temporary:
-        out, err = Path(temporary, "out"), Path(temporary, "err")
-        words = [os.fspath(word) for word in words]
-        environment = environment or os.environ | {"PYTHONPATH": str(stages or folder), "DVC_ROOT": str(folder)}
-        arguments = words, str(folder), environment, out, err
-        process = _FORKED.Process(target=_run_into_files, args=arguments)
-        process.start()
-        process.join(seconds)
-        if process.is_alive():
-            process.kill()
-            raise subprocess.TimeoutExpired(words, seconds, out.read_bytes(), err.read_bytes())
-        said = [file.read_text(encoding="utf-8") for file in (out, err)]
-        return subprocess.CompletedProcess(words, process.exitcode, *said)
+    environment = environment or os.environ | {"PYTHONPATH": str(stages or folder), "DVC_ROOT": str(folder)}
+    return subprocess.run(
+        [folder_of_commands() / words[0], *words[1:]], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+        capture_output=True, encoding="utf-8", timeout=seconds,
+    )  # fmt: skip
 
 
 @functools.cache
 def folder_of_commands():
-    """A folder for PATH, whose `python` and `dvc` do what these would, in processes that are forked as well.
+    """A folder for PATH, whose `python` and `dvc` do what these would, in processes that are forked.
 
-    So what a command starts in its turn, as DVC does its stages, is quick too.
+    What a command starts in its turn, as DVC does its stages and a stage a module with its own Python, is quick too.
+    All that Python reads of the environment as it starts (PYTHONUTF8, say) is as in this process.
     """
     folder = Path(tempfile.mkdtemp(prefix="commands-"))
     address = folder / "server"
@@ -78,47 +69,42 @@ def folder_of_commands():
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(str(address))
     listening.listen()
-    server = _FORKED.Process(target=_serve, args=(listening,))
+    server = _FORKED.Process(target=_serve, args=(listening, str(folder / "python")))
     server.start()
     atexit.register(shutil.rmtree, folder)
     atexit.register(server.kill)
     return folder
 
 
-def _serve(listening):
-    """Answer every command, until the process that asked for this one has ended."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    ended = multiprocessing.parent_process().sentinel
-    while ended not in wait([listening, ended]):
-        asking, _ = listening.accept()
-        if os.fork() == 0:
-            listening.close()
-            _answer(asking)
-            os._exit(0)
-        asking.close()
+def _serve(listening, python):
+    """Answer every command, until the process that asked for this one has ended; one whose asker is killed ends too."""
+    sys.executable = python
+    ended, running = multiprocessing.parent_process().sentinel, {}
+    while ended not in (ready := wait([listening, ended, *running, *(one.sentinel for one in running.values())])):
+        if listening in ready:
+            asking, _ = listening.accept()
+            running[asking] = _start(asking)
+        for asking, command in list(running.items()):
+            if asking in ready:  # nobody waits for it any more
+                command.kill()
+            if asking in ready or command.sentinel in ready:
+                command.join()
+                with suppress(BrokenPipeError):
+                    asking.send(bytes([command.exitcode % 256]))
+                running.pop(asking).close()
+                asking.close()
 
 
-def _answer(asking):
-    """Run one command; killed, as whoever asks may be, it ends too."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+def _start(asking):
+    """The process of one command."""
     _, streams, _, _ = socket.recv_fds(asking, 1, 3)
     with asking.makefile("rb") as sent:
         words, folder, environment = json.loads(sent.readline().decode("utf-8", "surrogatepass"))
-    arguments = words, folder, environment, streams
-    command = multiprocessing.get_context("fork").Process(target=_run, args=arguments)
+    command = multiprocessing.get_context("fork").Process(target=_run, args=(words, folder, environment, streams))
     command.start()
     for stream in streams:
         os.close(stream)
-    if asking in wait([asking, command.sentinel]):
-        command.kill()
-    else:
-        command.join()
-        asking.send(bytes([command.exitcode % 256]))
-
-
-def _run_into_files(words, folder, environment, out, err):
-    streams = [os.open(os.devnull, os.O_RDONLY), *(os.open(file, os.O_WRONLY | os.O_CREAT) for file in (out, err))]
-    _run(words, folder, environment, streams)
+    return command
 
 
 def _run(words, folder, environment, streams):

@@ -19,6 +19,7 @@ _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # of statements,
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING, tokenize.ENDMARKER}
 
 
+@cache
 def training_code(kind: str, cell: str) -> dict[str, str]:
     """The modules that training a cell in a study of some kind imports, each with a digest of what it does.
 
@@ -38,6 +39,7 @@ def code_digest(kind: str, cell: str) -> str:
     return digest(training_code(kind, cell))
 
 
+@cache
 def stage_code(stage: str, *kinds: str) -> dict[str, str]:
     """The files that a stage uses for studies of some kinds, each with a digest.
 
@@ -128,18 +130,20 @@ def _tree(path: Path) -> Module:
     return parse(path.read_bytes())
 
 
+@cache
 def _name(path: Path) -> str:
     return path.relative_to(_TOP).as_posix()
 
 
-def _files(module: str) -> Iterator[Path]:
-    """The file of a module and those of the packages that it is in; nothing where it is not this project's."""
+@cache
+def _files(module: str) -> list[Path]:
+    """The file of a module and those of the packages that it is in; none where it is not this project's."""
     parts = module.split(".")
     if parts[0] != "stages" or not all(map(str.isidentifier, parts)):
-        return
-    for count in range(1, len(parts) + 1):
-        place = _TOP.joinpath(*parts[:count])
-        yield from (path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file())
+        return []
+    places = [_TOP.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
+    files = [file for place in places for file in (place / "__init__.py", place.with_suffix(".py"))]
+    return [file for file in files if file.is_file()]
 
 
 @cache

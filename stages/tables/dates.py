@@ -129,7 +129,7 @@ def _day(text: str, form: DateForm) -> int | None:
         return _period_day(int(year), unit.lower(), int(number))
     numbers: list[str] = []
     month = 0
-    for token in _TOKENS.findall(text):
+    for token in map(re.Match.group, _TOKENS.finditer(text)):
         if token.isdigit():
             numbers.append(token)
         elif (word := token.lower()) in _MONTHS and not month:

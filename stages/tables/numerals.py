@@ -13,6 +13,8 @@ _POINT = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d
 _COMMA = re.compile(r"(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d*)?(?:[eE][-+]?\d+)?|,\d+(?:[eE][-+]?\d+)?")
 _GROUPED = re.compile(r"\d{1,3}(?:[ \u00a0\u2009\u202f'’_]\d{3})+")
 _PLAIN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+_DIGIT = re.compile(r"\d")
+_WORD = re.compile(r"[^\W\d_]{5}")  # 9.5MUSD has four letters
 
 
 def is_missing(cell: str) -> bool:
@@ -57,6 +59,8 @@ def read_number(cell: str, mark: str = ".") -> float | None:
     """
     if mark == "." and _PLAIN.fullmatch(cell):
         return _finite(cell)
+    if not _DIGIT.search(cell) or _WORD.search(cell):  # most cells of a column of texts
+        return None
     text = cell.strip().replace("−", "-")
     negative = text.startswith("(") and text.endswith(")")
     text = _DECORATION.sub(r"\1", text.strip("()") if negative else text)

@@ -1,5 +1,6 @@
 """Which code a stage depends on: all that it loads and nothing else; of a training, no comment or docstring."""
 
+import functools
 import importlib.util
 import json
 import shutil
@@ -63,11 +64,14 @@ def copy(tmp_path_factory):
 
 
 def code_in(folder, kind, cell):
-    """What the module of a copy says of that copy."""
+    """What the module of a copy says of that copy; loaded anew, as it keeps what it has read."""
     spec = importlib.util.spec_from_file_location("copied_code", folder / "stages/support/code.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.training_code(kind, cell)
+
+
+unedited = functools.cache(code_in)
 
 
 def changed(copy, file, old, new, kind, cell="gru"):
@@ -75,7 +79,7 @@ def changed(copy, file, old, new, kind, cell="gru"):
     path = copy / file
     text = path.read_text()
     assert text.count(old) >= 1
-    before = code_in(copy, kind, cell)
+    before = unedited(copy, kind, cell)
     path.write_text(text.replace(old, new, 1))
     try:
         after = code_in(copy, kind, cell)

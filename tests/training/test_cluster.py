@@ -168,7 +168,7 @@ def test_workers_train_to_the_same_bytes_with_data_that_home_sends_or_that_they_
 
 
 def test_a_job_goes_on_from_home_whoever_is_killed_its_worker_home_a_machine_or_the_scheduler(tmp_path, labs):
-    mine = home(tmp_path / "home", "imdb", repeats="0", epochs=300, headings=["corrected"])
+    mine = home(tmp_path / "home", "imdb", repeats="0", epochs=150, headings=["corrected"])
     theirs, untouched = copied(mine, "theirs"), copied(mine, "untouched")
     _, expected = trained(mine, "imdb", "gru")
     lab = labs()
@@ -186,8 +186,8 @@ def test_a_job_goes_on_from_home_whoever_is_killed_its_worker_home_a_machine_or_
     # Without its checkpoint the job begins again, on another machine: the first one is gone as a whole.
     stage = training(theirs, "imdb", "gru", lab)
     path = checkpoint_of(theirs, stage, newer_than=time.time())
-    other = lab.worker("other")
-    worker_process(other)
+    worker_process(nanny).suspend()  # or it may have trained all before there is another
+    worker_process(lab.worker("other"))
     path.unlink()
     path.with_name(f"{path.stem}.before.safetensors").unlink(missing_ok=True)
     os.killpg(nanny.pid, signal.SIGKILL)
@@ -204,7 +204,7 @@ def test_a_job_goes_on_from_home_whoever_is_killed_its_worker_home_a_machine_or_
     _, got = trained(untouched, "imdb", "gru")
     assert got == expected
     noted = epochs_noted(untouched)
-    assert noted == list(range(1, 301)), "epochs were trained twice that home had"
+    assert noted == list(range(1, 151)), "epochs were trained twice that home had"
 
 
 def test_a_job_that_kills_its_workers_is_named_and_the_others_finish(tmp_path, labs):
@@ -215,13 +215,13 @@ def test_a_job_that_kills_its_workers_is_named_and_the_others_finish(tmp_path, l
     deadly = tmp_path / "deadly"
     deadly.mkdir()
     (deadly / "sitecustomize.py").write_text(KILLS_ITS_WORKER.format(key=poisoned))
-    lab = labs()
+    lab = labs(DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1")
     for name in ("first", "second"):
         lab.worker(name, path=f"{deadly}{os.pathsep}{ROOT}")
     stage = training(theirs, "imdb", "gru", lab)
     said = stage.communicate(timeout=180)[1]
     assert stage.returncode == 1
-    assert said.splitlines()[-1].startswith("error: imdb/gru/corrected/1: 4 workers ended while they trained it")
+    assert said.splitlines()[-1].startswith("error: imdb/gru/corrected/1: 2 workers ended while they trained it")
     assert len(list((theirs / "timings").iterdir())) == 2
     _, got = trained(theirs, "imdb", "gru")
     assert got == expected
@@ -271,19 +271,19 @@ def test_what_could_give_other_results_is_refused_in_a_line(tmp_path, labs):
     cell.write_text(cell.read_text() + "\nANOTHER = 1\n")
     nobody = tmp_path / "nobody"
     nobody.mkdir()
+    lab = labs()
     for words, path, expected in [
         (("--nthreads", "2"), ROOT, "has 2 threads"),
         (("--nthreads", "1"), changed, "its results could be others"),
         (("--nthreads", "1"), nobody, "a worker lacks stages: install"),
     ]:
-        lab = labs()
-        lab.worker("worker", *words, path=path)
+        nanny = lab.worker("worker", *words, path=path)
         stage = training(mine, "imdb", "gru", lab)
         said = stage.communicate(timeout=120)[1]
         assert stage.returncode == 2, said
         assert said.count("error: ") == 1
         assert expected in said.splitlines()[-1]
-        lab.close()
+        os.killpg(nanny.pid, signal.SIGKILL)
     assert not models(mine)
 
 

@@ -16,6 +16,7 @@ from stages.nn.dropout import dropout, of_whole_batch
 from stages.support.process import StageError
 from stages.training import shares
 from tests.copies import ROOT, python_in, small_project
+from tests.forked import folder_of_commands
 from tests.training.shared_training import KINDS, train, write_data
 
 
@@ -24,6 +25,16 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     write_data(folder)
     return folder
+
+
+@pytest.fixture
+def launch(monkeypatch, data, tmp_path):
+    """Has some processes train, started quickly."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "executable", str(folder_of_commands() / "python"))
+    return lambda processes, *words: shares.launch(
+        processes, "tests.training.shared_training", str(data), str(tmp_path), *words
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,26 +61,23 @@ def assert_alike(mine, expected):
 
 
 @pytest.mark.parametrize("processes", [2, 3])
-def test_processes_train_as_one_does_with_uneven_shares_and_dropout(data, alone, tmp_path, monkeypatch, processes):
-    monkeypatch.chdir(ROOT)
-    shares.launch(processes, "tests.training.shared_training", str(data), str(tmp_path))
+def test_processes_train_as_one_does_with_uneven_shares_and_dropout(launch, alone, tmp_path, processes):
+    launch(processes)
     assert_alike(found(tmp_path), found(alone))
     for process in range(1, processes):
         for name, values in found(tmp_path, process)[1].items():
             assert np.array_equal(values, found(tmp_path)[1][name])
 
 
-def test_a_checkpoint_goes_on_in_another_number_of_processes(data, alone, tmp_path, monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_a_checkpoint_goes_on_in_another_number_of_processes(launch, data, alone, tmp_path):
     train(data, tmp_path, 1)
-    shares.launch(2, "tests.training.shared_training", str(data), str(tmp_path))
+    launch(2)
     assert_alike(found(tmp_path), found(alone))
 
 
-def test_a_process_that_ends_before_its_time_ends_all_in_one_line(data, tmp_path, monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_a_process_that_ends_before_its_time_ends_all_in_one_line(launch):
     with pytest.raises(StageError, match="process 2 of 2 ended with 7") as failed:
-        shares.launch(2, "tests.training.shared_training", str(data), str(tmp_path), "dies")
+        launch(2, "dies")
     assert "\n" not in str(failed.value)
 
 
