@@ -31,7 +31,11 @@ _NOT_TEXT = (
     (b"SQLite format 3", "a database: save a table of it as CSV"),
     (b"BZh", "compressed with bzip2: unpack it, or compress it with gzip"),
     (b"\xfd7zXZ", "compressed with xz: unpack it, or compress it with gzip"),
+    (b"\x93NUMPY", "a NumPy array: save it as CSV"),
+    (b"\x80\x04", "a pickle, which can run any code: save its table as CSV"),
+    (b"\x80\x05", "a pickle, which can run any code: save its table as CSV"),
 )
+_CONTROLS = bytes(set(range(1, 32)) - set(b"\b\t\n\v\f\r\x1a\x1b"))  # NUL characters are left out where they stand
 _MULTIBYTE = ("cp932", "euc_jp", "gb18030", "big5", "euc_kr")
 _RUSSIAN = "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"
 # The letters beyond ASCII of languages that a code page was used for, the most frequent first.
@@ -93,8 +97,12 @@ def find_encoding(path: Path) -> Encoding:
     for magic, what in _NOT_TEXT:
         if head.startswith(magic):
             raise InputError(f"{path}: is {what}")
+    if head[257:262] == b"ustar":
+        raise InputError(f"{path}: is a tar archive: unpack it, and take one of its files or their folder")
     marked = next((name for mark, name in _BOMS if head.startswith(mark)), None)
     name = marked or _utf16_without_mark(head) or "utf-8"
+    if "16" not in name and "32" not in name and _is_binary(head):
+        raise InputError(f"{path}: not a text file")
     return _try(path, Encoding(name, compressed)) or _old_code_page(path, compressed)
 
 
@@ -135,6 +143,11 @@ def _is_gzip(path: Path) -> bool:
 
 def _open(path: Path, compressed: bool) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path)) if compressed else path.open("rb")
+
+
+def _is_binary(sample: bytes) -> bool:
+    """Whether more of the bytes are control characters than of any text: of random bytes, one in eleven is."""
+    return len(sample.translate(None, _CONTROLS)) < 0.98 * len(sample)
 
 
 def _utf16_without_mark(head: bytes) -> str | None:
@@ -201,7 +214,7 @@ def _old_code_page(path: Path, compressed: bool) -> Encoding:
 
 
 def _name_code_page(sample: bytes, path: Path, first: int) -> str:
-    if sum(byte in b"\0\1\2\3\4\5\6\7\x0e\x0f" for byte in sample) * 20 > len(sample):
+    if _is_binary(sample):
         raise InputError(f"{path}: line {first}: not a text file")
     for name, looks_right in _LOOKS.items():
         special = [c for c in sample.decode(name, errors="ignore") if not c.isascii()]

@@ -2,8 +2,11 @@
 
 import codecs
 import gzip
+import io
 import json
+import pickle
 import random
+import tarfile
 import tracemalloc
 
 import pytest
@@ -31,6 +34,17 @@ def reviews(count, seed=0):
 def table(pairs, delimiter=",", header="review,sentiment"):
     rows = [f'"{text}"{delimiter}{label}' for text, label in pairs]
     return "\n".join([header.replace(",", delimiter), *rows]) + "\n"
+
+
+def archived(text):
+    """A tar archive of one table."""
+    content = text.encode()
+    member = tarfile.TarInfo("reviews.csv")
+    member.size = len(content)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
 
 
 @pytest.fixture
@@ -182,12 +196,19 @@ def test_empty_files_are_refused(read, content):
         b"PK\x03\x04rest",
         b"%PDF-1.4\n%\xe2",
         b"PAR1\x15",
-        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x93\x99",
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + random.Random(2).randbytes(300),
         gzip.compress(b"a,b\n" * 900, mtime=0)[:-20],
+        pickle.dumps([["review", "sentiment"], *reviews(60)], protocol=4),
+        archived(table(reviews(60))),
+        gzip.compress(archived(table(reviews(9000)))),
+        random.Random(0).randbytes(5000),
+        gzip.compress(random.Random(1).randbytes(3_000_000)),
     ],
 )
 def test_what_is_no_text_is_refused(read, content):
-    assert "mine.csv" in refused(read, content)
+    message = refused(read, content)
+    assert "mine.csv" in message
+    assert "KIND=" not in message  # nobody is asked which column of it holds what
 
 
 def test_one_label_and_too_many_labels_and_a_single_column(read):
