@@ -20,7 +20,7 @@ _SAMPLE_LINES = 500
 _SAMPLE_OBJECTS = 1000
 _OF_OBJECTS = {
     "json lines": "begins with { but is no JSON object a line",
-    "json array": "begins with [ but is no JSON array of objects",
+    "json array": "holds no JSON array of objects, or several",
     "parquet": "a Parquet file without rows or columns",
 }
 _PLAIN_SUFFIXES = (".txt", ".text", ".md", "")
@@ -94,10 +94,10 @@ def find_layout(path: Path) -> Layout:
     head = list(islice(lines(path, encoding), _SAMPLE_LINES))
     first = next((line for line in head if line.strip()), "").lstrip()
     suffix = _suffix(path)
+    if suffix == ".json" and (first.startswith("[") or (first.startswith("{") and sum(map(_is_object, head)) < 2)):
+        return _layout_of_objects(path, "json array", encoding)
     if first.startswith("{") and (suffix in (".json", ".jsonl", ".ndjson") or _is_object(first)):
         return _layout_of_objects(path, "json lines", encoding)
-    if suffix == ".json" and first.startswith("["):
-        return _layout_of_objects(path, "json array", encoding)
     cut = len(head) == _SAMPLE_LINES
     if head and head[0].lower().startswith("sep=") and len(head[0].strip()) == 5:
         delimiter = head[0].strip()[4]
@@ -414,5 +414,15 @@ def _objects(path: Path, form: str, encoding: Encoding) -> Iterator[dict[str, An
     if form == "json lines":
         values: Iterable[Any] = (_load(line) if line.strip() else {} for line in lines(path, encoding))
     else:
-        values = _load("".join(lines(path, encoding))) or ()
+        values = _array_in(_load("".join(lines(path, encoding))))
     yield from (value if isinstance(value, dict) else None for value in values)
+
+
+def _array_in(value: object) -> list[Any]:
+    """The array that a JSON file is, or the only one of objects that its object holds, as `{"data": [...]}` does."""
+    if isinstance(value, dict):
+        arrays = [
+            inner for inner in value.values() if isinstance(inner, list) and any(isinstance(one, dict) for one in inner)
+        ]
+        value = arrays[0] if len(arrays) == 1 else []
+    return value if isinstance(value, list) else []

@@ -321,14 +321,18 @@ def test_json_lines_with_a_broken_line(read):
 def test_a_json_array_with_elements_that_are_no_objects(read):
     pairs = reviews(60)
     objects = [{"text": text, "label": label} for text, label in pairs]
-    for broken in (json.dumps([{}, 1, "a"]), "[]", json.dumps(objects)[:-1], '["a": 1]'):
-        assert "row 1: begins with [ but is no JSON array of objects" in refused(read, broken, name="mine.json")
+    columns = {name: {str(place): one[name] for place, one in enumerate(objects)} for name in objects[0]}
+    several = {"train": objects, "test": objects}
+    broken = ([{}, 1, "a"], [], columns, several, {"data": [1, 2]}, {"text": "a", "label": "b"})
+    for text in (*map(json.dumps, broken), json.dumps(objects)[:-1], '["a": 1]', json.dumps(several, indent=1)):
+        assert "row 1: holds no JSON array of objects" in refused(read, text, name="mine.json")
     for spaces in (None, 2):
-        dirty = json.dumps([*objects[:9], "no object", None, {}, *objects[9:]], indent=spaces)
-        found, got = read(dirty, name="mine.json")
-        assert found.format == "json array"
-        assert got == pairs
-        assert drops(found) == {"no JSON object": (2, (10, 11)), "empty row": (1, (12,))}
+        dirty = [*objects[:9], "no object", None, {}, *objects[9:]]
+        for held in (dirty, {"version": {"number": [1]}, "data": dirty}):
+            found, got = read(json.dumps(held, indent=spaces), name="mine.json")
+            assert found.format == "json array"
+            assert got == pairs
+            assert drops(found) == {"no JSON object": (2, (10, 11)), "empty row": (1, (12,))}
 
 
 def test_folders_of_texts(read):
