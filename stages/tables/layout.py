@@ -290,11 +290,12 @@ def _named(layout: Layout, table: list[list[str]]) -> Layout:
     top = next(place for place, row in enumerate(table) if len(row) == width and any(map(str.strip, row)))
     if table[0][:1] and layout.delimiter and table[0][0].lower().startswith("sep="):
         top = max(top, 1)
-    if top and len(table[top - 1]) == width - 1 > 0 and all(map(_is_name, table[top - 1])):
-        top -= 1  # R leaves out the name of the first column, which numbers the rows
-        table = [*table[:top], ["", *table[top]], *table[top + 1 :]]
     body = [row for row in table[top + 1 :] if len(row) == width]
     header = is_header(table[top], body)
+    if not header and top and len(table[top - 1]) == width - 1 > 0 and all(map(_is_name, table[top - 1])):
+        top -= 1  # R leaves out the name of the first column, which numbers the rows
+        table = [*table[:top], ["", *table[top]], *table[top + 1 :]]
+        header = is_header(table[top], [table[top + 1], *body])
     if not header:
         return replace(layout, columns=tuple(str(place) for place in range(1, width + 1)), rows_above=top)
     names: list[str] = []

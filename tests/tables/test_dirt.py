@@ -297,6 +297,10 @@ def test_tabs_in_a_csv_and_repeated_names_and_lines_above_the_header(read):
     assert found.layout.columns == ("text", "label", "label (2)")
     assert found.layout.repeated_names == ("label",)
     assert drops(found)["above the table"] == (1, (1,))
+    measured = "".join(f"{2000 + place},{place * place % 17}.5\n" for place in range(60))
+    found, got = read(f"# Station 42\n# Degrees\nYEAR,TAVG\n{measured}")  # two columns below a line of one cell
+    assert found.layout.columns == ("YEAR", "TAVG")
+    assert got == [[place * place % 17 + 0.5] for place in range(60)]
 
 
 def test_rows_of_other_widths_are_left_out_or_the_file_is_refused(read):
