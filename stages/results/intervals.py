@@ -60,13 +60,15 @@ def share_interval(values: Sequence[bool] | NDArray[np.bool_], confidence: float
 def score_interval(values: Sequence[float] | Sequence[bool], about: Mapping[str, Any]) -> Interval:
     """Mean of a score over repeats and its 95 % interval, of the kind that fits what its document says of it.
 
-    `about` is one of `documents()[STUDY]["scores"]`. Values that are true or false give a share.
+    `about` is one of `documents()[STUDY]["scores"]`. Values that are true or false give a share, and the interval of a
+    share (`percent`) ends where shares do.
     """
     if isinstance(values[0], bool):
         return share_interval(np.asarray(values, dtype=np.bool_))
     if about.get("bounded"):
         return bootstrap_interval(values)
-    return mean_interval(values, logarithmic=about.get("logarithmic", False))
+    mean, low, high = mean_interval(values, logarithmic=about.get("logarithmic", False))
+    return (mean, *np.clip((low, high), 0.0, 1.0).tolist()) if about.get("percent") else (mean, low, high)
 
 
 def bca_interval(sample: NDArray[np.float64], confidence: float, resamples: int) -> tuple[float, float]:

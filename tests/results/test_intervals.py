@@ -44,3 +44,10 @@ def test_each_score_has_the_interval_of_its_kind():
     assert score_interval(values, {}) == mean_interval(values)
     assert score_interval(values, {"logarithmic": True}) == mean_interval(values, logarithmic=True)
     assert score_interval(values, {"bounded": True})[1:] == bca_interval(np.array(values), 0.95, 2000)
+
+
+@pytest.mark.parametrize("values", [[1.0, 1.0, 0.9], [0.0, 0.1, 0.0], [0.7, 0.72, 0.75], [0.0, 1.0], [0.5]])
+def test_the_interval_of_a_share_ends_where_shares_do(values):
+    mean, low, high = mean_interval(values)
+    shown = score_interval(values, {"percent": True})
+    np.testing.assert_equal(shown, (mean, max(low, 0.0), min(high, 1.0)) if len(values) > 1 else (mean, low, high))
