@@ -25,7 +25,15 @@ def make_parser(kind: str, description: str) -> Parser:
     studies = [study for study in project.params.studies if project.settings(study).kind == kind]
     program = f"python -m stages.{Path(sys.argv[0]).stem}"
     parser = Parser(prog=program, description=description, allow_abbrev=False)
-    parser.add_argument("study", choices=studies)
+
+    def of_kind(name: str) -> str:
+        if not studies:
+            raise argparse.ArgumentTypeError(f"no study is a {kind}; `make own FILE=...` makes one")
+        if name not in studies:
+            raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(studies)}")
+        return name
+
+    parser.add_argument("study", type=of_kind, help=f"a {kind}: {', '.join(studies) or 'none yet'}")
     parser.add_argument("--cell", help="which cell's model; default: the cell on show, `cell` of params.yaml")
     parser.add_argument("--repeat", type=int, help="default: the repeat with the lowest validation loss")
     return parser

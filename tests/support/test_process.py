@@ -178,6 +178,8 @@ def test_wrong_words_get_those_that_are_taken(stage, words, takes):
         ("headline", ["imdb", "elman"], ["cell 'elman'", "rnn, lstm, gru"]),
         ("headline", ["", "gru"], ["study ''", "imdb, ptb"]),
         ("headline", ["imdb", "../gru"], ["cell '../gru'", "rnn, lstm, gru"]),
+        ("predict", ["ptb", "a text"], ["study", "'ptb'", "imdb"]),
+        ("forecast", ["imdb"], ["no study is a series", "make own"]),
         ("compare", ["a\nb"], ["study", "imdb, ptb"]),
     ],
 )
