@@ -49,4 +49,4 @@ def main(*words: str) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, has_help=True)

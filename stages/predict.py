@@ -62,4 +62,4 @@ def _texts(words: list[str], file: Path | None) -> list[str]:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, has_help=True)

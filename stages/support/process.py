@@ -107,8 +107,10 @@ def _is_adopted() -> bool:
     return takes_in_orphans and not any(b"dvc" in word for word in words)
 
 
-def run_stage(main: Callable[..., None]) -> None:
+def run_stage(main: Callable[..., None], has_help: bool = False) -> None:
     """Call `main` with the command line's words; end with one line and an exit code where it fails.
+
+    The word `--help` alone prints the docstring of the module that `main` is in, unless `main` has a help of its own.
 
     Exit codes: 0 done, 2 what the user can mend (words, files, permissions, a full disk), 1 all else that fails; 141
     where nobody reads the output any more. The word `--traceback`, for developers, shows where it failed.
@@ -117,6 +119,9 @@ def run_stage(main: Callable[..., None]) -> None:
     words = [word for word in sys.argv[1:] if word != "--traceback"]
     try:
         try:
+            if words in (["--help"], ["-h"]) and not has_help:
+                print(inspect.getmodule(main).__doc__)
+                return
             _check_words(main, words)
             main(*words)
             gc.freeze()  # Python's end would look through all that is left, for half a second where torch is

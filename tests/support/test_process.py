@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.forked import run_forked
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -169,6 +171,13 @@ def test_wrong_words_get_those_that_are_taken(stage, words, takes):
     )
     assert done.returncode == 2
     assert done.stderr == f"error: python -m stages.{stage} takes {takes}; given: {' '.join(words) or 'none'}\n"
+
+
+@pytest.mark.parametrize("stage", sorted(path.stem for path in (ROOT / "stages").glob("[!_]*.py")))
+def test_every_command_has_a_help_that_says_how_it_is_called(stage):
+    done = run_forked(["python", "-m", f"stages.{stage}", "--help"], ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"python -m stages.{stage}" in done.stdout
 
 
 @pytest.mark.parametrize(
