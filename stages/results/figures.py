@@ -109,7 +109,7 @@ def draw_scores(
         places = []
         for place, ((cell, protocol), group) in enumerate(rows.groupby(["cell", "protocol"], sort=False)):
             values = group[score] * scale
-            mean, low, high = score_interval(values.to_list(), about)
+            mean, low, high = (scale * end for end in score_interval(group[score].to_list(), about))
             axis.scatter(np.full(len(values), place + 0.18), values, s=12, color=colours[cell], alpha=0.6)
             errors = [[mean - low], [high - mean]] if low == low else None
             under = str(protocol).split(" = ")
