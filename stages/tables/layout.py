@@ -22,7 +22,9 @@ _OF_OBJECTS = {
     "json lines": "begins with { but is no JSON object a line",
     "json array": "holds no JSON array of objects, or several",
     "parquet": "a Parquet file without rows or columns",
+    "fastText": "holds no line with one __label__NAME and a text",
 }
+_FASTTEXT = re.compile(r"\s*__label__(\S+)\s+((?!__label__)\S.*)", re.DOTALL)
 _PLAIN_SUFFIXES = (".txt", ".text", ".md", "")
 _MOST_PLACES = 5
 _MOST_LINES_OF_A_ROW = 10_000
@@ -64,7 +66,7 @@ class Layout:
     """How a file is read as a table.
 
     Attributes:
-        format: "csv", "tsv", "json lines", "json array", "parquet" or "plain text".
+        format: "csv", "tsv", "json lines", "json array", "parquet", "fastText" or "plain text".
         encoding: How its bytes are text.
         delimiter: Between cells, " " for any number of spaces; "" where there is none, as in a table of one column.
         quoting: "doubled" (quotes in quoted cells are doubled), "escaped" (with a backslash) or "none".
@@ -98,6 +100,8 @@ def find_layout(path: Path) -> Layout:
         return _layout_of_objects(path, "json array", encoding)
     if first.startswith("{") and (suffix in (".json", ".jsonl", ".ndjson") or _is_object(first)):
         return _layout_of_objects(path, "json lines", encoding)
+    if sum(line.startswith("__label__") for line in head) >= 0.9 * sum(map(bool, map(str.strip, head))):
+        return _layout_of_objects(path, "fastText", encoding)
     cut = len(head) == _SAMPLE_LINES
     if head and head[0].lower().startswith("sep=") and len(head[0].strip()) == 5:
         delimiter = head[0].strip()[4]
@@ -404,7 +408,8 @@ def _rows_of_objects(path: Path, layout: Layout, drops: Drops) -> Iterator[tuple
             row = [cells.get(name, "") for name in layout.columns]
             yield number, [cell.replace("\0", "") for cell in row] if layout.encoding.nul else row
         else:
-            drops.add("no JSON object" if value is None else "empty row", number)
+            not_one = "not one label and a text" if layout.format == "fastText" else "no JSON object"
+            drops.add(not_one if value is None else "empty row", number)
 
 
 def _objects(path: Path, form: str, encoding: Encoding) -> Iterator[dict[str, Any] | None]:
@@ -412,11 +417,17 @@ def _objects(path: Path, form: str, encoding: Encoding) -> Iterator[dict[str, An
     if form == "parquet":
         yield from parquet_objects(path)
         return
-    if form == "json lines":
-        values: Iterable[Any] = (_load(line) if line.strip() else {} for line in lines(path, encoding))
+    if form != "json array":
+        read = _labelled if form == "fastText" else _load
+        values: Iterable[Any] = (read(line) if line.strip() else {} for line in lines(path, encoding))
     else:
         values = _array_in(_load("".join(lines(path, encoding))))
     yield from (value if isinstance(value, dict) else None for value in values)
+
+
+def _labelled(line: str) -> dict[str, str] | None:
+    found = _FASTTEXT.fullmatch(line)
+    return {"label": found[1], "text": found[2].strip()} if found else None
 
 
 def _array_in(value: object) -> list[Any]:

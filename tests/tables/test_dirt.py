@@ -339,6 +339,15 @@ def test_a_json_array_with_elements_that_are_no_objects(read):
             assert drops(found) == {"no JSON object": (2, (10, 11)), "empty row": (1, (12,))}
 
 
+def test_lines_of_fasttext(read):
+    pairs = reviews(60)
+    lines = [f"__label__{label} {text}" for text, label in pairs]
+    lines[7:7] = ["__label__pos __label__neg two labels", "", "no label at all", "__label__pos"]
+    found, got = read("\n".join(lines), name="mine.txt")
+    assert (found.kind, got) == ("classification", pairs)
+    assert drops(found) == {"not one label and a text": (3, (8, 10, 11)), "empty row": (1, (9,))}
+
+
 def test_folders_of_texts(read):
     pairs = [(text, label) for label in ("neg", "pos") for text, one in reviews(40) if one == label]
     files = {f"{label}/{place:03d}.txt": text for place, (text, label) in enumerate(pairs)}
