@@ -101,7 +101,7 @@ def find_encoding(path: Path) -> Encoding:
         raise InputError(f"{path}: is a tar archive: unpack it, and take one of its files or their folder")
     marked = next((name for mark, name in _BOMS if head.startswith(mark)), None)
     name = marked or _utf16_without_mark(head) or "utf-8"
-    if "16" not in name and "32" not in name and _is_binary(head):
+    if name.startswith("utf-8") and _is_binary(head):
         raise InputError(f"{path}: not a text file")
     return _try(path, Encoding(name, compressed)) or _old_code_page(path, compressed)
 

@@ -359,10 +359,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _is_object(line: str) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
+    return isinstance(_load(line), dict)
 
 
 def _flat(value: dict[str, Any], prefix: str, cells: dict[str, str]) -> dict[str, str]:

@@ -328,7 +328,13 @@ def test_a_json_array_with_elements_that_are_no_objects(read):
     columns = {name: {str(place): one[name] for place, one in enumerate(objects)} for name in objects[0]}
     several = {"train": objects, "test": objects}
     broken = ([{}, 1, "a"], [], columns, several, {"data": [1, 2]}, {"text": "a", "label": "b"})
-    for text in (*map(json.dumps, broken), json.dumps(objects)[:-1], '["a": 1]', json.dumps(several, indent=1)):
+    for text in (
+        *map(json.dumps, broken),
+        json.dumps(objects)[:-1],
+        '["a": 1]',
+        '{"a": ' + "[" * 100_000,
+        json.dumps(several, indent=1),
+    ):
         assert "row 1: holds no JSON array of objects" in refused(read, text, name="mine.json")
     for spaces in (None, 2):
         dirty = [*objects[:9], "no object", None, {}, *objects[9:]]
