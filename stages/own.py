@@ -17,10 +17,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from stages.studies import documented
-from stages.support.files import root, write_text
+from stages.support.files import digest, root, write_text
 from stages.support.params import Params, load_project
 from stages.support.process import InputError, StageError, run_stage
-from stages.tables.findings import text_report
+from stages.tables.findings import SERIES, text_report
 from stages.tables.inspect import inspect
 from stages.tables.sizes import section
 
@@ -29,7 +29,8 @@ OWN = Path("data/own")
 DEFAULT_BUDGET = 60.0
 """Minutes."""
 _COLUMNS = ("KIND", "TEXT", "LABEL", "VALUE", "INPUTS")
-_OTHERS = ("NAME", "HORIZON", "WINDOW", "BUDGET")
+_STEPS = ("HORIZON", "WINDOW")
+_OTHERS = ("NAME", *_STEPS, "BUDGET")
 _KINDS = {"sequence": "series"}  # as people may call it too
 _LONGEST_NAME = 40
 _TAKEN = {*Params.model_fields, "record", "figures", "headline", "cells"}
@@ -51,7 +52,10 @@ def main(file: str, *words: str) -> None:
         raise InputError(f"{file}: {findings.refusals[0]}")
     params, link = Path("params.yaml"), _link_of(name, path)
     before, is_new = params.read_text(encoding="utf-8"), not link.is_symlink()
-    values = section(findings, link, _steps(options, "HORIZON") or 1, _steps(options, "WINDOW"))
+    steps = {name.lower(): _steps(options, name) for name in _STEPS if options.get(name)}
+    if steps and findings.kind != SERIES:
+        raise InputError(f"own: {min(steps).upper()}= is of a series, and {path.name} is read as a {findings.kind}")
+    values = section(findings, link, **steps)
     _point(link, path)
     try:
         add_study(name, values)
@@ -59,13 +63,13 @@ def main(file: str, *words: str) -> None:
         # DVC looks into no folder behind a link: `check` does.
         checked = path.is_file() or _dvc_repro("--force", "--single-item", "check")
         if not (checked and _dvc_repro(f"tokenize@{name}")):
-            write_text(params, before)
             raise StageError(f"own: {path.name} can't be made into a study (see above); params.yaml is as it was")
+        _cut(name, values, budget, began)
     except StageError:
+        write_text(params, before)
         if is_new and link.is_symlink():
             link.unlink()
         raise
-    _cut(name, values, budget, began)
     targets = [f"headline@{name}", f"compare@{name}"]
     if not _dvc_repro(*targets):
         raise StageError(
@@ -180,10 +184,8 @@ def _options(words: tuple[str, ...]) -> dict[str, str]:
     return options
 
 
-def _steps(options: dict[str, str], name: str) -> int | None:
-    value = options.get(name)
-    if not value:
-        return None
+def _steps(options: dict[str, str], name: str) -> int:
+    value = options[name]
     if not re.fullmatch(r"[1-9][0-9]{0,4}", value):
         raise InputError(f"own: {name}={value}: a whole number of steps from 1 on is needed")
     return int(value)
@@ -207,8 +209,9 @@ def _found(file: str, name: str) -> tuple[Path, str]:
 
     if urlsplit(file).username is not None:
         raise InputError("own: the address has a user or a password; download the file and name its path")
-    remote = RemoteFile(f"{name}{_suffixes(path)}", (file,))
-    return download([remote], OWN, Patience()), name
+    # Of the address, so that another one's file is another file.
+    remote = RemoteFile(f"{name}-{digest(file)[:8]}{_suffixes(path)}", (file,))
+    return download([remote], OWN, Patience(), "download it by other means and name its path"), name
 
 
 def _name_of(path: Path) -> str:
@@ -237,9 +240,11 @@ def _link_of(name: str, path: Path) -> Path:
     """Where the link to a file stands in data/own, under the study's name.
 
     Raises:
-        InputError: the study of this name is another file's.
+        InputError: the study of this name is another file's, or a file stands where the link would.
     """
     link = OWN / f"{name}{_suffixes(path)}"
+    if link.exists() and not link.is_symlink() and link.absolute() != path.absolute():
+        raise InputError(f"own: {link} is a file of yours; choose another name with NAME=, or name that file")
     known = load_project().studies.get(name)
     if not known:
         return link
@@ -253,7 +258,7 @@ def _link_of(name: str, path: Path) -> Path:
 
 
 def _point(link: Path, path: Path) -> None:
-    """Make the link, relative where the file lies in the project, so that both can move; a downloaded file stays."""
+    """Make the link, relative where the file lies in the project, so that both can move."""
     OWN.mkdir(parents=True, exist_ok=True)
     if path.absolute() == link.absolute():
         return

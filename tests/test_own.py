@@ -7,15 +7,16 @@ import random
 import re
 import shutil
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
 
 from stages import own
 from stages.own import add_study, main
-from stages.support.process import InputError
+from stages.support.process import InputError, StageError
 from tests.conftest import make_clone
-from tests.copies import ROOT
+from tests.copies import ROOT, digests
 
 GOOD = ["great", "lovely", "brilliant", "moving", "superb", "tender", "clever", "warm"]
 BAD = ["dull", "awful", "boring", "tedious", "weak", "clumsy", "cold", "cheap"]
@@ -75,6 +76,7 @@ def series(values):
         ("good.csv", None, list(reviews(60)), ["BUDGET=soon"], ["BUDGET=soon"]),
         ("good.csv", None, list(reviews(60)), ["COLUMN=text"], ["COLUMN=text", "LABEL="]),
         ("good.csv", None, list(reviews(60)), ["LABEL=stars"], ["stars", "label"]),
+        ("good.csv", None, list(reviews(60)), ["HORIZON=3"], ["HORIZON=", "classification"]),
     ],
 )
 def test_what_cannot_be_a_study_is_refused_in_one_line_and_nothing_is_changed(
@@ -110,6 +112,9 @@ def test_a_section_is_added_and_every_comment_and_value_stays(tmp_path):
     assert path.read_text() == after
     with pytest.raises(InputError, match=r"shares\.tokens\.window"):
         add_study("shares", section | {"tokens": section["tokens"] | {"window": 0}}, path)
+    for twice in (["1", "1"], ["y: z"]):
+        with pytest.raises(InputError, match="twice"):
+            add_study("shares", section | {"corpus": section["corpus"] | {"inputs": twice}}, path)
     assert path.read_text() == after
     assert any("y: z" in line for line in added)
 
@@ -121,7 +126,7 @@ def test_an_address_is_downloaded_once(project):
     class Handler(SimpleHTTPRequestHandler):
         def do_GET(self):
             asked.append(self.path)
-            self.send_response(200)
+            self.send_response(200 if "some" in self.path else 404)
             self.end_headers()
             self.wfile.write(served.read_bytes())
 
@@ -134,11 +139,36 @@ def test_an_address_is_downloaded_once(project):
         address = f"http://127.0.0.1:{server.server_port}/some%20reviews.csv?version=2"
         for _ in range(2):
             path, name = own._found(address, "")
-            assert (str(path), name) == ("data/own/some_reviews.csv", "some_reviews")
+            assert (path.parent, path.suffix, name) == (Path("data/own"), ".csv", "some_reviews")
             assert path.read_bytes() == served.read_bytes()
+        other, _ = own._found(address.replace("=2", "=3"), "")
+        assert other != path, "another address's file was taken for this one's"
+        gone = address.replace("some", "no")
+        with pytest.raises(StageError) as failed:
+            own._found(gone, "")
+        assert "mirror" not in str(failed.value)
     finally:
         server.shutdown()
-    assert asked == ["/some%20reviews.csv?version=2"]
+    assert asked[:2] == ["/some%20reviews.csv?version=2", "/some%20reviews.csv?version=3"]
+
+
+def test_what_fails_once_the_data_are_made_leaves_nothing_behind(project, monkeypatch):
+    file = table(project.parent / "y.csv", series(WAVE), ("date", "y"))
+    monkeypatch.setattr(own, "_dvc_repro", lambda *words: True)  # and so there are no data to time an epoch of
+    before = digests(project)
+    with pytest.raises(StageError):
+        main(str(file))
+    assert digests(project) == before
+
+
+def test_a_file_that_lies_where_the_link_would_stays(project):
+    mine = project / "data" / "own" / "reviews.csv"
+    mine.parent.mkdir(parents=True)
+    table(mine, list(reviews(60, 1)))
+    before = digests(project)
+    with pytest.raises(InputError, match="NAME="):
+        main(str(table(project.parent / "reviews.csv", list(reviews(60)))))
+    assert digests(project) == before
 
 
 @pytest.fixture(scope="module")

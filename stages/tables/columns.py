@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 from stages.support.process import InputError
@@ -81,18 +81,20 @@ _LABEL_NAMES = frozenset(
 _TIME_NAMES = frozenset(
     "date time year month day week quarter period timestamp datetime hour minute unix ds jahr datum monat".split()  # noqa: SIM905
 )
-_INDEX_NAMES = frozenset(
-    "id index no nr row rownames rownum number unnamed idx sno n".split()  # noqa: SIM905
-)
+_IDENTIFIERS = frozenset("id index rownames rownum unnamed idx sno".split())  # noqa: SIM905
+_COUNTERS = frozenset("no nr row number n".split())  # noqa: SIM905
+_HOUR = "2000-1-1 {}:00"
 _CALENDAR = {  # how a value of each looks in a date
     "year": "{}-1-1",
     "month": "2000-{}-1",
     "day": "2000-1-{}",
-    "hour": "2000-1-1 {}:00",
+    "hour": _HOUR,
     "minute": "2000-1-1 0:{:0>2}",
     "second": "2000-1-1 0:00:{:0>2}",
 }
+_GROUPED_BY_POINT = re.compile(r"[-+]?[1-9]\d{0,2}(\.\d{3})+")
 _START = ["", "1", "1", "0", "0", "0"]
+_PARTS_OF_A_YEAR = {"quarter": "2000-Q{}", "week": "2000-W{}"}
 
 
 @dataclass
@@ -144,24 +146,33 @@ class Column:
     def forms(self) -> list[DateForm]:
         """How its cells can be read as dates; none where they are no dates.
 
-        Plain numbers are dates where the name says so: years, 20180731, seconds since 1970, years with a fraction.
+        Plain numbers are dates where the name says so: years, 20180731; seconds since 1970 and years with a fraction
+        are only ordered.
         """
         if not self.is_number:
             return date_forms(self.cells)
         if not self.named_as_time or self.words & {"hour", "minute", "month", "day"} == self.words:
             return []
         numbers = [read_number(cell) or 0.0 for cell in self.cells]
-        if all(1500 <= number < 2200 for number in numbers) or min(numbers, default=0) >= 1e8:
+        are_years = all(1500 <= number < 2200 for number in numbers)
+        if (are_years and not all(map(str.isdecimal, self.cells))) or min(numbers, default=0) >= 1e8:
             return [DateForm("number")]
         return date_forms(self.cells)
 
     @cached_property
     def is_index(self) -> bool:
-        """Whether the cells only count the rows."""
-        named = bool(self.words & _INDEX_NAMES) or self.name == "column 1"
-        whole = all(cell.isdigit() for cell in self.cells)
-        unique = len(set(self.cells)) == len(self.cells)
-        return named and whole and unique and self.is_number
+        """Whether the cells only count the rows, or tell them apart."""
+        if not (self.cells and self.is_number and all(map(str.isdecimal, self.cells))):
+            return False
+        if self.words & _IDENTIFIERS or self.name == "column 1":
+            return len(set(self.cells)) == len(self.cells)
+        if not self.words & _COUNTERS:
+            return False
+        steps = [
+            (int(cell) - int(before)) / (row - above)
+            for (above, before), (row, cell) in pairwise(zip(self.rows, self.cells, strict=True))
+        ]
+        return all(step > 0 for step in steps) if self.words <= _COUNTERS else len(set(steps)) < 2
 
     @cached_property
     def is_text(self) -> bool:
@@ -192,9 +203,7 @@ class Column:
 
     def fits_calendar(self, as_date: str) -> bool:
         """Whether nine of ten cells make a date when they are put into `as_date`."""
-        return (
-            self._share(lambda c: read_date(as_date.format(c.removesuffix(".0")), DateForm("ymd")) is not None) >= 0.9
-        )
+        return self._share(lambda cell: read_date(as_date.format(_part(cell)), DateForm("ymd")) is not None) >= 0.9
 
     @property
     def named_as_time(self) -> bool:
@@ -247,7 +256,14 @@ def _settle_marks(columns: Sequence[Column], layout: Layout) -> None:
     known = Counter(mark for mark, _ in shown if mark)
     for column, (mark, doubt) in zip(columns, shown, strict=True):
         column.mark = mark or (known.most_common(1)[0][0] if known and doubt else ".")
-        column.doubtful = doubt is not None and not known and layout.delimiter == ";"
+        column.doubtful = doubt is not None and not known and (layout.delimiter == ";" or _may_be_grouped(column.cells))
+
+
+def _may_be_grouped(cells: Sequence[str]) -> bool:
+    """Whether numbers with a point before three digits stand beside whole ones of three digits: 999, 1.000."""
+    return any(map(_GROUPED_BY_POINT.fullmatch, cells)) and (
+        max((len(cell.lstrip("-+")) for cell in cells if cell.lstrip("-+").isdecimal()), default=0) == 3
+    )
 
 
 def _chunks(stream: Iterator[tuple[int, list[str]]]) -> Iterator[list[tuple[int, list[str]]]]:
@@ -377,35 +393,64 @@ def choose_inputs(path: Path, columns: Sequence[Column], inputs: Sequence[str], 
 
 
 def time_columns(columns: Sequence[Column]) -> list[Column]:
-    """The columns that together say when: a date, a date and a time, or year, month, day and hour; none, if none."""
+    """The columns that together say when; none, if none.
+
+    A date, a date and a time or an hour, year, month, day and hour, or year and quarter or week.
+    """
     dates = [column for column in columns if column.forms and column.missing < 0.5]
+
+    def named_and_like(unit: str, as_date: str) -> list[Column]:
+        return [c for c in columns if c.words == {unit} and c.missing < 0.5 and c.fits_calendar(as_date)][:1]
+
     parts: list[Column] = []
     for unit, as_date in _CALENDAR.items():
-        found = [c for c in columns if c.words == {unit} and c.missing < 0.5 and c.fits_calendar(as_date)]
+        found = named_and_like(unit, as_date)
         if not found:
             break
-        parts.append(found[0])
+        parts += found
+    if len(parts) == 1:
+        parts += [c for unit, as_date in _PARTS_OF_A_YEAR.items() for c in named_and_like(unit, as_date)][:1]
     if len(parts) > 1 and not [date for date in dates if date not in parts]:
         return parts
     if not dates:
         return []
     best = max(dates, key=lambda column: (column.named_as_time, -column.place))
     times = [column for column in columns if column.is_time_of_day]
+    times += [column for column in columns if "hour" in column.words and column.fits_calendar(_HOUR)]
     return [best, times[0]] if times and not any(":" in cell for cell in best.cells[:50]) else [best]
 
 
+def time_forms(times: Sequence[Column]) -> list[DateForm]:
+    """How the columns that `time_columns` names can be read together."""
+    if len(times) < 2 or "year" not in times[0].words:
+        return times[0].forms if times else []
+    (unit,) = times[1].words
+    return [DateForm(unit if unit in _PARTS_OF_A_YEAR else "calendar")]
+
+
+def _part(cell: str) -> str:
+    """A part of a date as the text of a date has it: 3 of 3.0 and of Q3."""
+    return cell.strip().removesuffix(".0").lstrip("QqWw ")
+
+
 def read_time(cells: Sequence[str], form: DateForm) -> float | None:
-    """Seconds, for comparing only, of the cells of the columns that `time_columns` names; None where they are none."""
+    """Seconds of the cells of the columns that `time_columns` names; None where they are none.
+
+    As `read_date` counts them; those of the form "number" can only be compared.
+    """
     if form.order == "number":
         return read_number(cells[0])
     if len(cells) == 1:
         return read_date(cells[0], form)
+    if form.order in _PARTS_OF_A_YEAR:
+        year, part = map(_part, cells)
+        return read_date(f"{year}-{form.order[0]}{part}", DateForm("ymd"))
     if form.order == "calendar":
-        year, month, day, hour, minute, second = [cell.strip().removesuffix(".0") for cell in cells] + _START[
-            len(cells) :
-        ]
+        year, month, day, hour, minute, second = [_part(cell) for cell in cells] + _START[len(cells) :]
         return read_date(f"{year}-{month}-{day} {hour}:{minute:0>2}:{second:0>2}", DateForm("ymd"))
     date, clock = read_date(cells[0], form), read_time_of_day(cells[1])
+    if clock is None:
+        clock = read_time_of_day(f"{_part(cells[1])}:00")
     return None if date is None or clock is None else date + clock
 
 

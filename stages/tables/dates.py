@@ -41,7 +41,8 @@ _DOTTED_TIME = re.compile(r"(\d{1,2})\.(\d{2})\.(\d{2})")
 _TOKENS = re.compile(r"\d+|[^\W\d_]+")
 _PERIOD = re.compile(r"(\d{4})\W?([qmw])\W?(\d{1,2})|([qmw])(\d{1,2})\W?(\d{4})", re.IGNORECASE)
 _DAY_SECONDS = 86_400
-ORDERS = ("ymd", "dmy", "mdy")
+ORDERS = ("ymd", "dmy", "mdy", "md")
+_NO_YEAR = 2000  # has a 29th of February
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,20 @@ class DateForm:
     """How a column writes dates.
 
     Attributes:
-        order: "ymd", "dmy" or "mdy", where three numbers stand for a date.
-        pivot: The first two-digit year of the column: years below it belong to the century after it.
+        order: "ymd", "dmy" or "mdy", where three numbers stand for a date; "md" where none has a year.
+        first_year: Of the column's two-digit years, with its century: each is the next one from there on.
+        offset_seconds: Of its local time from UTC; where that changes, the last one's.
     """
 
     order: str
-    pivot: int = 0
+    first_year: int = 1969
+    offset_seconds: float = 0.0
 
 
 def read_date(cell: str, form: DateForm) -> float | None:
-    """Seconds since the year 1 of the date that a cell holds, for comparing only, or None where it holds none.
+    """Seconds since the year 1 of the date that a cell holds, in the column's local time, or None where it holds none.
 
-    A month counts as its first day. A two-digit year has no century: it is counted from the column's first.
+    A month counts as its first day.
     """
     text = cell.strip()
     seconds = 0.0
@@ -70,7 +73,7 @@ def read_date(cell: str, form: DateForm) -> float | None:
             read = _seconds(time)
             if read is None:
                 return None
-            seconds = read
+            seconds = read - _offset_seconds(time) + (form.offset_seconds if time[6] else 0)
             text = f"{text[: time.start()]} {text[time.end() :]}"
             if not any(c.isdigit() for c in text):
                 return None
@@ -85,7 +88,8 @@ def read_time_of_day(cell: str) -> float | None:
     """Seconds since midnight of a cell that holds a time alone (18:00, 18:00:00, 18.00.00), or None."""
     match = _TIME.fullmatch(cell.strip())
     if match:
-        return _seconds(match)
+        read = _seconds(match)
+        return None if read is None else read - _offset_seconds(match)
     dotted = _DOTTED_TIME.fullmatch(cell.strip())
     if dotted is None or int(dotted[1]) > 24:
         return None
@@ -95,11 +99,12 @@ def read_time_of_day(cell: str) -> float | None:
 def date_forms(cells: Sequence[str]) -> list[DateForm]:
     """The forms under which at least nine of ten of the cells are dates, at equal success all of them, best first.
 
-    Two are left only where day and month can be swapped in every cell.
+    Several are left only where day and month, or day and a year of two digits, can be swapped in every cell.
     """
     found = []
+    zoned = _TIME.search(cells[-1]) if cells else None
     for order in ORDERS:
-        form = DateForm(order, _pivot(cells, order))
+        form = DateForm(order, _first_year(cells, order), _offset_seconds(zoned) if zoned else 0.0)
         read = sum(read_date(cell, form) is not None for cell in cells)
         if cells and read >= 0.9 * len(cells):
             found.append((read, form))
@@ -115,11 +120,14 @@ def _seconds(time: re.Match[str]) -> float | None:
         hour = hour % 12 + 12 * (time[5][0] in "pP")
     if hour > 24 or minute > 59 or second > 60:
         return None
-    offset = 0
-    if time[6] and time[6] not in "zZ":
-        sign = -1 if time[6][0] == "-" else 1
-        offset = sign * (int(time[6][1:3]) * 3600 + int(time[6][-2:]) * 60)
-    return hour * 3600.0 + minute * 60 + second + float(f"0.{time[4] or 0}") - offset
+    return hour * 3600.0 + minute * 60 + second + float(f"0.{time[4] or 0}")
+
+
+def _offset_seconds(time: re.Match[str]) -> float:
+    """Of local time from UTC; 0 where none is written."""
+    if not time[6] or time[6] in "zZ":
+        return 0.0
+    return (-1 if time[6][0] == "-" else 1) * (int(time[6][1:3]) * 3600.0 + int(time[6][-2:]) * 60)
 
 
 def _day(text: str, form: DateForm) -> int | None:
@@ -142,17 +150,20 @@ def _day(text: str, form: DateForm) -> int | None:
 
 
 def _with_month_name(numbers: list[str], month: int, form: DateForm) -> int | None:
+    if len(numbers) == 1 and form.order == "md":
+        return _ordinal(_NO_YEAR, month, int(numbers[0]))
     if len(numbers) == 1:
         return _ordinal(_year(numbers[0], form), month, 1)
-    if len(numbers) != 2:
+    if len(numbers) != 2 or form.order == "md":
         return None
     year, day = reversed(numbers) if len(numbers[0]) <= 2 else numbers
     return _ordinal(_year(year, form), month, int(day))
 
 
 def _with_numbers(numbers: list[str], form: DateForm) -> int | None:
-    lengths = [len(number) for number in numbers]
-    match lengths:
+    if form.order == "md":
+        return None
+    match [len(number) for number in numbers]:
         case [8]:
             return _ordinal(int(numbers[0][:4]), int(numbers[0][4:6]), int(numbers[0][6:]))
         case [6]:
@@ -167,6 +178,8 @@ def _with_numbers(numbers: list[str], form: DateForm) -> int | None:
             return _ordinal(int(numbers[0]), int(numbers[1]), int(numbers[2])) if form.order == "ymd" else None
         case [8, 6]:
             return _with_numbers(numbers[:1], form)
+        case [2, 1 | 2, 1 | 2] if form.order == "ymd":
+            return _ordinal(_year(numbers[0], form), int(numbers[1]), int(numbers[2]))
         case [1 | 2, 1 | 2, 2 | 4] if form.order in ("dmy", "mdy"):
             day, month = numbers[:2] if form.order == "dmy" else (numbers[1], numbers[0])
             return _ordinal(_year(numbers[2], form), int(month), int(day))
@@ -182,9 +195,7 @@ def _period_day(year: int, unit: str, number: int) -> int | None:
 
 def _year(text: str, form: DateForm) -> int:
     year = int(text)
-    if len(text) > 2:
-        return year
-    return 1900 + year + (100 if year < form.pivot else 0)
+    return year if len(text) > 2 else form.first_year + (year - form.first_year) % 100
 
 
 def _ordinal(year: int, month: int, day: int) -> int | None:
@@ -194,14 +205,22 @@ def _ordinal(year: int, month: int, day: int) -> int | None:
         return None
 
 
-def _pivot(cells: Sequence[str], order: str) -> int:
-    """Where a column's two-digit years begin: after the widest gap on the circle of a century."""
-    years = sorted({int(found[1]) for cell in cells if (found := _TWO_DIGIT_YEAR[order].search(cell.strip()))})
+def _first_year(cells: Sequence[str], order: str) -> int:
+    """Where a column's two-digit years begin: after the widest gap on the circle of a century.
+
+    The century is the one that ends them by 2068, as POSIX has it for a single year.
+    """
+    found = filter(None, (_TWO_DIGIT_YEAR[order].search(cell.strip()) for cell in cells))
+    years = sorted({int(one[one.lastindex or 1]) for one in found})
     if not years:
-        return 0
+        return DateForm(order).first_year
     gaps = [(later - earlier, later) for earlier, later in pairwise(years)]
     gaps.append((years[0] + 100 - years[-1], years[0]))
-    return max(gaps)[1]
+    widest, first = max(gaps)
+    return first + (2000 if first + 100 - widest <= 68 else 1900)
 
 
-_TWO_DIGIT_YEAR = dict.fromkeys(ORDERS, re.compile(r"(?<=[\W_])(\d{2})(?:[ ,T]+\d{1,2}:.*)?$"))
+_LAST = r"(?<=[\W_])(\d{2})(?:[ ,T]+\d{1,2}:.*)?$"
+_TWO_DIGIT_YEAR = dict.fromkeys(ORDERS, re.compile(_LAST)) | {
+    "ymd": re.compile(rf"^(\d{{2}})(?=[-/. 年년]+\d{{1,2}}[-/. 月월]+\d{{1,2}}(?!\d))|{_LAST}")
+}

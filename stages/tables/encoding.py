@@ -51,6 +51,7 @@ _LETTERS = {
     "cp1256": ("اليمنوترةبعدسفهكقحجشطصخضذزثئءغظأإىؤآ",),
     "cp874": ("านรอก่เ้งมยลวดิทีสตัะปบคหแุจพืูช็ข์ใไำโผณธศซถภฟฐญษฉึๆฮ",),
 }
+_AS_LATIN_1 = "as latin-1"  # five bytes mean nothing in cp1252: as control characters they lose no row
 _CHUNK_BYTES = 1 << 20
 _SAMPLE_BYTES = 200_000
 _PUNCTUATION = set("‘’“”„‚«»‹›–—…•·€£¥¢§©®™°±²µ¼½¾¿¡ª´\u00a0\u00adº")
@@ -79,6 +80,14 @@ class Encoding:
     cut_off: bool = False
     other_lines: int = 0
     first_other_line: int = 0
+
+
+def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+codecs.register_error(_AS_LATIN_1, _as_latin_1)
 
 
 def find_encoding(path: Path) -> Encoding:
@@ -116,7 +125,13 @@ def lines(path: Path, encoding: Encoding) -> Iterator[str]:
             yield from _mixed(file, encoding.name)
             return
         number = 0
-        errors = "ignore" if encoding.cut_off else "strict"
+        errors = (
+            "ignore"
+            if encoding.cut_off
+            else _AS_LATIN_1
+            if encoding.guessed and encoding.name not in _MULTIBYTE
+            else "strict"
+        )
         try:
             for line in io.TextIOWrapper(file, encoding.name, newline="", errors=errors):
                 number += 1
@@ -221,7 +236,7 @@ def _name_code_page(sample: bytes, path: Path, first: int) -> str:
         if _fits(sample, name) and special and looks_right(special):
             return name
     likely = max(_LETTERS, key=lambda name: _likelihood(sample, name))
-    return "latin-1" if likely == "cp1252" and not _fits(sample, likely) else likely
+    return likely
 
 
 def _likelihood(sample: bytes, name: str) -> float:
@@ -281,8 +296,7 @@ def _mixed(file: BinaryIO, name: str) -> Iterator[str]:
         try:
             text = line.decode("utf-8")
         except UnicodeDecodeError:
-            # Five bytes mean nothing in cp1252; as Latin-1 they are control characters, and the row is kept.
-            text = line.decode(name) if _fits(line, name) else line.decode("latin-1")
+            text = line.decode(name, _AS_LATIN_1)
         if "\r" in text[:-2]:
             yield from re.split(r"(?<=\r)(?!\n)", text)
         else:

@@ -58,7 +58,7 @@ def inspect(
     given = {"TEXT": text, "LABEL": label, "VALUE": value, "INPUTS": ", ".join(names) or None}
     if path.is_dir():
         return _folder(path, kind, given)
-    layout = find_layout(path)
+    layout = find_layout(path, is_text=kind == LANGUAGE_MODEL and text is None)
     if layout.format == "plain text" and kind in (None, LANGUAGE_MODEL):
         _refuse_options(path, given, "a plain text has no columns")
         return look_at_language(Findings(path, LANGUAGE_MODEL, "a plain text", "plain text", layout))

@@ -20,11 +20,13 @@ _SAMPLE_LINES = 500
 _SAMPLE_OBJECTS = 1000
 _OF_OBJECTS = {
     "json lines": "begins with { but is no JSON object a line",
-    "json array": "holds no JSON array of objects, or several",
+    "json array": "holds no JSON array of objects or object of columns, or several",
     "parquet": "a Parquet file without rows or columns",
     "fastText": "holds no line with one __label__NAME and a text",
 }
 _FASTTEXT = re.compile(r"\s*__label__(\S+)\s+((?!__label__)\S.*)", re.DOTALL)
+_JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+_TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".psv", ".parquet", *_JSON_SUFFIXES)
 _PLAIN_SUFFIXES = (".txt", ".text", ".md", "")
 _MOST_PLACES = 5
 _MOST_LINES_OF_A_ROW = 10_000
@@ -88,20 +90,26 @@ class Layout:
     repeated_names: tuple[str, ...] = ()
 
 
-def find_layout(path: Path) -> Layout:
-    """Look at a file's bytes and first lines; raises InputError where it is empty or no text."""
+def find_layout(path: Path, is_text: bool = False) -> Layout:
+    """Look at a file's bytes and first lines; raises InputError where it is empty or no text.
+
+    With `is_text` a file of a suffix that is no table's is a plain text, as prose of few commas is anyway.
+    """
     if is_parquet(path):
         return _layout_of_objects(path, "parquet", Encoding("utf-8"))
     encoding = find_encoding(path)
     head = list(islice(lines(path, encoding), _SAMPLE_LINES))
     first = next((line for line in head if line.strip()), "").lstrip()
     suffix = _suffix(path)
-    if suffix == ".json" and (first.startswith("[") or (first.startswith("{") and sum(map(_is_object, head)) < 2)):
+    is_array = re.match(r"\s*\[\s*\{", "".join(head)) or (suffix in _JSON_SUFFIXES and first.startswith("["))
+    if is_array or (suffix == ".json" and first.startswith("{") and sum(map(_is_object, head)) < 2):
         return _layout_of_objects(path, "json array", encoding)
-    if first.startswith("{") and (suffix in (".json", ".jsonl", ".ndjson") or _is_object(first)):
+    if first.startswith("{") and (suffix in _JSON_SUFFIXES or _is_object(first)):
         return _layout_of_objects(path, "json lines", encoding)
     if sum(line.startswith("__label__") for line in head) >= 0.9 * sum(map(bool, map(str.strip, head))):
         return _layout_of_objects(path, "fastText", encoding)
+    if is_text and suffix not in _TABLE_SUFFIXES:
+        return Layout("plain text", encoding)
     cut = len(head) == _SAMPLE_LINES
     if head and head[0].lower().startswith("sep=") and len(head[0].strip()) == 5:
         delimiter = head[0].strip()[4]
@@ -428,7 +436,15 @@ def _labelled(line: str) -> dict[str, str] | None:
 
 
 def _array_in(value: object) -> list[Any]:
-    """The array that a JSON file is, or the only one of objects that its object holds, as `{"data": [...]}` does."""
+    """The array that a JSON file is, or the only one of objects that its object holds, as `{"data": [...]}` does.
+
+    Of an object of columns, lists or by row as pandas writes them, the rows.
+    """
+    if isinstance(value, dict) and len(value) > 1 and all(isinstance(inner, dict | list) for inner in value.values()):
+        columns = [inner if isinstance(inner, dict) else dict(enumerate(inner)) for inner in value.values()]
+        is_even = all(column.keys() == columns[0].keys() for column in columns)
+        if is_even and not any(isinstance(cell, dict | list) for column in columns for cell in column.values()):
+            return [dict(zip(value, row, strict=True)) for row in zip(*(c.values() for c in columns), strict=True)]
     if isinstance(value, dict):
         arrays = [
             inner for inner in value.values() if isinstance(inner, list) and any(isinstance(one, dict) for one in inner)

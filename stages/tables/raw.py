@@ -43,19 +43,20 @@ def write_text(corpus: OwnFile, text: str, target: Path) -> None:
 def write_series(corpus: OwnFile, value: str, inputs: tuple[str, ...], target: Path) -> None:
     """Write values.npy, (steps, 1 + inputs) float64 in time order, the target first, and provenance.json.
 
-    Where each row has a date, also times.npy, (steps,) float64: seconds as `read_time` counts them.
+    Where each row has a date with its year, also times.npy, (steps,) float64: seconds as `read_time` counts them.
     """
     findings = _findings(corpus, kind=SERIES, value=value, inputs=list(inputs))
+    columns = findings.columns("value") + findings.columns("input")
     flat, times = array("d"), array("d")
     for time, row in series_rows(findings.path, findings):
         flat.extend(row)
         times.extend([time] if time is not None else [])
     with whole(target) as folder:
         folder.mkdir()
-        np.save(folder / "values.npy", np.frombuffer(flat, np.float64).reshape(-1, 1 + len(inputs)))
-        if times and findings.date_form and findings.date_form.order != "number":
+        np.save(folder / "values.npy", np.frombuffer(flat, np.float64).reshape(-1, len(columns)))
+        if times and findings.date_form and findings.date_form.order not in ("number", "md"):
             np.save(folder / "times.npy", np.frombuffer(times, np.float64))
-        _write_provenance(folder, findings, columns=[value, *inputs])
+        _write_provenance(folder, findings, columns=columns)
 
 
 def read_labelled(raw: Path) -> Iterator[tuple[str, int]]:

@@ -206,9 +206,9 @@ def tokenize_series(
     """Write values.npy and manifest.json, with where each part ends and the training part's scale, into `ready`.
 
     Raises:
-        InputError: a part has nothing to forecast.
+        InputError: a part has nothing to forecast, or what is to be forecast never changes in it.
     """
-    values = np.load(raw / "values.npy")
+    values, about = np.load(raw / "values.npy"), read_json(raw / "provenance.json")
     steps = len(values)
     validation_end = steps - round(steps * test_fraction)
     train_end = validation_end - round(steps * validation_fraction)
@@ -219,10 +219,17 @@ def tokenize_series(
                 f"the {name} part leaves {max(count, 0)} steps to forecast, of {steps} in all; window {window} and "
                 f"horizon {horizon} need more than {horizon}"
             )
+    ends = {"training": (1, train_end), "validation": (train_end, validation_end), "test": (validation_end, steps)}
+    for name, (start, end) in ends.items():
+        if not np.ptp(values[start - 1 : end, 0]):
+            raise InputError(
+                f"{about['columns'][0]} is {values[end - 1, 0]:g} all through the {name} part, steps {start:,} to "
+                f"{end:,} of {steps:,}: nothing is left to predict there"
+            )
     ready.mkdir(parents=True)
     for file in raw.glob("*.npy"):
         shutil.copyfile(file, ready / file.name)
-    about, train = read_json(raw / "provenance.json"), values[:train_end]
+    train = values[:train_end]
     deviation = train.std(0)
     write_manifest(
         ready,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.support.process import InputError
-from stages.tables.columns import Column, choose_inputs, choose_value, time_columns
+from stages.tables.columns import Column, choose_inputs, choose_value, time_columns, time_forms
 from stages.tables.common import count, finished, listed
 from stages.tables.dates import DateForm
 from stages.tables.findings import Chosen, Findings
@@ -19,6 +19,7 @@ from stages.tables.records import timed_rows
 TRAINING_SHARE = 0.7  # of a series, when it is asked whether later values leave the range of the earlier ones
 _FEW_STEPS = 200
 _FEWEST_STEPS = 30
+_CLEARLY = 10  # times more even
 
 
 @dataclass
@@ -44,6 +45,12 @@ class _Times:
         steps = np.diff(np.frombuffer(self.seconds))
         return "ascending" if (steps >= 0).all() else "descending" if (steps <= 0).all() else "unsorted"
 
+    @property
+    def unevenness(self) -> float:
+        """The longest step in time over the usual one."""
+        steps = np.diff(np.sort(np.frombuffer(self.seconds)))
+        return float(steps.max() / np.median(steps[steps > 0])) if steps.any() else 1.0
+
 
 def look_at_series(findings: Findings, columns: Sequence[Column], value: str | None, inputs: list[str]) -> Findings:
     """Choose the columns and read all rows; raises InputError where a choice is unsure or no row has numbers."""
@@ -68,8 +75,7 @@ def look_at_series(findings: Findings, columns: Sequence[Column], value: str | N
                 f"{path}: {column.name}: {column.cells[0]} may have a decimal mark or a thousands separator; "
                 "write the numbers without thousands separators, or one with more or fewer than three decimals"
             )
-    calendar = len(times) > 1 and "year" in times[0].words
-    forms = [DateForm("calendar")] if calendar else times[0].forms if times else []
+    forms = time_forms(times)
     drops = Drops()
     readings = [_Times(form) for form in forms]
     values = array("d")
@@ -142,17 +148,24 @@ def _outside_training(series: np.ndarray) -> float:
 
 
 def _choose_times(path: Path, readings: Sequence[_Times], times: Sequence[Column]) -> _Times | None:
-    """The form under which the dates are in order; raises InputError where two would order them differently."""
+    """The form under which the dates are in order, and of several the one with the most even steps.
+
+    Raises:
+        InputError: several would order the rows differently, and none has clearly more even steps.
+    """
     if not readings:
         return None
     in_order = [reading for reading in readings if reading.order != "unsorted"]
-    if len(readings) > 1 and len(in_order) != 1:
-        one, other = (np.argsort(np.frombuffer(reading.seconds), kind="stable") for reading in readings[:2])
-        if not np.array_equal(one, other):
+    best, *others = sorted(in_order or readings, key=lambda reading: reading.unevenness)
+    order = np.argsort(np.frombuffer(best.seconds), kind="stable")
+    for other in others:
+        is_same = np.array_equal(order, np.argsort(np.frombuffer(other.seconds), kind="stable"))
+        if not is_same and other.unevenness < _CLEARLY * best.unevenness:
             raise InputError(
-                f"{path}: {times[0].name}: {times[0].cells[0]} may be day/month or month/day; write dates as 2018-07-31"
+                f"{path}: {times[0].name}: which number of {times[0].cells[0]} is the day, which the month, which the "
+                "year? Write dates as 2018-07-31"
             )
-    return (in_order or readings)[0]
+    return best
 
 
 def _judge_times(

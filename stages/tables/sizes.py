@@ -3,6 +3,7 @@
 Nets grow with what there is to learn from, and small data train in minutes. Every cell gets the same.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ SMALL = 2_000
 
 _DIVISIONS = 10
 
-_SIZES = ((100_000, 64), (500_000, 128), (2_000_000, 256), (float("inf"), 512))
+_SIZES = ((100_000, 64), (500_000, 128), (2_000_000, 256), (math.inf, 512))
 """Units of a language model, by the most tokens that they are for."""
 
 
@@ -69,9 +70,7 @@ def _classification(findings: Findings, corpus: dict[str, Any]) -> dict[str, Any
 
 def _language_model(findings: Findings, corpus: dict[str, Any]) -> dict[str, Any]:
     tokens = findings.total_characters if findings.unit == "characters" else findings.total_words
-    size = next(
-        size for most, size in ((100_000, 64), (500_000, 128), (2_000_000, 256), (float("inf"), 512)) if tokens <= most
-    )
+    size = next(size for most, size in _SIZES if tokens <= most)
     streams = max(1, min(20, tokens // 2_000))
     window = 35 if findings.unit != "characters" else 100
     epochs = max(2, min(20, -(-_UPDATES * streams * window // max(tokens, 1))))

@@ -75,7 +75,7 @@ class SeriesModel:
 
 
 def later(times: NDArray[np.float64], steps: int) -> list[str] | None:
-    """The dates that follow those of a series, seconds as `read_time` counts them; None where no rule is seen.
+    """The dates that follow those of a series, seconds as `read_date` counts them; None where no rule is seen.
 
     Seen are an equal number of seconds from each to the next, and of months.
     """
@@ -98,6 +98,5 @@ def _date(seconds: float) -> datetime:
 
 
 def _written(date: datetime) -> str:
-    """Such as 1961-01-01, with the time of day where it has one, and without a century where the file gave none."""
-    text = date.isoformat(sep=" ").removesuffix(" 00:00:00")
-    return text.removeprefix("00") if date.year < 100 else text
+    """Such as 1961-01-01, with the time of day where it has one."""
+    return date.isoformat(sep=" ").removesuffix(" 00:00:00")

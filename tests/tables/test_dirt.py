@@ -8,6 +8,7 @@ import pickle
 import random
 import tarfile
 import tracemalloc
+from datetime import date, timedelta
 
 import pytest
 
@@ -164,7 +165,74 @@ def test_days_and_months_that_could_be_swapped(read):
     shuffled = increasing.splitlines()
     random.Random(3).shuffle(shuffled[1:])
     mixed = [shuffled[0], *random.Random(3).sample(shuffled[1:], 30)]
-    assert "day/month or month/day" in refused(read, "\n".join(mixed))
+    assert read("\n".join(mixed))[1] == sorted([float(row.split(",")[1])] for row in mixed[1:])
+    either = [f"{d:02d}/{m:02d}/2019,{m}" for d in range(1, 13) for m in range(1, 13)]
+    random.Random(3).shuffle(either)
+    assert "which the month" in refused(read, "\n".join(["date,value", *either]))
+
+
+@pytest.mark.parametrize("way", ["%y.%m.%d", "%y/%m/%d", "%d.%m.%y", "%m/%d/%y", "%d %b %y", "%b %d", "%Y-%m-%d"])
+@pytest.mark.parametrize("in_order", [True, False])
+def test_days_however_written_stand_in_order(read, way, in_order):
+    rows = [f"{date(2023, 1, 1) + timedelta(day):{way}},{day}" for day in range(365)]
+    if not in_order:
+        random.Random(3).shuffle(rows)
+    if not in_order and way in ("%y.%m.%d", "%y/%m/%d", "%d.%m.%y", "%b %d"):  # Jan 02 may be a month of 2002
+        assert "which the month" in refused(read, "\n".join(["date,value", *rows]))
+        return
+    found, got = read("\n".join(["date,value", *rows]))
+    assert got == [[float(day)] for day in range(365)]
+    assert found.order == ("ascending" if in_order else "unsorted")
+    assert way == "%b %d" or not any("longer than the usual" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+def test_a_point_that_may_part_thousands_is_asked_about(read, delimiter):
+    def table_of(*numbers):
+        return "\n".join(
+            [f"day{delimiter}sales", *(f"2023-01-{d:02d}{delimiter}{n}" for d, n in enumerate(numbers, 1))]
+        )
+
+    grouped = [f"{n:,}".replace(",", ".") for n in range(980, 1010)]
+    assert "thousands separator" in refused(read, table_of(*grouped))
+    assert read(table_of(*(f"{n / 100:.2f}" for n in range(98, 128))))[1][0] == [0.98]
+    if delimiter != ";":
+        mixed = read(table_of(*(n if n % 3 else f"{n}.125" for n in range(1, 31))))[1]
+        assert mixed[:3] == [[1.0], [2.0], [3.125]]
+
+
+@pytest.mark.parametrize("name", ["number_sold", "number of passengers", "sales no", "rows"])
+def test_a_number_of_something_is_no_number_of_a_row(read, name):
+    values = random.Random(1).sample(range(100, 900), 60)
+    rows = [f"{date(2023, 1, 1) + timedelta(day)},{value}" for day, value in enumerate(values)]
+    assert read("\n".join([f"date,{name}", *rows]))[1] == [[float(value)] for value in values]
+    counted = [f"{place},{row}" for place, row in enumerate(rows, 1)]
+    assert read("\n".join(["row number,date,value", *counted]))[0].columns("value") == ("value",)
+
+
+def test_columns_that_together_are_a_date(read):
+    values = [[float(i)] for i in range(96)]
+    hours = [f"{date(2023, 1, 1) + timedelta(i // 24)},{i % 24 + 1},{i}" for i in reversed(range(96))]
+    found, got = read("\n".join(["Date,Hour Ending,Load", *hours]))
+    assert (found.columns("date"), got) == (("Date", "Hour Ending"), values)
+    quarters = [f"{1990 + i // 4},{'Q' * (i % 2)}{i % 4 + 1},{i}" for i in reversed(range(96))]
+    assert read("\n".join(["year,quarter,gdp", *quarters]))[1] == values
+    weeks = [f"{1990 + i // 52},{i % 52 + 1},{i}" for i in reversed(range(96))]
+    assert read("\n".join(["year,week,cases", *weeks]))[1] == values
+
+
+def test_a_text_is_one_whatever_its_suffix_and_signs(read):
+    text = "".join(f"def one_{i}(a, b):\n\n    return 'a, b', {i}\n" for i in range(80))
+    for name in ("prog.py", "paper.tex"):
+        assert "".join(read(text, name=name, kind="language_model")[1]) == text
+
+
+def test_a_byte_that_means_nothing_costs_no_row(read):
+    lines = table((f"{text} café", label) for text, label in reviews(6000)).encode("cp1252").splitlines(keepends=True)
+    lines[5901] = lines[5901].replace(b"caf", b"ca\x81f")
+    found, got = read(b"".join(lines))
+    assert found.layout.encoding.name == "cp1252"
+    assert (len(got), got[5900][0][-5:]) == (6000, "ca\x81fé")
 
 
 def test_several_series_in_a_file_are_refused(read):
@@ -325,9 +393,9 @@ def test_json_lines_with_a_broken_line(read):
 def test_a_json_array_with_elements_that_are_no_objects(read):
     pairs = reviews(60)
     objects = [{"text": text, "label": label} for text, label in pairs]
-    columns = {name: {str(place): one[name] for place, one in enumerate(objects)} for name in objects[0]}
+    uneven = {"text": [text for text, _ in pairs], "label": ["good"]}
     several = {"train": objects, "test": objects}
-    broken = ([{}, 1, "a"], [], columns, several, {"data": [1, 2]}, {"text": "a", "label": "b"})
+    broken = ([{}, 1, "a"], [], uneven, several, {"data": [1, 2]}, {"text": "a", "label": "b"})
     for text in (
         *map(json.dumps, broken),
         json.dumps(objects)[:-1],
@@ -343,6 +411,10 @@ def test_a_json_array_with_elements_that_are_no_objects(read):
             assert found.format == "json array"
             assert got == pairs
             assert drops(found) == {"no JSON object": (2, (10, 11)), "empty row": (1, (12,))}
+    lists = {name: [one[name] for one in objects] for name in objects[0]}
+    by_row = {name: dict(zip(map(str, range(60)), cells, strict=True)) for name, cells in lists.items()}
+    for held, name in ((lists, "mine.json"), (by_row, "mine.json"), (objects, "mine.jsonl"), (objects, "mine.txt")):
+        assert read(json.dumps(held, indent=1), name=name)[1] == pairs
 
 
 def test_lines_of_fasttext(read):

@@ -1,11 +1,13 @@
 """A person's own data as arrays: what stands in which part, and what the vocabulary knows."""
 
 import json
+import math
 import tracemalloc
 
 import numpy as np
 import pytest
 
+from stages.baselines.series import series_rows
 from stages.kinds.classification.task import Data
 from stages.support.files import read_json, write_json
 from stages.support.process import InputError
@@ -159,3 +161,20 @@ def test_a_series_is_scaled_by_its_training_part_and_too_short_a_one_is_refused(
     assert about["deviation"] == pytest.approx([values[:70, 0].std(), 1.0])  # what never moves is not blown up
     with pytest.raises(InputError, match="test part"):
         tokenize_series(raw, tmp_path / "short", 5, 12, 0.2, 0.1)
+
+
+@pytest.mark.parametrize(("still", "named"), [((0, 70), "training"), ((69, 90), "validation"), ((89, 100), "test")])
+def test_a_part_in_which_nothing_changes_is_refused_and_what_just_moves_is_not(tmp_path, still, named):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    write_json(raw / "provenance.json", {"corpus": "s.csv", "unit": "words", "rows": 100, "columns": ["y"]})
+    values = np.arange(100.0)[:, None] ** 2
+    values[slice(*still)] = 7
+    np.save(raw / "values.npy", values)
+    with pytest.raises(InputError, match=f"y is 7 all through the {named} part"):
+        tokenize_series(raw, tmp_path / "ready", 5, 2, 0.2, 0.1)
+    values[still[1] - 1] = 8
+    np.save(raw / "values.npy", values)
+    tokenize_series(raw, tmp_path / "ready", 5, 2, 0.2, 0.1)
+    rows = series_rows(values, 70, 90, 5, 2)
+    assert all(math.isfinite(score) for row in rows for part in ("validation", "test") for score in row[part].values())

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from stages.kinds.series import Corpus
 from stages.kinds.series.model import Forecaster
 from stages.support.process import InputError
 from stages.support.tensors import write_tensors
 from stages.tables.dates import DateForm, read_date
+from stages.tables.raw import write_series
 from stages.trained.series import SeriesModel, later
 
 MEAN, DEVIATION = 40.0, 8.0
@@ -59,6 +61,38 @@ def test_equal_steps_go_on(step):
     known = seconds(*(date.isoformat(sep=" ") for date in dates[:20]))
     found = later(known, 10)
     assert [datetime.fromisoformat(date) for date in found] == dates[20:]
+
+
+_DAYS = [datetime(2020, 1, 1) + timedelta(days=i) for i in range(63)]
+_HOURS = [datetime(2020, 2, 27) + timedelta(hours=i) for i in range(63)]
+_MONTHS = [datetime(2018 + i // 12, i % 12 + 1, 1) for i in range(63)]
+_QUARTERS = [datetime(2005 + i // 4, 3 * (i % 4) + 1, 1) for i in range(63)]
+_YEARS = [datetime(1949 + i, 1, 1) for i in range(63)]
+
+
+@pytest.mark.parametrize(
+    ("dates", "header", "written"),
+    [
+        (_DAYS, "date", "{0:%d.%m.%y}"),
+        (_DAYS, "date", "{0:%y.%m.%d}"),
+        (_DAYS, "date", "{0:%Y-%m-%d}T00:00:00+09:00"),
+        (_DAYS, "date", "{0:%d/%m/%y}"),
+        (_HOURS, "date", "{0:%m/%d/%Y %I:%M %p}"),
+        (_HOURS, "date", "{0:%Y-%m-%dT%H:%M:%S}-05:00"),
+        (_HOURS, "date,hour", "{0:%Y-%m-%d},{0.hour}"),
+        (_MONTHS, "month", "{0:%b-%y}"),
+        (_MONTHS, "date", "{0:%m/%d/%Y}"),
+        (_MONTHS, "date", "{0:%d/%m/%Y}"),
+        (_QUARTERS, "year,quarter", "{0.year},Q{1}"),
+        (_YEARS, "year", "{0.year}"),
+    ],
+)
+def test_dates_however_written_go_on(tmp_path, dates, header, written):
+    lines = [f"{written.format(date, (date.month + 2) // 3)},{i % 7}" for i, date in enumerate(dates[:60])]
+    (tmp_path / "mine.csv").write_text("\n".join([f"{header},value", *lines]))
+    write_series(Corpus(source="file", path=str(tmp_path / "mine.csv"), value="value"), "value", (), tmp_path / "raw")
+    found = later(np.load(tmp_path / "raw" / "times.npy"), 3)
+    assert [datetime.fromisoformat(date) for date in found] == dates[60:]
 
 
 def test_months_and_quarters_go_on_over_the_year_and_anything_else_does_not():

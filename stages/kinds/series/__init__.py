@@ -93,7 +93,9 @@ def resized(hyperparameters: Hyperparameters, hidden_size: int) -> Hyperparamete
 
 
 def check(corpus: Corpus, tokens: Tokens, training: Training) -> None:
-    """Refuse parts that leave nothing to train on."""
+    """Refuse parts that leave nothing to train on, and a column that is named twice."""
+    if len({corpus.value, *corpus.inputs}) <= len(corpus.inputs):
+        raise ValueError(f"corpus: inputs {', '.join(corpus.inputs)} name a column twice, or value {corpus.value}")
     if tokens.validation_fraction + tokens.test_fraction >= 0.9:
         raise ValueError(
             f"tokens: validation_fraction {tokens.validation_fraction} and test_fraction {tokens.test_fraction} "

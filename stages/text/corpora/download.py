@@ -146,7 +146,7 @@ def mismatch(path: Path, file: RemoteFile) -> str:
     return ""
 
 
-def download(offers: Sequence[RemoteFile], folder: Path, patience: Patience) -> Path:
+def download(offers: Sequence[RemoteFile], folder: Path, patience: Patience, what_to_do: str = WHAT_TO_DO) -> Path:
     """Return the checked file of the first offer that can be had, in `folder`.
 
     A file that is already there and right is used without a request. A partial one is kept as NAME.part and
@@ -166,7 +166,7 @@ def download(offers: Sequence[RemoteFile], folder: Path, patience: Patience) -> 
             reasons.append(str(error))
         except OSError as error:
             raise StageError(f"cannot write {folder / file.name}: {error.strerror or error}") from error
-    raise StageError(f"{offers[-1].name} could not be fetched: {'; '.join(reasons)}; {WHAT_TO_DO}")
+    raise StageError(f"{offers[-1].name} could not be fetched: {'; '.join(reasons)}; {what_to_do}")
 
 
 def _download(file: RemoteFile, folder: Path, patience: Patience) -> Path:
