@@ -1,9 +1,13 @@
-"""Ask the trained models of a series study what comes next: `python -m stages.forecast passengers --steps 12`."""
+"""Ask the trained models of a series study what comes next: `python -m stages.forecast passengers --steps 12`.
+
+`--file newer.csv` goes on from the end of a file with the columns of the study's own; nothing is trained anew.
+"""
 
 import json
 import sys
 from pathlib import Path
 
+from stages.support.params import load_project
 from stages.support.process import run_stage
 from stages.trained.command_line import chosen_cell, make_parser
 from stages.trained.find import find_arm, find_trained
@@ -15,6 +19,7 @@ def main(*words: str) -> None:
         "series", "What will a series be? The trained models say, each going on from its own forecasts."
     )
     parser.add_argument("--steps", type=int, help="how many steps; default: the study's horizon")
+    parser.add_argument("--file", type=Path, help="a table with the study's columns, to go on from its last rows")
     parser.add_argument("--json", action="store_true", help="print one JSON object a step")
     arguments = parser.parse_args(words)
     cell = chosen_cell(arguments)
@@ -24,19 +29,32 @@ def main(*words: str) -> None:
 
     import numpy as np  # with torch, slow
 
+    from stages.tables.findings import SERIES
+    from stages.tables.inspect import inspect
+    from stages.tables.raw import series_of
     from stages.trained.series import SeriesModel, later
     from stages.training.device import prepare
 
     prepare("cpu")
-    ready, about = Path("data/ready", arguments.study), arm[0].ready
-    values, times = np.load(ready / "values.npy"), ready / "times.npy"
+    about, corpus = arm[0].ready, arm[0].ready["corpus"]
+    if arguments.file is None:
+        ready = Path("data/ready", arguments.study)
+        values = np.load(ready / "values.npy")
+        times = np.load(ready / "times.npy") if (ready / "times.npy").exists() else None
+    else:
+        corpus = str(arguments.file)
+        asked = load_project().settings(arguments.study).corpus
+        findings = inspect(arguments.file, kind=SERIES, value=asked.value, inputs=list(asked.inputs))
+        for warning in findings.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        values, times = series_of(findings)
     steps = about["horizon"] if arguments.steps is None else arguments.steps
     models = [SeriesModel(trained.settings["hyperparameters"], trained.weights, about) for trained in arm]
     forecasts = np.stack([model.forecast(values, steps) for model in models])
-    dates = later(np.load(times), steps) if times.exists() else None
+    dates = None if times is None else later(times, steps)
     which = f"{len(arm)} repeats" if len(arm) > 1 else f"repeat {arm[0].settings['repeat']}"
     print(
-        f"{arguments.study}, {cell}, {which}: {about['columns'][0]} after {len(values):,} steps of {about['corpus']}",
+        f"{arguments.study}, {cell}, {which}: {about['columns'][0]} after {len(values):,} steps of {corpus}",
         file=sys.stderr,
     )
     for step, ahead in enumerate(forecasts.T):

@@ -1,4 +1,7 @@
-"""Ask the trained model of a classification study: `python -m stages.predict imdb "I loved the movie"`."""
+"""Ask the trained model of a classification study: `python -m stages.predict imdb "I loved the movie"`.
+
+`python -m stages.predict reviews --file new.csv` reads the column of texts that the study's own file has.
+"""
 
 import json
 import sys
@@ -6,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from stages.support.files import decode
+from stages.support.params import load_project
 from stages.support.process import InputError, run_stage
 from stages.trained.command_line import as_text, chosen_model, make_parser, printable
 
@@ -16,11 +20,12 @@ def main(*words: str) -> None:
     """Print each text's likeliest label: a readable line, or with --json an object a line, with all labels."""
     parser = make_parser("classification", "Which label does a text have? The trained model says how probable each is.")
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="- or none: a text a line of standard input")
-    parser.add_argument("--file", type=Path, help="a text file, a text a line")
+    parser.add_argument("--file", type=Path, help="a text file, a text a line; of a study of your own, a table like it")
     parser.add_argument("--json", action="store_true", help="print one JSON object a text")
     arguments = parser.parse_intermixed_args(words)
     trained = chosen_model(arguments)
-    texts = _texts(arguments.texts, arguments.file)
+    column: str = getattr(load_project().settings(arguments.study).corpus, "text", "")
+    texts = _texts(arguments.texts, arguments.file, column)
 
     from stages.trained.reviews import ReviewModel
     from stages.training.device import prepare  # torch is slow
@@ -41,8 +46,8 @@ def main(*words: str) -> None:
         print(f"{verdict.label}  {verdict.probabilities[verdict.label]:.4f}  {printable(verdict.text, 80)}{note}")
 
 
-def _texts(words: list[str], file: Path | None) -> list[str]:
-    """The texts of the command line, of a file, or of standard input.
+def _texts(words: list[str], file: Path | None, column: str) -> list[str]:
+    """The texts of the command line, of a file (a column of it where it is a table), or of standard input.
 
     Raises:
         InputError: a file that can't be read, is no text or holds nothing, or texts in two places.
@@ -51,6 +56,8 @@ def _texts(words: list[str], file: Path | None) -> list[str]:
         raise InputError(f"--file {file} and texts on the command line: give one of the two")
     if words and words != ["-"]:
         return [as_text(word, f"text {number}") for number, word in enumerate(words, 1)]
+    if file and file.is_file() and column and (table := _column_of_table(file, column)) is not None:
+        return table
     try:
         data = file.read_bytes() if file else sys.stdin.buffer.read()
     except OSError as error:
@@ -59,6 +66,23 @@ def _texts(words: list[str], file: Path | None) -> list[str]:
     if not text:
         raise InputError(f"{file or 'standard input'} is empty: a text a line is needed")
     return text.removesuffix("\n").split("\n")
+
+
+def _column_of_table(file: Path, column: str) -> list[str] | None:
+    """A text a row, or None where the file is a plain text; raises InputError where the table lacks the column."""
+    from stages.tables.layout import Drops, find_layout, rows
+
+    layout, drops = find_layout(file), Drops()
+    if column not in layout.columns:
+        if layout.format == "plain text" or file.suffix.lower() == ".txt":
+            return None
+        there = ", ".join(layout.columns[:20])
+        raise InputError(f"--file {file}: no column {column}, which has the texts; there are: {there}")
+    place = layout.columns.index(column)
+    texts = [row[place] for _, row in rows(file, layout, drops)]
+    for one in drops.listed():
+        print(f"{file}: not read: {one.rows:,}, {one.reason}", file=sys.stderr)
+    return texts
 
 
 if __name__ == "__main__":

@@ -210,6 +210,13 @@ def test_its_model_names_labels_and_a_changed_file_reruns_its_chain(trained):
     given = [json.loads(line) for line in clone.run(*words).stdout.splitlines()]
     assert all(set(verdict["probabilities"]) == {"good", "bad"} for verdict in given)
     assert all(sum(verdict["probabilities"].values()) == pytest.approx(1) for verdict in given)
+    new = [[label, text] for text, label in reviews(5, seed=9)]
+    file = table(clone.folder.parent / "new.csv", new, ("Urteil", "Größe"), encoding="cp1252")
+    read = clone.run("python", "-m", "stages.predict", "kritiken_2", "--json", "--file", str(file)).stdout
+    typed = clone.run("python", "-m", "stages.predict", "kritiken_2", "--json", *(text for _, text in new)).stdout
+    assert read == typed
+    wrong = clone.run("python", "-m", "stages.predict", "kritiken_2", "--file", "params.yaml", check=False)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
     target = "headline@kritiken_2"
     assert clone.stages_run(clone.run("dvc", "repro", target)) == []
     file = clone.folder.parent / "Kritiken 2.csv"

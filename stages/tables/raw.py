@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.support.files import whole, write_json
 from stages.support.process import InputError
@@ -46,17 +47,24 @@ def write_series(corpus: OwnFile, value: str, inputs: tuple[str, ...], target: P
     Where each row has a date with its year, also times.npy, (steps,) float64: seconds as `read_time` counts them.
     """
     findings = _findings(corpus, kind=SERIES, value=value, inputs=list(inputs))
-    columns = findings.columns("value") + findings.columns("input")
+    values, times = series_of(findings)
+    with whole(target) as folder:
+        folder.mkdir()
+        np.save(folder / "values.npy", values)
+        if times is not None:
+            np.save(folder / "times.npy", times)
+        _write_provenance(folder, findings, columns=findings.columns("value") + findings.columns("input"))
+
+
+def series_of(findings: Findings) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """The numbers, (steps, 1 + inputs), in time order, and the times, (steps,); None without a date that has a year."""
     flat, times = array("d"), array("d")
     for time, row in series_rows(findings.path, findings):
         flat.extend(row)
         times.extend([time] if time is not None else [])
-    with whole(target) as folder:
-        folder.mkdir()
-        np.save(folder / "values.npy", np.frombuffer(flat, np.float64).reshape(-1, len(columns)))
-        if times and findings.date_form and findings.date_form.order not in ("number", "md"):
-            np.save(folder / "times.npy", np.frombuffer(times, np.float64))
-        _write_provenance(folder, findings, columns=columns)
+    values = np.frombuffer(flat, np.float64).reshape(findings.rows, -1)
+    has_year = findings.date_form and findings.date_form.order not in ("number", "md")
+    return values, np.frombuffer(times, np.float64) if has_year else None
 
 
 def read_labelled(raw: Path) -> Iterator[tuple[str, int]]:

@@ -1,18 +1,25 @@
 """A trained series model: forecasts in the series' unit, closed on themselves, and the dates that follow."""
 
+import json
+import shutil
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from stages import forecast
 from stages.kinds.series import Corpus
 from stages.kinds.series.model import Forecaster
+from stages.own import add_study
 from stages.support.process import InputError
 from stages.support.tensors import write_tensors
 from stages.tables.dates import DateForm, read_date
 from stages.tables.raw import write_series
+from stages.trained.find import Trained
 from stages.trained.series import SeriesModel, later
+from tests.copies import ROOT
 
 MEAN, DEVIATION = 40.0, 8.0
 
@@ -39,6 +46,34 @@ def test_it_goes_on_from_its_own_forecasts_in_the_series_unit(tmp_path):
         known += [value * DEVIATION + MEAN for value in net(window)[0].tolist()]
     assert mine.forecast(values, 5) == pytest.approx(known[20:25], rel=1e-5)
     assert len(set(np.round(known[20:], 3))) == 6
+
+
+def test_the_command_goes_on_from_a_newer_file(tmp_path, monkeypatch, capsys):
+    mine, _ = model(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    values = np.random.default_rng(4).normal(MEAN, DEVIATION, 12).round(2)
+    rows = [f"x,{datetime(2024, 5, 1) + timedelta(days=i):%d.%m.%Y},{value}" for i, value in enumerate(values)]
+    Path("newer.csv").write_text("\n".join(["shop,day,y", *reversed(rows)]))
+    corpus = {"source": "file", "path": "data/own/older.csv", "value": "y", "inputs": []}
+    tokens = {"window": 4, "horizon": 2, "validation_fraction": 0.1, "test_fraction": 0.1}
+    training = {"repeats": "0", "epochs": 2, "batch_size": 4, "learning_rate": 0.001, "hidden_size": 5}
+    add_study("older", {"kind": "series", "corpus": corpus, "tokens": tokens, "training": training})
+    settings = {"repeat": 0, "hyperparameters": {"cell": "gru", "hidden_size": 5, "layers": 1}}
+    ready = {
+        "columns": ["y"],
+        "window": 4,
+        "horizon": 2,
+        "mean": [MEAN],
+        "deviation": [DEVIATION],
+        "corpus": "older.csv",
+    }
+    trained = Trained("older", "series", "gru", settings, tmp_path / "w.safetensors", None, ready)
+    monkeypatch.setattr(forecast, "find_arm", lambda *_: [trained])
+    forecast.main("older", "--cell", "gru", "--file", "newer.csv", "--steps", "3", "--json")
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["forecast"] for one in said] == pytest.approx(mine.forecast(values[:, None], 3), rel=1e-6)
+    assert [one["date"] for one in said] == ["2024-05-13", "2024-05-14", "2024-05-15"]
 
 
 def test_with_other_inputs_it_stops_at_the_horizon_and_too_few_rows_are_refused(tmp_path):
