@@ -129,7 +129,7 @@ def draw_scores(
         axis.set_xticks(range(len(places)), places)
         axis.set_title(setting, fontsize=10)
         axis.grid(axis="y", which="both", alpha=0.3)
-        axis.margins(x=0.12)
+        axis.set_xlim(-0.5, len(places) - 0.5)
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=8)
     for axis in axes:
