@@ -65,7 +65,7 @@ def main(file: str, *words: str) -> None:
         if not (checked and _dvc_repro(f"tokenize@{name}")):
             raise StageError(f"own: {path.name} can't be made into a study (see above); params.yaml is as it was")
         _cut(name, values, budget, began)
-    except StageError:
+    except (StageError, OSError):
         write_text(params, before)
         if is_new and link.is_symlink():
             link.unlink()
@@ -81,7 +81,7 @@ def main(file: str, *words: str) -> None:
 
 def _dvc_repro(*words: str) -> bool:
     """Whether `dvc repro` came to its end."""
-    return not subprocess.run(["dvc", "repro", *words], check=False).returncode
+    return not subprocess.run([sys.executable, "-m", "dvc", "repro", *words], check=False).returncode
 
 
 def show(study: str) -> None:

@@ -14,8 +14,10 @@ from matplotlib.ticker import LogFormatter, NullFormatter
 
 from stages.results.documents import SAMPLE, SEQUENCES
 
-_LINES = {"published": "--", "tuned": "-.", "equal_size": ":"}
-_MARKERS = {"published": "s", "tuned": "D", "equal_size": "^"}
+Line = str | tuple[int, tuple[int, ...]]
+"""A line as Matplotlib takes it: a style, or where dashes and gaps begin and how long they are."""
+_LINES: dict[str, Line] = {"published": "--", "tuned": "-.", "equal_size": ":", "what_if": (0, (5, 1, 1, 1, 1, 1))}
+_MARKERS = {"published": "s", "tuned": "D", "equal_size": "^", "what_if": "v"}
 _MARGIN = 0.05  # of an axis, below its lowest value
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -28,7 +30,7 @@ class _PlainFormatter(LogFormatter):
         return f"{x:g}" if super().__call__(x, pos) else ""
 
 
-def style_of(protocols: Sequence[str]) -> tuple[str, str]:
+def style_of(protocols: Sequence[str]) -> tuple[Line, str]:
     """The line and the marker of an arm: those of `corrected`, if it stands under that, else of its first protocol."""
     name = "corrected" if "corrected" in protocols else protocols[0]
     return _LINES.get(name, "-"), _MARKERS.get(name, "o")

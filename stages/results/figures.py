@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from stages.results.comparison import Drawn
 from stages.results.documents import SAMPLE, documents, protocols_in_words, trains_on_all
 from stages.results.drawing import (
+    Line,
     cell_colours,
     custom_runs,
     name_if_beyond,
@@ -153,11 +154,11 @@ def draw_scores(
     )
 
 
-def _band(axis: Axes, group: pd.DataFrame, column: str, label: str, colour: str, line: str) -> None:
+def _band(axis: Axes, group: pd.DataFrame, column: str, label: str, colour: str, line: Line) -> None:
     by_epoch = group.groupby("epoch")[column]
     epochs = np.array(sorted(group["epoch"].unique()))
     marker = "." if len(epochs) <= _MARKED_EPOCHS else None
-    axis.plot(epochs, by_epoch.mean(), line, color=colour, label=label, marker=marker, markersize=4)
+    axis.plot(epochs, by_epoch.mean(), linestyle=line, color=colour, label=label, marker=marker, markersize=4)
     axis.fill_between(epochs, by_epoch.min(), by_epoch.max(), color=colour, alpha=0.15, linewidth=0)
 
 

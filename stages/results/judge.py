@@ -9,6 +9,7 @@ from scipy.special import expit, stdtr
 from stages.results.statistics import MOST_REPEATS, Effect, repeats_needed, smallest_detectable
 from stages.results.verdict import Verdict, bounds_text
 
+_LEVEL = 0.05
 Sides = tuple[float, float]
 """A claim says that the effect lies between these two; either may be infinite."""
 
@@ -37,8 +38,9 @@ def judge(
     if math.isnan(effect.low):
         reason = f"{effect.repeats} are too few: an interval takes {fewest}"
     else:
-        part = replace(part, low=back(effect.low), high=back(effect.high), p=_p_value(effect, sides))
-        if two_sided and effect.low == effect.high and low < effect.low < high:
+        p = _p_value(effect, sides)
+        part = replace(part, low=back(effect.low), high=back(effect.high), p=p)
+        if effect.low == effect.high and ((two_sided and low < effect.low < high) or p >= 1 - confidence):
             # Chance alone makes a few repeats agree, and then nothing bounds how far the next may lie.
             return replace(part, reason="repeats that agree exactly do not show how far others lie")
         if low < effect.low and effect.high < high:
@@ -73,16 +75,29 @@ def _p_value(effect: Effect, sides: Sides) -> float:
 
 
 def all_of(parts: Sequence[Verdict]) -> Verdict:
-    """All parts must hold: the claim takes the effect and the reason of the part that decides."""
+    """All parts must hold: the claim takes the effect and the reason of the part that decides.
+
+    Each part is a chance to be contradicted by luck, so that as one of several it takes a p that much smaller
+    (Bonferroni). For all to hold, each is tested at the whole level (Berger 1982, intersection-union test).
+    """
     if len(parts) == 1:
         return parts[0]
-    contradicting = [part for part in parts if part.verdict == "contradicted"]
+    chances = sum(part.p is not None for part in parts)
+    contradicting = [replace(part, p=_of_several(part.p, chances)) for part in parts if part.verdict == "contradicted"]
+    by_luck = [part for part in contradicting if part.p is not None and part.p >= _LEVEL]
+    contradicting = [part for part in contradicting if part not in by_luck]
     undecided = [part for part in parts if part.verdict == "open"]
+    reason = f"contradicted alone, not as one of {chances} parts that must hold"
+    undecided += [replace(part, verdict="open", reason=reason) for part in by_luck]
     decides = contradicting[0] if contradicting else hardest(undecided) if undecided else min(parts, key=_room)
     p = decides.p
     if not contradicting and not undecided:  # all must hold: the least sure of them
         p = max((part.p for part in parts if part.p is not None), default=None)
     return replace(decides, parts=tuple(parts), details=(), p=p)
+
+
+def _of_several(p: float | None, chances: int) -> float | None:
+    return None if p is None else min(1.0, chances * p)
 
 
 def hardest(undecided: Sequence[Verdict]) -> Verdict:

@@ -40,11 +40,13 @@ def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus:
                     [(setting, *_spread(values)) for setting, values in group.groupby("setting")[score]],
                     columns=["setting", "mean", "below", "above"],
                 )
+                line, marker = style_of([protocol])
                 axis.errorbar(
                     points["setting"] + apart * (cells.index(cell) - (len(cells) - 1) / 2),
                     points["mean"] * scale,
                     yerr=points[["below", "above"]].T * scale,
-                    fmt="".join(style_of([protocol])),
+                    linestyle=line,
+                    marker=marker,
                     color=colours[cell],
                     markersize=4,
                     linewidth=1.3,

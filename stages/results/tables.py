@@ -39,7 +39,7 @@ def scores_table(study: str, summary: pd.DataFrame, baselines: Baselines) -> Tab
                 Cell(str(cell), f"custom: {custom}" if custom else ""),
                 *([Cell(str(name))] if with_setting else []),
                 _parameters(by_protocol, document),
-                Cell(" / ".join(dict.fromkeys(str(row["repeats"]) for row in by_protocol.values()))),
+                _repeats(by_protocol),
                 *(
                     _score(by_protocol, column, score, about)
                     for score, about in scores.items()
@@ -233,6 +233,12 @@ def _columns(summary: pd.DataFrame, score: str) -> list[str]:
     """The columns of a score that hold anything."""
     document = ["document"] if summary[f"{score}_published"].notna().any() else []
     return document + [name for name in _HEADERS if (summary["protocol"] == name).any()]
+
+
+def _repeats(by_protocol: Mapping[str, Mapping[Any, Any]]) -> Cell:
+    """How many a column has, in the columns' order; one number where all have as many."""
+    counts = [str(by_protocol[column]["repeats"]) for column in _HEADERS if column in by_protocol]
+    return Cell(counts[0] if len(set(counts)) == 1 else " / ".join(counts))
 
 
 def _score(by_protocol: Mapping[str, Mapping[Any, Any]], column: str, score: str, about: Mapping[str, Any]) -> Cell:

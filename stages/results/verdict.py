@@ -199,13 +199,13 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def family_table(verdicts: Sequence[Verdict]) -> Table:
-    """Every verdict that an interval decided, as one of a family (Holm): which would fall."""
+    """Every verdict that an interval decided, in one family with those that it left open (Holm): which would fall."""
     from stages.results.statistics import holm
 
-    decided = sorted(
-        ((verdict.p, verdict) for verdict in verdicts if verdict.verdict != "open" and verdict.p is not None),
-        key=lambda pair: pair[0],
-    )
+    family = [verdict for verdict in verdicts if verdict.p is not None]
+    ps = [verdict.p for verdict in family if verdict.p is not None]
+    tested = zip(ps, family, holm(ps), strict=True)
+    decided = sorted((one for one in tested if one[1].verdict != "open"), key=lambda one: one[0])
     rows = [
         [
             Cell(f"{verdict.id} {verdict.protocol}".strip()),
@@ -215,10 +215,10 @@ def family_table(verdicts: Sequence[Verdict]) -> Table:
             Cell(p_text(float(p_holm))),
             Cell("open" if p_holm >= _LEVEL else "stays"),
         ]
-        for (p, verdict), p_holm in zip(decided, holm([p for p, _ in decided]), strict=True)
+        for p, verdict, p_holm in decided
     ]
     return Table(
-        f"The {len(rows)} verdicts that an interval decided, as one family",
+        f"The {len(rows)} verdicts that an interval decided, of a family of {len(family)}",
         ["verdict", "alone", "varied", "p", "p (Holm)", "in the family"],
         (),
         rows,

@@ -12,7 +12,7 @@ from pathlib import Path
 from stages.support.files import digest, file_digest
 
 _TOP = Path(__file__).parent.parent.parent
-_DECIDES = ("stages/kinds/", "stages/nn/", "stages/training/")
+_DECIDES = ("stages/baselines/", "stages/kinds/", "stages/nn/", "stages/training/")
 _DECIDES_NOTHING = ("stages/support/", "stages/tracking/")
 _FUNCTIONS = {"fetch": "fetch", "tokenize": "tokenize", "baseline": "baselines"}  # of a kind's package, which they call
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # of statements, in statements
@@ -25,13 +25,17 @@ def training_code(kind: str, cell: str) -> dict[str, str]:
 
     Without those that decide no number: a kind's settings, whose values stand beside this, files and tracking.
     """
-    start = (f"stages.kinds.{kind}.task", "stages.training.repeats", f"stages.nn.cells.{cell}")
+    start = (
+        f"stages.kinds.{kind}.task", "stages.training.repeats", "stages.training.tuning", f"stages.nn.cells.{cell}"
+    )  # fmt: skip
     found = {_name(path): path for path in _closure({path for name in start for path in _files(name)}, _loaded)}
-    return {
-        name: _meaning(path)
-        for name, path in sorted(found.items())
+    decide = {
+        name: path
+        for name, path in found.items()
         if name.startswith(_DECIDES) and (path.name != "__init__.py" or path.parent.name == "cells")
     }
+    decide["stages/train.py"] = _TOP / "stages" / "train.py"
+    return {name: _meaning(path) for name, path in sorted(decide.items())}
 
 
 def code_digest(kind: str, cell: str) -> str:
@@ -45,12 +49,15 @@ def stage_code(stage: str, *kinds: str) -> dict[str, str]:
 
     Those are what its module imports, at its top or later; the kinds' packages, with what the function imports that the
     stage calls there; and files beside a module that a text in it names, such as a document's YAML. Without what
-    decides no result and, of an evaluation, the code of the training.
+    decides no result and, of an evaluation, the code of the training, but with scores that baselines share.
     """
     left_out = _DECIDES_NOTHING + (("stages/kinds/", "stages/training/") if stage == "evaluate" else ())
     packages = [_TOP / "stages" / "kinds" / kind / "__init__.py" for kind in kinds]
     called = [node for path in packages for node in _tree(path).body if _is_function(node, stage)]
     start = {_TOP / "stages" / f"{stage}.py"}.union(*map(_uses, called))
+    if stage == "evaluate":
+        tasks = (_loaded(path.with_name("task.py")) for path in packages)
+        start = start.union(path for used in tasks for path in used if _name(path).startswith("stages/baselines/"))
     found = _closure(start, _used, left_out).union(() if stage == "evaluate" else packages)
     return {_name(path): file_digest(path)[:16] for path in sorted(found)}
 

@@ -85,7 +85,7 @@ def write_json(path: Path, value: object) -> None:
     A list of numbers stands on one line.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(path, re.sub(r"\[\s+([-+.\de,\s]+?)\s+\]", _on_one_line, text) + "\n")
+    write_text(path, re.sub(r"\[\n\s*([-+.\de,\s]+?)\n\s*\]", _on_one_line, text) + "\n")
 
 
 def write_if_possible(path: Path, value: object) -> None:

@@ -83,6 +83,15 @@ class OwnFile(Section):
     digest: str = ""
 
 
+def check_parts(validation_fraction: float, test_fraction: float) -> None:
+    """Raise ValueError where the two leave less than a tenth for training."""
+    if validation_fraction + test_fraction >= 0.9:
+        raise ValueError(
+            f"tokens: validation_fraction {validation_fraction} and test_fraction {test_fraction} leave less than a "
+            "tenth for training"
+        )
+
+
 class Tuning(Section):
     """The budget of every cell: rates to try in some repeats, and fresh repeats at the one that validates best."""
 
@@ -98,6 +107,8 @@ class Tuning(Section):
 
     @model_validator(mode="after")
     def _fresh(self) -> Self:
+        if len(set(self.learning_rates)) < len(self.learning_rates):
+            raise ValueError(f"learning_rates: {', '.join(map(str, self.learning_rates))} name one twice")
         if set(parse_repeats(self.repeats)) & set(parse_repeats(self.final_repeats)):
             raise ValueError(f"final_repeats: {self.final_repeats} must be other ones than repeats, {self.repeats}")
         return self

@@ -20,6 +20,7 @@ from stages.support.sections import (
     Size,
     TrainingSection,
     ValidationFraction,
+    check_parts,
     no_bool,
 )
 
@@ -67,6 +68,7 @@ class Tokens(Section):
 class Training(TrainingSection):
     """The net and its training."""
 
+    repeats_at_once: Literal[1] = 1
     layers: Positive
     dropout: Fraction
     epochs: Positive
@@ -116,7 +118,9 @@ DOCUMENT: Mapping[str, Any] = {
 
 
 def check(corpus: Imdb | Sample | Own, tokens: Tokens, training: Training) -> None:
-    """Any sections fit together."""
+    """Refuse parts of a person's file that leave little to train on."""
+    if isinstance(corpus, Own):
+        check_parts(tokens.validation_fraction, tokens.test_fraction)
 
 
 def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:

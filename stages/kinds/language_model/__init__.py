@@ -20,6 +20,7 @@ from stages.support.sections import (
     Size,
     TrainingSection,
     ValidationFraction,
+    check_parts,
     no_bool,
 )
 
@@ -78,6 +79,7 @@ class Better(Section):
 class Training(TrainingSection):
     """The two nets, those of them to train, and their training. `layers` and `dropout` are the better one's."""
 
+    repeats_at_once: Literal[1] = 1
     layers: Positive
     dropout: Fraction
     models: Annotated[list[Literal["basic", "better"]], Field(min_length=1)]
@@ -122,7 +124,9 @@ DOCUMENT: Mapping[str, Any] = {
 
 
 def check(corpus: Ptb | Sample | Own, tokens: Tokens, training: Training) -> None:
-    """Any sections fit together."""
+    """Refuse parts of a person's file that leave little to train on."""
+    if isinstance(corpus, Own):
+        check_parts(tokens.validation_fraction, tokens.test_fraction)
 
 
 def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:

@@ -3,7 +3,6 @@
 Perplexity is exp of the mean cross-entropy a token (nats).
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from stages.nn.cells import CELLS
 from stages.nn.engines import engine_for
 from stages.nn.optimizers import SGD
 from stages.support.files import verify
-from stages.support.process import StageError
+from stages.support.process import InputError, StageError
 from stages.training.device import products_in, to_device
 from stages.training.loop import Step
 from stages.training.seeds import Purpose, stream_seed
@@ -74,11 +73,16 @@ class Task:
                 raise StageError(f"streams: {hyperparameters.streams} are fewer than the processes that share them")
         # Truncated BPTT drops what does not fill a window of every stream, as the book does.
         windows = (len(data.train) - 1) // (hyperparameters.streams * hyperparameters.window)
+        if not windows:
+            raise InputError(
+                f"streams: {hyperparameters.streams} windows of {hyperparameters.window} need more than the "
+                f"{len(data.train):,} tokens that there are to train on"
+            )
         self._steps = windows * hyperparameters.window
         self.train_items = self.train_tokens = self._steps * hyperparameters.streams
         self._state = self.model.recurrent.zero_state(self._streams_here)
         self._loss: Callable[..., Any] = _Loss(self.model, hyperparameters.precision)
-        if device.type == "cuda" and windows:  # not later: to capture draws random numbers, and an epoch seeds its own
+        if device.type == "cuda":  # not later: to capture draws random numbers, and an epoch seeds its own
             window = torch.zeros(hyperparameters.window, self._streams_here, dtype=torch.int64, device=device)
             with share_of(hyperparameters.streams):
                 self._loss = torch.cuda.make_graphed_callables(self._loss, (window, window.clone(), *self._state))
@@ -130,7 +134,7 @@ class Task:
             )
             total += losses.double().sum()
         loss = float(total) / (len(text) - 1)
-        return {"loss": loss, "perplexity": math.exp(loss)}
+        return {"loss": loss, "perplexity": float(np.exp(loss))}  # infinite, where the net diverged
 
 
 class _Loss(nn.Module):

@@ -17,6 +17,7 @@ from stages.support.sections import (
     Size,
     TrainingSection,
     ValidationFraction,
+    check_parts,
 )
 
 if TYPE_CHECKING:
@@ -96,11 +97,7 @@ def check(corpus: Corpus, tokens: Tokens, training: Training) -> None:
     """Refuse parts that leave nothing to train on, and a column that is named twice."""
     if len({corpus.value, *corpus.inputs}) <= len(corpus.inputs):
         raise ValueError(f"corpus: inputs {', '.join(corpus.inputs)} name a column twice, or value {corpus.value}")
-    if tokens.validation_fraction + tokens.test_fraction >= 0.9:
-        raise ValueError(
-            f"tokens: validation_fraction {tokens.validation_fraction} and test_fraction {tokens.test_fraction} "
-            "leave less than a tenth for training"
-        )
+    check_parts(tokens.validation_fraction, tokens.test_fraction)
 
 
 def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:
