@@ -119,6 +119,22 @@ def test_an_edit_of_code_is_one(copy, old, new):
     assert changed(copy, "stages/training/loop.py", old, new, "bits") == ["stages/training/loop.py"]
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new", "kinds"),
+    [
+        ("stages/training/tuning.py", "EXTENSIONS = 2", "EXTENSIONS = 4", set(names())),
+        ("stages/train.py", "training.arms, training.repeats", "training.arms[:1], training.repeats", set(names())),
+        ("stages/baselines/series.py", "np.arange(1 - window, 1)", "np.arange(0, -window, -1)", {"series"}),
+    ],
+)
+def test_what_chooses_rates_repeats_and_windows_is_code_of_the_training(copy, file, old, new, kinds):
+    assert {kind for kind in names() if changed(copy, file, old, new, kind) == [file]} == kinds
+
+
+def test_the_scores_that_a_baseline_shares_are_code_of_an_evaluation():
+    assert "stages/baselines/series.py" in stage_code("evaluate", "series")
+
+
 def test_a_text_that_is_a_value_is_no_docstring(copy):
     assert changed(copy, "stages/kinds/language_model/task.py", '"perplexity"', '"loss"', "language_model") == [
         "stages/kinds/language_model/task.py"

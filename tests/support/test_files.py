@@ -60,6 +60,14 @@ def test_what_json_cannot_say_is_refused(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", {"loss": float("nan")})
     assert list(tmp_path.iterdir()) == []
+    odd = {
+        "names": ["Flow [ - ]", "[ 1, 2 ]", "a [ e ]\n[\n 1\n]"],
+        "[ 1 ]": [1, 2.5, -3e-9],
+        "none": [],
+        "of": [[1, 2], [3]],
+    }
+    write_json(tmp_path / "a.json", odd)
+    assert read_json(tmp_path / "a.json") == odd
     write_json(tmp_path / "a.json", {"x": 0.1 + 0.2, "text": "déjà vu"})
     assert read_json(tmp_path / "a.json") == {"x": 0.1 + 0.2, "text": "déjà vu"}
 

@@ -21,7 +21,7 @@ def damped():
 
 
 def tuning(**changes):
-    return Tuning(learning_rates=RATES, repeats="0-1", final_repeats="100-109", **changes)
+    return Tuning(**{"learning_rates": RATES, "repeats": "0-1", "final_repeats": "100-109"} | changes)
 
 
 def chosen(arm, scores_at, by="loss"):
@@ -42,6 +42,11 @@ def test_the_rate_that_validates_best_on_average_is_chosen_and_the_least_of_seve
     assert chosen(arm, losses.__getitem__) == (0.01, RATES)
     accuracies = {0.001: (0.5, 0.5), 0.003: (0.6, 0.9), 0.01: (0.8, 0.7), 0.03: (0.5, 0.5)}
     assert chosen(arm, accuracies.__getitem__, "accuracy") == (0.003, RATES)
+
+
+def test_a_rate_that_is_named_twice_is_refused():
+    with pytest.raises(ValueError, match="twice"):
+        tuning(learning_rates=(0.1, 0.2, 0.1))
 
 
 def test_a_rate_at_which_one_trial_diverged_is_not_chosen(damped):
