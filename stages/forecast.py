@@ -45,8 +45,8 @@ def main(*words: str) -> None:
         corpus = str(arguments.file)
         asked = load_project().settings(arguments.study).corpus
         findings = inspect(arguments.file, kind=SERIES, value=asked.value, inputs=list(asked.inputs))
-        for warning in findings.warnings:
-            print(f"warning: {warning}", file=sys.stderr)
+        for one in findings.dropped:
+            print(f"{corpus}: not read: {one.rows:,}, {one.reason}", file=sys.stderr)
         values, times = series_of(findings)
     steps = about["horizon"] if arguments.steps is None else arguments.steps
     models = [SeriesModel(trained.settings["hyperparameters"], trained.weights, about) for trained in arm]
