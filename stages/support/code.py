@@ -163,7 +163,7 @@ def _meaning(path: Path) -> str:
         if isinstance(node, Expr) and isinstance(node.value, Constant) and isinstance(node.value.value, str)
     }
     words = []
-    for token in tokenize.tokenize(io.BytesIO(source).readline):
+    for token in _tokens(source):
         if token.type in (tokenize.INDENT, tokenize.DEDENT):
             words.append(tokenize.tok_name[token.type])
         elif token.type == tokenize.NEWLINE:
@@ -171,6 +171,24 @@ def _meaning(path: Path) -> str:
         elif token.type not in _LAYOUT and token.start not in docstrings:
             words.append(token.string)
     return digest(words)[:16]
+
+
+def _tokens(source: bytes) -> Iterator[tokenize.TokenInfo]:
+    """As Python 3.11 has them: from 3.12 on an f-string comes in parts."""
+    lines = source.decode().splitlines(keepends=True)
+    opened: list[tokenize.TokenInfo] = []
+    for token in tokenize.tokenize(io.BytesIO(source).readline):
+        part = tokenize.tok_name[token.type]
+        if part == "FSTRING_START":
+            opened.append(token)
+        elif part == "FSTRING_END" and len(opened) == 1:
+            (row, column), (last, end) = opened.pop().start, token.end
+            whole = "".join([*lines[row - 1 : last - 1], lines[last - 1][:end]])[column:]
+            yield tokenize.TokenInfo(tokenize.STRING, whole, (row, column), token.end, token.line)
+        elif part == "FSTRING_END":
+            opened.pop()
+        elif not opened:
+            yield token
 
 
 def _statements(node: AST) -> Iterator[AST]:

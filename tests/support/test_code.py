@@ -4,6 +4,8 @@ import functools
 import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -146,6 +148,30 @@ def test_an_edit_of_a_kind_is_no_edit_of_another(copy, kind):
     for other in names():
         edit = (f"stages/kinds/{kind}/task.py", "chosen_by = ", "chosen_by = 1 and ", other)
         assert changed(copy, *edit) == ([f"stages/kinds/{kind}/task.py"] if other == kind else [])
+
+
+DIGESTS = """
+import hashlib, json, sys, types
+files = types.ModuleType("stages.support.files")  # which needs packages that another Python may lack
+files.digest, files.file_digest = lambda value: hashlib.sha256(json.dumps(value).encode()).hexdigest(), None
+sys.modules["stages.support.files"] = files
+from pathlib import Path
+from stages.support.code import _meaning
+print({str(path): _meaning(path.resolve()) for path in sorted(Path("stages").rglob("*.py"))})
+"""
+
+
+@pytest.mark.parametrize("name", ["python3.12", "python3.13", "python3.14"])
+def test_another_python_has_the_same_digests(name):
+    found = shutil.which(name)
+    if not found or subprocess.run([found, "--version"], capture_output=True).returncode:
+        pytest.skip(f"no {name} in PATH")
+    said = [
+        subprocess.run([python, "-B", "-c", DIGESTS], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for python in (sys.executable, found)
+    ]
+    assert said[0] == said[1]
+    assert "stages/training/loop.py" in said[0]
 
 
 def test_how_far_a_line_is_indented_is_code(copy):
