@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stages.support.params import load_project
 from stages.support.process import run_stage
-from stages.trained.command_line import chosen_cell, make_parser
+from stages.trained.command_line import chosen_cell, make_parser, say_dropped
 from stages.trained.find import find_arm, find_trained
 
 
@@ -45,8 +45,7 @@ def main(*words: str) -> None:
         corpus = str(arguments.file)
         asked = load_project().settings(arguments.study).corpus
         findings = inspect(arguments.file, kind=SERIES, value=asked.value, inputs=list(asked.inputs))
-        for one in findings.dropped:
-            print(f"{corpus}: not read: {one.rows:,}, {one.reason}", file=sys.stderr)
+        say_dropped(arguments.file, findings.dropped)
         values, times = series_of(findings)
     steps = about["horizon"] if arguments.steps is None else arguments.steps
     models = [SeriesModel(trained.settings["hyperparameters"], trained.weights, about) for trained in arm]

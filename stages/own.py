@@ -81,7 +81,7 @@ def main(file: str, *words: str) -> None:
 
 def _dvc_repro(*words: str) -> bool:
     """Whether `dvc repro` came to its end."""
-    return not subprocess.run([sys.executable, "-m", "dvc", "repro", *words], check=False).returncode
+    return not subprocess.run(["dvc", "repro", *words], check=False).returncode
 
 
 def show(study: str) -> None:

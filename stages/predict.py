@@ -11,7 +11,7 @@ from pathlib import Path
 from stages.support.files import decode
 from stages.support.params import load_project
 from stages.support.process import InputError, run_stage
-from stages.trained.command_line import as_text, chosen_model, make_parser, printable
+from stages.trained.command_line import as_text, chosen_model, make_parser, printable, say_dropped
 
 _UNKNOWN_WORDS_SHOWN = 5
 
@@ -80,8 +80,7 @@ def _column_of_table(file: Path, column: str) -> list[str] | None:
         raise InputError(f"--file {file}: no column {column}, which has the texts; there are: {there}")
     place = layout.columns.index(column)
     texts = [row[place] for _, row in rows(file, layout, drops)]
-    for one in drops.listed():
-        print(f"{file}: not read: {one.rows:,}, {one.reason}", file=sys.stderr)
+    say_dropped(file, drops.listed())
     return texts
 
 

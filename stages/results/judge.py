@@ -7,9 +7,8 @@ from dataclasses import replace
 from scipy.special import expit, stdtr
 
 from stages.results.statistics import MOST_REPEATS, Effect, repeats_needed, smallest_detectable
-from stages.results.verdict import Verdict, bounds_text
+from stages.results.verdict import LEVEL, Verdict, bounds_text
 
-_LEVEL = 0.05
 Sides = tuple[float, float]
 """A claim says that the effect lies between these two; either may be infinite."""
 
@@ -84,7 +83,7 @@ def all_of(parts: Sequence[Verdict]) -> Verdict:
         return parts[0]
     chances = sum(part.p is not None for part in parts)
     contradicting = [replace(part, p=_of_several(part.p, chances)) for part in parts if part.verdict == "contradicted"]
-    by_luck = [part for part in contradicting if part.p is not None and part.p >= _LEVEL]
+    by_luck = [part for part in contradicting if part.p is not None and part.p >= LEVEL]
     contradicting = [part for part in contradicting if part not in by_luck]
     undecided = [part for part in parts if part.verdict == "open"]
     reason = f"contradicted alone, not as one of {chances} parts that must hold"

@@ -8,7 +8,7 @@ from typing import Any
 from stages.results.documents import PROTOCOLS
 from stages.results.table import Cell, Table
 
-_LEVEL = 0.05
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def family_table(verdicts: Sequence[Verdict]) -> Table:
             Cell(f"{verdict.repeats} {verdict.unit}"),
             Cell(p_text(p)),
             Cell(p_text(float(p_holm))),
-            Cell("open" if p_holm >= _LEVEL else "stays"),
+            Cell("open" if p_holm >= LEVEL else "stays"),
         ]
         for p, verdict, p_holm in decided
     ]

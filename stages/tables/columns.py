@@ -416,7 +416,8 @@ def time_columns(columns: Sequence[Column]) -> list[Column]:
         return []
     best = max(dates, key=lambda column: (column.named_as_time, -column.place))
     times = [column for column in columns if column.is_time_of_day]
-    times += [column for column in columns if "hour" in column.words and column.fits_calendar(_HOUR)]
+    if "year" not in best.words:
+        times += [column for column in columns if "hour" in column.words and column.fits_calendar(_HOUR)]
     return [best, times[0]] if times and not any(":" in cell for cell in best.cells[:50]) else [best]
 
 
@@ -424,8 +425,7 @@ def time_forms(times: Sequence[Column]) -> list[DateForm]:
     """How the columns that `time_columns` names can be read together."""
     if len(times) < 2 or "year" not in times[0].words:
         return times[0].forms if times else []
-    (unit,) = times[1].words
-    return [DateForm(unit if unit in _PARTS_OF_A_YEAR else "calendar")]
+    return [DateForm(next((unit for unit in _PARTS_OF_A_YEAR if unit in times[1].words), "calendar"))]
 
 
 def _part(cell: str) -> str:

@@ -101,9 +101,11 @@ def date_forms(cells: Sequence[str]) -> list[DateForm]:
 
     Several are left only where day and month, or day and a year of two digits, can be swapped in every cell.
     """
-    found = []
+    found: list[tuple[int, DateForm]] = []
     zoned = _TIME.search(cells[-1]) if cells else None
     for order in ORDERS:
+        if order == "md" and not found:  # a month and a number, which the others read with a year
+            break
         form = DateForm(order, _first_year(cells, order), _offset_seconds(zoned) if zoned else 0.0)
         read = sum(read_date(cell, form) is not None for cell in cells)
         if cells and read >= 0.9 * len(cells):

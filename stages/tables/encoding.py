@@ -125,13 +125,9 @@ def lines(path: Path, encoding: Encoding) -> Iterator[str]:
             yield from _mixed(file, encoding.name)
             return
         number = 0
-        errors = (
-            "ignore"
-            if encoding.cut_off
-            else _AS_LATIN_1
-            if encoding.guessed and encoding.name not in _MULTIBYTE
-            else "strict"
-        )
+        errors = "ignore" if encoding.cut_off else "strict"
+        if encoding.guessed and encoding.name not in _MULTIBYTE:
+            errors = _AS_LATIN_1
         try:
             for line in io.TextIOWrapper(file, encoding.name, newline="", errors=errors):
                 number += 1

@@ -3,12 +3,16 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from stages.support.params import load_params, load_project
 from stages.support.process import InputError
 from stages.trained.find import Trained, find_trained
+
+if TYPE_CHECKING:
+    from stages.tables.layout import Dropped
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,6 +63,12 @@ def chosen_cell(arguments: argparse.Namespace) -> str:
     if cell not in params.cells:
         raise InputError(f"--cell {cell!r}: allowed are {', '.join(params.cells)} (`cells` of params.yaml)")
     return cell
+
+
+def say_dropped(file: Path, dropped: Iterable["Dropped"]) -> None:
+    """Say on standard error which rows of a table are not read."""
+    for one in dropped:
+        print(f"{file}: not read: {one.rows:,}, {one.reason}", file=sys.stderr)
 
 
 def as_text(word: str, name: str) -> str:

@@ -217,6 +217,8 @@ def test_columns_that_together_are_a_date(read):
     assert (found.columns("date"), got) == (("Date", "Hour Ending"), values)
     quarters = [f"{1990 + i // 4},{'Q' * (i % 2)}{i % 4 + 1},{i}" for i in reversed(range(96))]
     assert read("\n".join(["year,quarter,gdp", *quarters]))[1] == values
+    of_a_year = [f"{1990 + i},{i % 24},{i}" for i in reversed(range(96))]  # the hour is no month
+    assert read("\n".join(["fiscal year,hour of peak,load", *of_a_year]), value="load")[1] == values
     weeks = [f"{1990 + i // 52},{i % 52 + 1},{i}" for i in reversed(range(96))]
     assert read("\n".join(["year,week,cases", *weeks]))[1] == values
 
