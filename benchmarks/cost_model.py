@@ -34,11 +34,10 @@ from scipy.optimize import nnls
 
 from benchmarks.imdb_engines import LONGEST_TOKENS, MEAN_LENGTH_TOKENS, MEDIAN_LENGTH_TOKENS
 from benchmarks.keras_imdb import TOKENS_A_REVIEW
-from benchmarks.measure import RESULTS, about, train
+from benchmarks.measure import RESULTS, about, kernel_name, train
 from benchmarks.texts import review_settings, write_reviews
 from stages.kinds.classification.task import Data, Task
 from stages.nn.cells import CELLS
-from stages.nn.engines import kernel_name
 from stages.support.files import write_json
 from stages.support.process import InputError, StageError, die_with_parent, run_stage
 from stages.training.device import prepare

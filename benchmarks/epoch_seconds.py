@@ -29,12 +29,11 @@ import torch
 from tqdm import tqdm
 
 from benchmarks import fibonacci_speed, imdb_engines
-from benchmarks.measure import RESULTS, about, protocol, synthetic_data, train, train_epoch
+from benchmarks.measure import RESULTS, about, kernel_name, protocol, synthetic_data, train, train_epoch
 from benchmarks.texts import news_settings, write_news
 from stages.kinds.language_model.task import Task as NewsTask
 from stages.kinds.sequence.task import Task
 from stages.nn.cells import CELLS
-from stages.nn.engines import kernel_name
 from stages.support.files import read_json, write_json
 from stages.support.process import InputError, run_stage
 from stages.training.device import prepare

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.measure import RESULTS, about, protocol, synthetic_data, train
+from benchmarks.measure import RESULTS, about, kernel_name, protocol, synthetic_data, train
 from stages.kinds.sequence.model import SequencePredictor
 from stages.kinds.sequence.task import Data, Task
 from stages.nn.cells import CELLS
-from stages.nn.engines import ENGINES, kernel_name
+from stages.nn.engines import ENGINES
 from stages.nn.recurrent import Recurrent
 from stages.support.files import write_json
 from stages.support.process import run_stage

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from benchmarks.measure import kernel_name
 from stages.kinds.classification.model import PADDING, ReviewClassifier
 from stages.nn.cells import CELLS
-from stages.nn.engines import kernel_name
 from stages.support.files import write_json
 from stages.training.device import machine, prepare
 

@@ -15,11 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import RESULTS, about, peer_options, positive, processor_milliseconds, run_peer, train
+from benchmarks.measure import (
+    RESULTS,
+    about,
+    kernel_name,
+    peer_options,
+    positive,
+    processor_milliseconds,
+    run_peer,
+    train,
+)
 from benchmarks.texts import review_settings, write_reviews
 from stages.kinds.classification.task import Data, Task
 from stages.nn.cells import CELLS
-from stages.nn.engines import kernel_name
 from stages.nn.parameters import parameter_count
 from stages.support.files import write_json
 from stages.support.process import StageError, run_stage

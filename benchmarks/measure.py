@@ -19,6 +19,8 @@ import numpy as np
 import torch
 
 from stages import kinds
+from stages.nn.cells import Cell
+from stages.nn.loops.padded import can_pad
 from stages.studies import arms
 from stages.support.params import Project, load_project
 from stages.support.process import StageError
@@ -54,6 +56,15 @@ def peer_options(description: str | None, peer: str, packages: str, timings: int
     words = f"timed epochs of each way (default: {timings})"
     parser.add_argument("--timings", type=positive, default=timings, help=words)
     return parser
+
+
+def kernel_name(cell: Cell, engine: str, device_type: str) -> str:
+    """What runs the recurrence, for tables of timings."""
+    if engine == "padded" and can_pad(cell):
+        return "compiled scan, gradients by hand"
+    if engine == "packed" and cell.layer is not None:
+        return "cuDNN" if device_type == "cuda" else "torch's layer"
+    return "step by step, autograd"
 
 
 def about(device: torch.device) -> dict[str, Any]:

@@ -23,14 +23,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.measure import RESULTS, about, positive, processor_milliseconds, train
+from benchmarks.measure import RESULTS, about, kernel_name, positive, processor_milliseconds, train
 from benchmarks.numpy_language_model import Array, LanguageModel
 from benchmarks.texts import news_settings, write_news
 from benchmarks.where_time_goes import output_products, scan_products
 from stages.kinds.language_model import model as trained_by_torch
 from stages.kinds.language_model.task import Data, Task
 from stages.nn.cells import CELLS
-from stages.nn.engines import kernel_name
 from stages.support.files import write_json
 from stages.support.process import StageError, run_stage
 from stages.training.device import prepare

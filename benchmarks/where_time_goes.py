@@ -27,14 +27,13 @@ from torch.nn.utils import clip_grad_norm_
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks.keras_imdb import TOKENS_A_REVIEW
-from benchmarks.measure import RESULTS, about, positive, train
+from benchmarks.measure import RESULTS, about, kernel_name, positive, train
 from benchmarks.texts import news_settings, review_settings, write_news, write_reviews
 from stages.kinds.classification.task import Task as ReviewTask
 from stages.kinds.language_model.model import LanguageModel
 from stages.kinds.language_model.task import Task as NewsTask
 from stages.nn.cells import CELLS
 from stages.nn.compiled import Array, compiled
-from stages.nn.engines import kernel_name
 from stages.nn.products import mm
 from stages.nn.recurrent import Recurrent
 from stages.support.files import write_json, write_text

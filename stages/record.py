@@ -18,12 +18,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import TypeVar, cast
+from typing import TypeVar, cast, get_args
 
 from stages import kinds, readme
 from stages.nn.cells import CELLS
 from stages.results import record
-from stages.results.documents import documents
+from stages.results.documents import documents, full_hyperparameters
 from stages.results.row import (
     Machine,
     Provenance,
@@ -39,9 +39,10 @@ from stages.support import git
 from stages.support.files import read_json, read_text, root, write_text
 from stages.support.params import Project, load_project, study_arms
 from stages.support.process import InputError, StageError, run_stage
-from stages.support.sections import HEADINGS, Heading, Tuning, parse_repeats
+from stages.support.sections import Heading, Tuning, parse_repeats
 
 TUNED = "tuned"
+_OWN_RATE = ("tuned", "equal_size")  # the headings of arms whose learning rate trials choose
 _FINALS_AT_ONCE = 2  # so that hours of training are recorded as they go
 _EPOCHS_RECORDED = 100
 _Point = TypeVar("_Point")
@@ -94,6 +95,8 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
             changes["training.headings"] = f"[{','.join(headings)}]"
             words = [*asked, *(f"{study}.full.{name}={value}" for name, value in changes.items())]
             conflicts += _merge(study, cell, _run(study, cell, f"{TUNED}-" * tuned + f"{first}-{last}", words))
+    if tuned and arms is None:  # its trials have chosen meanwhile
+        _add_headings(project, study, cell, wanted, _arms(project, study, cell, tuned) or [])
     if not groups and not renamed:
         print(f"nothing to do: {study} {cell} repeats {repeats} are in {record.RECORD / study / cell}.json")
         return
@@ -152,14 +155,13 @@ def _chosen_rates(project: Project, study: str, cell: str) -> dict[str, float] |
     """
     from stages.training.tuning import at_rate, best_rates
 
-    tuning, kind = _tuning(project, study), kinds.kind(project.settings(study).kind)
+    tuning = _tuning(project, study)
     arms = study_arms(project, study, cell)["tuned"]
     settings = [arm.setting for arm in arms]
     if tuning.chosen_rates:
         return dict(zip(settings, tuning.chosen_rates, strict=True))
     known = {
-        (row.protocol_digest, row.repeat): cast(float, row.validated[kind.TUNED_BY])
-        for row in record.read_trials(study, cell)
+        (row.protocol_digest, row.repeat): cast(float, row.validated["loss"]) for row in record.read_trials(study, cell)
     }
 
     def recorded(tried: Sequence[Arm]) -> list[list[float | None]]:
@@ -167,9 +169,9 @@ def _chosen_rates(project: Project, study: str, cell: str) -> dict[str, float] |
         return [[known.get((digest, repeat)) for repeat in parse_repeats(tuning.repeats)] for digest in digests]
 
     listed = recorded([at_rate(arm, rate) for arm in arms for rate in tuning.learning_rates])
-    if any(set(scores) == {None} for scores in listed):
+    if any(set(losses) == {None} for losses in listed):
         return None
-    return dict(zip(settings, best_rates(arms, tuning, kind.TUNED_BY, recorded), strict=True))
+    return dict(zip(settings, best_rates(arms, tuning, recorded), strict=True))
 
 
 def _arms(project: Project, study: str, cell: str, tuned: bool) -> list[Arm] | None:
@@ -187,23 +189,33 @@ def _arms(project: Project, study: str, cell: str, tuned: bool) -> list[Arm] | N
 
 
 def _add_headings(project: Project, study: str, cell: str, wanted: Sequence[int], arms: Sequence[Arm]) -> bool:
-    """Have recorded rows of an arm's `wanted` repeats stand under all of its headings; whether one did not.
+    """Have recorded rows stand under the headings that `arms` say; whether one did not.
 
-    One that was trained for some of them, as with `headings=[tuned]`, is what the others ask for as well. Other repeats
-    are not: those of the document's own rate chose it, where it is the tuned one.
+    One of an arm's `wanted` repeats that was trained for some of its headings, as with `headings=[tuned]`, is what the
+    others ask for as well. Other repeats are not: those of the document's own rate chose it, where it is the tuned one.
+    A tuned row at a rate that the trials do not choose any more is taken out.
     """
     of_arm = {_digest(project, study, arm): arm.protocols for arm in arms}
     rows = record.read_entries(study, cell)
-    headed = [
-        replace(row, protocols=tuple(name for name in HEADINGS if name in {*row.protocols, *more}))
-        if row.repeat in wanted and (more := of_arm.get(row.protocol_digest))
-        else row
-        for row in rows
-    ]
+    headed = []
+    for row in rows:
+        names = {*row.protocols, *(of_arm.get(row.protocol_digest, ()) if row.repeat in wanted else ())}
+        names -= {name for arm in arms if _at_another_rate(row, arm) for name in arm.protocols if name in _OWN_RATE}
+        if names:
+            headed.append(replace(row, protocols=tuple(name for name in get_args(Heading) if name in names)))
     if headed == rows:
         return False
+    if gone := len(rows) - len(headed):
+        print(f"record: {study} {cell}: {gone} tuned rows are taken out: the trials choose other learning rates now")
     record.write_entries(study, cell, headed)
     return True
+
+
+def _at_another_rate(row: Row, arm: Arm) -> bool:
+    """Whether a row is an arm's in all but the learning rate."""
+    mine, wanted = full_hyperparameters(row.study, row.hyperparameters), vars(arm.hyperparameters)
+    rate = wanted["learning_rate"]
+    return row.setting == arm.setting and mine != wanted and mine | {"learning_rate": rate} == wanted
 
 
 def _missing(

@@ -38,8 +38,6 @@ def main(study: str, cell: str) -> None:
     if not started_by_torchrun():
         start_tracker()
         if training.processes > 1:
-            if address := params.cluster_address:
-                raise InputError(f"cluster: {address!r} with processes: {training.processes}: one of both, not both")
             shares.launch(training.processes, "stages.train", study, cell)
             return
     code_digest(training.kind, cell)  # it is kept, so that no process of a repeat looks through the code again
@@ -100,7 +98,7 @@ def _train(study: str, training: Training, profile: str, device: str, run: Run) 
             seed=training.seed,
             device=device,
             threads=training.threads,
-            processes=training.processes,
+            processes=shares.processes(),
             data_digest=data.digest,
             corpus=data.corpus,
             profile=profile,
@@ -110,17 +108,15 @@ def _train(study: str, training: Training, profile: str, device: str, run: Run) 
         fitted.update({job: result for job, result in results.items() if result is not None})
         return [[result for job, result in results.items() if job.arm is arm] for arm in arms]
 
-    def scores(job: Fitted | None) -> list[float | None]:
-        if job is None:
-            return [None]
-        return [curve[job.best_epoch - 1][f"validation_{found.TUNED_BY}"] for curve in job.curves]
+    def losses(job: Fitted | None) -> list[float | None]:
+        return [None] if job is None else [curve[job.best_epoch - 1]["validation_loss"] for curve in job.curves]
 
     train(training.arms, training.repeats)
     if tuning := training.tuning:
 
         def trials(arms: Sequence[Arm]) -> list[list[float | None]]:
             tried = train(arms, parse_repeats(tuning.repeats), try_job)
-            return [[score for job in jobs for score in scores(job)] for jobs in tried]
+            return [[loss for job in jobs for loss in losses(job)] for jobs in tried]
 
         arms = tuned_arms(found, training.tuned, tuning, training.headings, trials)
         train(arms, parse_repeats(tuning.final_repeats))

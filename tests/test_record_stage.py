@@ -176,6 +176,29 @@ def test_rows_trained_under_one_heading_alone_stand_under_the_others_of_their_ar
     assert [row for row in found if row is not chose] == rows
 
 
+def test_tuned_rows_leave_the_record_where_the_trials_choose_another_rate(tmp_path, monkeypatch, capsys):
+    project = _overridden([*_settings("damped", "gru"), "damped.full.training.headings=[tuned,equal_size]"])
+    shutil.copytree("metrics/record/damped", tmp_path / "metrics/record/damped")
+    shutil.copy("params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    path = Path("metrics/record/damped/gru.json")
+    rows, arms = read_rows(path), _arms(project, "damped", "gru", tuned=True)
+    tuned = next(arm for arm in arms if arm.protocols == ("tuned",))
+    slower = replace(tuned, hyperparameters=replace(tuned.hyperparameters, learning_rate=1e-5))
+    kept = [row for row in rows if row.protocols != ("tuned",)]
+    assert len(kept) == len(rows) - 10
+    # One that the document's own rate has stays for that, a heading less.
+    both = replace(next(row for row in rows if row.protocols == ("tuned",)), protocols=("corrected", "tuned"))
+    write_rows(path, [both, *(row for row in rows if (row.repeat, row.protocols) != (both.repeat, ("tuned",)))])
+    assert _add_headings(project, "damped", "gru", range(100, 110), [slower])
+    found = read_rows(path)
+    assert sorted(row.name for row in found if row.protocols == ("corrected",) and row.repeat == both.repeat)
+    assert {row.protocols for row in found if "tuned" in row.protocols} == set()
+    assert len(found) == len(kept) + 1
+    assert "9 tuned rows are taken out" in capsys.readouterr().out
+    assert not _add_headings(project, "damped", "gru", range(100, 110), [slower])
+
+
 def test_a_row_is_recorded_with_its_own_job_s_times_and_a_curve_of_a_hundred_points(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)

@@ -186,12 +186,11 @@ def series_rows(
     validation_end: int,
     window: int,
     horizon: int,
-    period: int | None = None,
 ) -> list[Row]:
     """A row a forecast: its name, and its scores on the validation and the test part.
 
     `values` (steps, columns): the series to predict, then other inputs; the parts end before `train_end`, before
-    `validation_end` and at the end. `period` (steps): None to look for one in the training part. Errors are scaled by
+    `validation_end` and at the end. A season is looked for in the training part. Errors are scaled by
     the last value's on the training part, so that MASE means the same in every row. Raises InputError where a part has
     nothing to predict, or the training part is constant.
     """
@@ -204,7 +203,7 @@ def series_rows(
     if not len(parts["test"]):
         raise InputError(f"the test part has no {horizon} step(s) to predict after a window of {window}")
     scale = mase_scale(series[:train_end])
-    period = period or find_period(series[:train_end])
+    period = find_period(series[:train_end])
 
     def row(name: str, forecasts: Mapping[str, NDArray[np.float64]], **chosen: float) -> Row:
         return {"name": name, **chosen} | {

@@ -36,9 +36,6 @@ class Kind(Protocol):
     DOCUMENT: Mapping[str, Any]
     """Scores, learning curves and axes, where a study's own file says nothing else (`stages.studies`)."""
 
-    TUNED_BY: str
-    """What chooses a learning rate on the validation part: `loss`, or `accuracy`."""
-
     SHARES_BATCHES: bool
     """Whether several processes can share a training: a task's `step` then takes this process's part of a batch."""
 

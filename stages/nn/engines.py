@@ -38,15 +38,6 @@ def engine_for(device_type: str, cell: Cell, one_length: bool = False) -> str:
     return "packed" if device_type == "cuda" or (one_length and cell.layer_fused_on_cpu) else "padded"
 
 
-def kernel_name(cell: Cell, engine: str, device_type: str) -> str:
-    """What runs the recurrence, for tables of timings."""
-    if engine == "padded" and can_pad(cell):
-        return "compiled scan, gradients by hand"
-    if engine == "packed" and cell.layer is not None:
-        return "cuDNN" if device_type == "cuda" else "torch's layer"
-    return "step by step, autograd"
-
-
 def _stepwise(
     net: Recurrent, inputs: Tensor, lengths: Tensor | None, state: State, want_outputs: bool
 ) -> tuple[Tensor | None, State]:

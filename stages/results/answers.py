@@ -25,7 +25,7 @@ from stages.results.answer import (
 from stages.results.documents import SAMPLE, documents, trains_on_all
 from stages.results.measures import custom_of, diverged, score_of, setting_of
 from stages.results.record import FIGURES, RECORD, comparable_rows
-from stages.results.row import Row, read_baselines, read_rows
+from stages.results.row import Baselines, Row, read_baselines, read_rows
 from stages.results.runs import unit
 from stages.results.table import Cell as Shown
 from stages.results.table import Table
@@ -36,7 +36,6 @@ _MARGINS = {"points": 2.0, "ratio": 1.05}
 """Up to where a difference does not matter, where a study's score says nothing else."""
 _NO_NAIVE = "source (lowest possible)"
 """The row of ptb's sample text that no model can beat: it is no model."""
-Baselines = Sequence[Mapping[str, Any]]
 
 
 def study_answers(
@@ -126,8 +125,12 @@ def first_headings(answers: Sequence[Answer]) -> list[Answer]:
 
 
 def answers_table(answers: Sequence[Answer]) -> Table:
-    """A study and heading a row: scores, difference with interval, who is ahead, naive row, cost."""
-    leading = ["study", "heading", "LSTM", "GRU", "ahead, and by how much", "without a net", "parameters (LSTM / GRU)"]
+    """A study and heading a row: scores, difference with interval, who is ahead, naive row, cost.
+
+    All of it, the scores too, is of the repeats that both cells have, the `pairs`.
+    """
+    leading = ["study", "heading", "LSTM", "GRU", "ahead, and by how much", "pairs", "without a net"]
+    leading += ["parameters (LSTM / GRU)", "seconds an epoch"]
     rows = []
     for found in answers:
         cells = [found.study, found.heading, *(score_text(found.means[cell], found.score) for cell in _CELLS)]
@@ -135,12 +138,13 @@ def answers_table(answers: Sequence[Answer]) -> Table:
         seconds = [found.seconds_an_epoch[cell] for cell in _CELLS]
         cells += [
             ahead_text(found),
+            str(found.repeats),
             naive,
             " / ".join(f"{found.parameters[cell]:,}" for cell in _CELLS),
             " / ".join("–" if value is None else in_digits(value) for value in seconds),
         ]
         rows.append([Shown(text) for text in cells])
-    return Table(f"LSTM or GRU? By {_labels(answers)}", [*leading, "seconds an epoch"], (), rows)
+    return Table(f"LSTM or GRU? By {_labels(answers)}", leading, (), rows)
 
 
 def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list[str]:
@@ -308,22 +312,24 @@ def _arms(of_cells: Mapping[Cell, Sequence[Row]], score: str, heading: str) -> t
 
 
 def _seconds_an_epoch(of_cells: Mapping[Cell, Sequence[Row]]) -> dict[Cell, float]:
-    """The least seconds an epoch of a repeat, of both cells on one processor; empty where no processor had both.
+    """Seconds an epoch of a repeat, mean over the settings that both cells have alike; empty where they have none.
 
-    The least, since others at work on a machine only ever add to it.
+    Alike: on one processor, by one engine. Of a setting's repeats the least, since others at work on a machine only
+    ever add to it.
     """
-    timed: dict[str, dict[Cell, list[float]]] = {}
+    timed: dict[tuple[str, str], dict[Cell, dict[str, list[float]]]] = {}
     for cell, rows in of_cells.items():
         for row in rows:
             origin = row.provenance
             if origin and origin.seconds_per_epoch:
+                where = timed.setdefault((origin.machine.processor, origin.machine.engine), {})
                 seconds = origin.seconds_per_epoch / max(origin.repeats_at_once, 1)
-                timed.setdefault(origin.machine.processor, {}).setdefault(cell, []).append(seconds)
-    both = Counter({name: sum(map(len, cells.values())) for name, cells in timed.items() if len(cells) == 2})
-    if not both:
+                where.setdefault(cell, {}).setdefault(row.setting, []).append(seconds)
+    alike = {where: set.intersection(*map(set, cells.values())) for where, cells in timed.items() if len(cells) == 2}
+    if not any(alike.values()):
         return {}
-    processor = both.most_common(1)[0][0]
-    return {cell: min(seconds) for cell, seconds in timed[processor].items()}
+    best = max(alike, key=lambda where: len(alike[where]))
+    return {cell: fmean(min(seconds[one]) for one in alike[best]) for cell, seconds in timed[best].items()}
 
 
 def _naive(name: str, about: Mapping[str, Any], baselines: Baselines, repeats: Sequence[int]) -> Naive | None:

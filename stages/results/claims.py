@@ -65,7 +65,8 @@ def verdicts(
     for claim in documents.claims():
         about = {name: claim[name] for name in ("id", "study", "source", "claim", "published")}
         for protocol in claim.get("protocols", [""]):
-            base = Verdict(**about, origin=claim.get("origin", "document"), protocol=protocol)
+            named = {"caveat": claim.get("caveat", ""), "origin": claim.get("origin", "document")}
+            base = Verdict(**about, **named, protocol=protocol)
             decided = all_of([part for rule in claim["rules"] for part in apply_rule(rule, base, evidence)])
             others = [part for rule in claim.get("beside", ()) for part in apply_rule(rule, base, evidence)]
             beside = [f"{part.effect_label}: {effect_text(part) or part.reason}" for part in others]

@@ -45,7 +45,7 @@ def draw_closed_loops(
                 axis.plot(steps, loop, color=colours[cell], linewidth=0.6, alpha=0.35)
             axis.plot(steps, chosen["closed_loop"], color=colours[cell], linewidth=1.8)
             named = ", ".join(part for part in (str(setting), cell, protocols_in_words(protocol.split(" = "))) if part)
-            axis.set_title(f"{named}\nmedian error {chosen[score]:.3g}", fontsize=9)
+            axis.set_title(f"{named}\nmedian {about['label']} {chosen[score]:.3g}", fontsize=9)
             axis.grid(alpha=0.3)
             axis.tick_params(labelbottom=True, labelleft=True)
     # A loop that runs away would leave the truth a flat line.

@@ -9,7 +9,7 @@ from stages.results.documents import documents
 from stages.results.figures import draw_curves, draw_scores
 from stages.results.landscape import draw_landscape
 from stages.results.rates import rates_table
-from stages.results.row import Row
+from stages.results.row import Baselines, Row
 from stages.results.scores import (
     MADE_OF_LISTS,
     curves_table,
@@ -21,7 +21,6 @@ from stages.results.scores import (
 )
 from stages.results.sweep import draw_sweep
 from stages.results.tables import (
-    Baselines,
     means_in_words,
     notes,
     scores_table,

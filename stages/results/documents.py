@@ -61,11 +61,6 @@ def trains_on_all(study: str, setting: str) -> bool:
     return "train_texts" not in documents()[study]["variants"].get(setting, {})
 
 
-def tuned_by(study: str) -> str:
-    """The validation score that chooses a study's learning rates: loss or accuracy."""
-    return kinds.kind(_kinds()[study]).TUNED_BY
-
-
 @cache
 def _kinds() -> dict[str, str]:
     """The kind of each study of params.yaml."""

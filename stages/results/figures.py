@@ -24,8 +24,9 @@ from stages.results.drawing import (
     style_of,
 )
 from stages.results.intervals import score_interval
+from stages.results.row import Baselines
 from stages.results.scores import MADE_OF_LISTS, equal_protocols_once
-from stages.results.tables import Baselines, means_in_words, sentence
+from stages.results.tables import means_in_words, sentence
 
 _INCHES_AN_ARM = 1.05
 _MOST_ARMS_OF_HALF_A_PAGE = 5
@@ -117,7 +118,8 @@ def draw_scores(
             _, marker = style_of(under)
             axis.errorbar(place, mean, yerr=errors, fmt=marker, color=colours[cell], capsize=5)
             name_if_beyond(axis, about, mean, f"{mean:.2g}", place, colours[cell])
-            places.append(f"{cell}\n" + protocols_in_words(under, "\n= "))
+            customs = sorted(set(group["custom"]) - {""})
+            places.append("\n".join([str(cell), protocols_in_words(under, "\n= "), *customs]))
             if corpus != SAMPLE and {"published", "corrected"} & set(under):
                 _published_score(axis, document, setting, str(cell), score, place, scale)
         digits = "1f" if about.get("percent") else "3g"

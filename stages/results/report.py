@@ -19,11 +19,13 @@ from stages.results.provenance import record_provenance, run_provenance
 from stages.results.record import FIGURES, recorded_cells
 from stages.results.splits import splits_table
 from stages.results.table import Table
+from stages.results.tables import sentence
 from stages.results.verdict import (
     Verdict,
     agreement,
     amount_text,
     by_claim,
+    claim_text,
     effect_text,
     family_table,
     known_text,
@@ -156,8 +158,8 @@ def _environment() -> Environment:
     environment = Environment(
         loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"effect": effect_text, "amount": amount_text, "sentence": _sentence, "words": _words}
-    environment.filters |= {"agreement": agreement, "known": known_text}
+    environment.filters |= {"effect": effect_text, "amount": amount_text, "sentence": sentence, "words": _words}
+    environment.filters |= {"agreement": agreement, "claim": claim_text, "known": known_text}
     return environment
 
 
@@ -194,10 +196,6 @@ def _forest() -> Picture | None:
     said = in_three_sentences(record_answers())
     caption = "Who is ahead in each study, by how much, with the 95 % interval."
     return _picture(FOREST.parent, Drawn(FOREST.name, caption, " ".join(said)))
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _words(key: str) -> str:

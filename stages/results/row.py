@@ -204,6 +204,10 @@ def parse_rows(path: Path, text: str) -> list[Row]:
         raise InputError(f"{path} is no JSON list with one row per repeat: {short(error, 200)}") from None
 
 
+Baselines = Sequence[Mapping[str, Any]]
+"""The rows of a study's baseline.json."""
+
+
 def read_baselines(path: Path) -> list[dict[str, Any]]:
     """The rows of metrics/STUDY/baseline.json: name, scores by part, for some the sentences' probabilities.
 

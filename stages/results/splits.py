@@ -9,7 +9,7 @@ from stages.results.answer import in_points
 from stages.results.documents import documents
 from stages.results.measures import score_of
 from stages.results.row import Row
-from stages.results.statistics import split_and_seed
+from stages.results.statistics import widening
 from stages.results.table import Cell, Table
 
 _ONE_SPLIT = {"split": "one"}  # the default, which a row's hyperparameters leave out
@@ -33,7 +33,7 @@ def splits_table(studies: Mapping[str, Sequence[Row]]) -> Table:
             one_split, own_splits = (np.array(list(arm.values())) for arm in arms)
             if min(len(one_split), len(own_splits)) < _FEWEST:
                 continue
-            value, low, high = split_and_seed(one_split, own_splits).widening
+            value, low, high = widening(one_split, own_splits)
             rows.append(
                 [
                     Cell(study),

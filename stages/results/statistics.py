@@ -37,19 +37,6 @@ class Effect:
     repeats: int
 
 
-@dataclass(frozen=True)
-class SplitAndSeed:
-    """What one repeat's variance is made of, in the score's unit squared.
-
-    `seed`: of repeats on one split of the data. `split`: what drawing the split anew adds; zero where none is seen.
-    `widening`: how many times as wide an interval of repeats is that each draw a split of their own; with its interval.
-    """
-
-    seed: float
-    split: float
-    widening: Interval
-
-
 def paired_effect(differences: ArrayLike, confidence: float = 0.95, bootstrapped: bool = False) -> Effect:
     """Mean of the differences (repeats,) of paired repeats, with its interval: Student's t, or the bootstrap's (BCa).
 
@@ -163,15 +150,15 @@ def probability_of_improvement(
     return float(wins.mean()), *_percentiles(chances / wins.shape[2], confidence)
 
 
-def split_and_seed(one_split: ArrayLike, own_splits: ArrayLike) -> SplitAndSeed:
-    """Take apart the variance of repeats (repeats,) on splits of their own, by others that share one split.
+def widening(one_split: ArrayLike, own_splits: ArrayLike) -> Interval:
+    """How many times as wide an interval of repeats (repeats,) is that each draw a split of the data of their own.
 
-    At least two of each; the variances' difference is the splits'. `widening` by the F distribution, so for about
+    Than one of repeats that share a split, at least two of each; with its interval by the F distribution, so for about
     normal scores.
     """
     seed, both = (float(np.var(np.asarray(arm, dtype=np.float64), ddof=1)) for arm in (one_split, own_splits))
     degrees = len(np.asarray(own_splits)) - 1, len(np.asarray(one_split)) - 1
-    return SplitAndSeed(seed, max(0.0, both - seed), _root(_ratio_of_variances(both, seed, *degrees)))
+    return _root(_ratio_of_variances(both, seed, *degrees))
 
 
 def fewest_for_bootstrap(confidence: float = 0.95) -> int:

@@ -1,11 +1,12 @@
 """The tables of a study and what their reader must know: published figures stand beside the measured."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from stages.results.documents import PROTOCOLS, documents
+from stages.results.row import Baselines
 from stages.results.scores import equal_protocols_once, nearest_to_protocol
 from stages.results.table import Cell, Table
 
@@ -14,7 +15,6 @@ _HEADERS = {
     **{name: f"measured {label}" for name, label in PROTOCOLS.items()},
     "both": "measured, nothing corrected",
 }
-Baselines = Sequence[Mapping[str, Any]]
 """The rows of metrics/STUDY/baseline.json: name, test scores, and for some the sentences' probabilities."""
 
 

@@ -31,6 +31,8 @@ class Verdict:
     """What the document publishes of it, or nothing."""
     protocol: str
     """A heading; empty where one arm stands under published and corrected, and for timings."""
+    caveat: str = ""
+    """What the verdicts hang on and the document leaves open; empty: nothing."""
     verdict: str = "open"
     """supported, contradicted or open."""
     effect: float | None = None
@@ -136,6 +138,11 @@ def by_claim(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     return list(claims.values())
 
 
+def claim_text(verdict: Verdict) -> str:
+    """What is claimed, and what the verdicts hang on where the document leaves that open."""
+    return f"{verdict.claim} ({verdict.caveat})" if verdict.caveat else verdict.claim
+
+
 def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
     """One row per claim: who makes it, and what decided it under each heading, in short."""
     headings = [name for name in ("published", "corrected", "tuned") if any(v.protocol == name for v in verdicts)]
@@ -147,7 +154,7 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
             shown[:1] = [_in_short(found[""])]
             shown[1:2] = ["the same"] if len(shown) > 1 else []
         about = claim["about"]
-        rows.append([Cell(text) for text in (about.study, about.claim, about.origin, *shown)])
+        rows.append([Cell(text) for text in (about.study, claim_text(about), about.origin, *shown)])
     headers = ["study", "claim", "claimed by", *(PROTOCOLS[name] for name in headings)]
     return Table("Every claim under the headings that it was made under", headers, (), rows)
 
@@ -158,8 +165,14 @@ SIGNS = {"supported": "✓", "contradicted": "✗", "open": "?"}
 def agreement(recorded: Verdict, here: Verdict) -> bool | None:
     """Whether another run's effect lies on the side of the claim that the record's does; None: one has no effect.
 
-    Timings are no run's: both have the benchmark's.
+    Of a claim of several parts the one that decided in the record. Timings are no run's: both have the benchmark's.
     """
+    if recorded.parts and recorded.effect is not None and len(here.parts) == len(recorded.parts):
+        recorded, here = next(
+            (part, mine)
+            for part, mine in zip(recorded.parts, here.parts, strict=True)
+            if (part.effect_label, part.effect) == (recorded.effect_label, recorded.effect)
+        )
 
     def on_the_claims_side(verdict: Verdict) -> bool | None:
         if verdict.effect is None or verdict.unit.startswith("timings"):
@@ -194,7 +207,7 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
         found = {name: SIGNS[verdict.verdict] for name, verdict in claim["verdicts"].items()}
         tuned = found.pop("tuned", "")
         signs = " ".join(filter(None, ["".join(found.values()), f"{tuned} tuned" if tuned else ""]))
-        lines.append(f"- {claim['study']}: {claim['about'].claim} **{signs}**")
+        lines.append(f"- {claim['study']}: {claim_text(claim['about'])} **{signs}**")
     return lines
 
 
@@ -229,6 +242,8 @@ def _in_short(verdict: Verdict) -> str:
     """A verdict with its effect, such as `**supported**: accuracy, gru - lstm: 1.2 points [0.4, 2.0], 10 seeds`."""
     if verdict.effect is None:
         return f"**{verdict.verdict}**: {verdict.reason}"
+    if verdict.verdict == "open" and verdict.low is None:
+        return f"**open**: {verdict.effect_label}: {effect_text(verdict)}; {verdict.reason}"
     repeats = f", {verdict.repeats} {verdict.unit}" if verdict.low is not None else ""
     known = known_text(verdict)
     said = f"**{verdict.verdict}**: {verdict.effect_label}: {effect_text(verdict)}{repeats}"

@@ -298,10 +298,13 @@ def study_arms(project: Project, study: str, cell: str) -> dict[str, list[Arm]]:
                 f"{study}: tuning.chosen_rates: {list(rates)} is not allowed: "
                 f"{len(tuned)} settings are tuned, and `cells` must be the one whose trials chose them"
             )
-    return {
-        "arms": under(*(heading for heading in settled if heading in training.headings)),
-        "tuned": tuned,
-    }
+    of_document = under(*(heading for heading in settled if heading in training.headings))
+    if not of_document + tuned and cell == project.params.cell:
+        raise InputError(
+            f"{study}: training.headings: {', '.join(training.headings)} leaves nothing to train of '{cell}', the cell "
+            "on show: `published` needs a cell of the document, `tuned` and `equal_size` a section `tuning`"
+        )
+    return {"arms": of_document, "tuned": tuned}
 
 
 def _stored(study: str, name: str) -> Any:  # noqa: ANN401
@@ -362,6 +365,9 @@ def _check_combinations(params: Params) -> None:
         twice = [value for value in values if values.count(value) > 1]
         if twice:
             raise InputError(f"{name}: '{twice[0]}' stands twice")
+    if params.cluster_address and params.processes > 1:
+        both = f"cluster: {params.cluster_address!r} with processes: {params.processes}"
+        raise InputError(f"{both}: one of them, not both")
     if params.cell not in params.cells:
         raise InputError(f"cell: '{params.cell}' is not one of cells ({', '.join(params.cells)})")
 

@@ -71,10 +71,6 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Nothing(Section):
-    """A section that has no setting."""
-
-
 class OwnFile(Section):
     """A file or folder that a person brings; it stays where it is. `digest` is of its bytes, by `check`."""
 

@@ -27,7 +27,7 @@ def finished(findings: Findings, drops: Drops, warnings: list[str], refusals: li
             warnings.append(f"column names stand more than once: {listed(layout.repeated_names)}; copies are numbered")
         if layout.quoting == "none":
             warnings.append("quotes do not pair, so they are read as plain characters")
-    return replace(findings, dropped=dropped, warnings=tuple(warnings), refusals=tuple(refusals))
+    return replace(findings, dropped=dropped, warnings=(*findings.warnings, *warnings), refusals=tuple(refusals))
 
 
 def _encoding_warnings(layout: Layout) -> list[str]:

@@ -25,6 +25,8 @@ from stages.tables.layout import UNPAIRED, Drops, Layout, find_layout, is_quoted
 from stages.tables.records import label_folders, text_files
 from stages.tables.series import look_at_series
 
+_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"}
+
 
 def inspect(
     path: Path,
@@ -106,6 +108,7 @@ def _table(
     }
     _refuse_options(path, {option: given[option] for option in unused[kind]}, f"the kind {kind} reads no such column")
     findings = Findings(path, kind, reason, layout.format, layout)
+    findings = replace(findings, warnings=tuple(_parts_named(columns)))
     if kind == SERIES:
         return look_at_series(findings, columns, given["VALUE"], inputs)
     label_column = named(path, columns, "LABEL", given["LABEL"]) if given["LABEL"] is not None else None
@@ -119,6 +122,17 @@ def _table(
             f"2 to {MOST_LABELS} are allowed"
         )
     return look_at_classification(replace(findings, chosen=(chosen, chosen_label)), columns)
+
+
+def _parts_named(columns: Sequence[Column]) -> list[str]:
+    """A warning where a column says which part each row belongs to."""
+    found = {column.name: {cell.casefold() for cell in column.cells} for column in columns}
+    return [
+        f"column {name} divides the rows ({', '.join(sorted(values))}) and is not read: the parts are drawn here. For "
+        "a test part of your own leave its rows out, and give them to `predict` or `forecast` afterwards"
+        for name, values in found.items()
+        if values <= _PARTS and len(values) > 1
+    ]
 
 
 def _guess_kind(path: Path, columns: list[Column], total: int, given: dict[str, str | None]) -> tuple[str, str]:

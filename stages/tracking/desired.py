@@ -127,7 +127,7 @@ class Desired:
     def _add_cell(self, models: Path, scored: Path, experiment: str) -> set[str]:
         """Add a cell's runs; return the keys of their studies, with "" among them where some are not scored."""
         entries = _json(models / "runs.json")
-        scores = {_identity(row): row for row in scored_rows(_json(scored))} if scored.exists() else {}
+        scores = {_identity(row): row for row in _json(scored)} if scored.exists() else {}
         groups: dict[str, list[Row]] = {}
         for entry in entries:
             groups.setdefault(entry["key"], []).append(entry)
@@ -166,13 +166,6 @@ class Desired:
         study.started = min(started, default=None)
         study.ended = max(ended, default=None)
         return study
-
-
-def scored_rows(scored: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON has no narrower type
-    """The rows of metrics/STUDY/CELL.json, one per repeat: the list that it holds, or its arms' repeats."""
-    if isinstance(scored, list):
-        return scored
-    return [{**arm, **repeat} for arm in scored["arms"] for repeat in arm["repeats"]]
 
 
 def _new_run(key: str, rows: Sequence[Row]) -> Run:

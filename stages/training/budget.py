@@ -1,5 +1,6 @@
 """How long a study would train on this machine, and what is cut where that is more than a person has time for."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -31,10 +32,13 @@ class Plan:
     final_repeats: int
     epochs: int
 
-    @property
-    def trainings(self) -> int:
-        """Of one cell, at the most: with every rate that may be added to the list, and an arm more at equal size."""
-        return (self.rates + EXTENSIONS) * self.trial_repeats + 2 * self.final_repeats
+    def rounds(self, at_once: int) -> int:
+        """How many times so many trainings of one cell run side by side, at the most.
+
+        With every rate that may be added to the list, and an arm more at equal size; each waits for those before it.
+        """
+        together = (self.rates * self.trial_repeats, *[self.trial_repeats] * EXTENSIONS, 2 * self.final_repeats)
+        return sum(math.ceil(trainings / at_once) for trainings in together)
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Cost:
 
     def minutes(self, plan: Plan) -> float:
         """What a plan takes at the most, stages that do not train included."""
-        training = plan.trainings * plan.epochs * self.epoch_seconds / self.at_once
+        training = plan.rounds(self.at_once) * plan.epochs * self.epoch_seconds
         stages = self.cells * _STAGES_OF_A_CELL + _OTHER_STAGES
         return (self.cells * training + stages * self.start_seconds) / 60
 
@@ -117,13 +121,14 @@ def cost_of(study: str, project: Project) -> Cost:
     """What the training of a study, whose data are ready, costs on this machine, busy as it is now.
 
     As many LSTMs as are to train at once are timed side by side for some seconds, after what is compiled at the first
-    batch; of a longer epoch the rest is extrapolated.
+    batch; of a longer epoch the rest is extrapolated. Where processes share a training, one is timed alone.
     """
     began = time.monotonic()
     from stages.training.parallel import run_parallel  # a stage waits as long for torch
     from stages.training.repeats import jobs_at_once
 
-    at_once = jobs_at_once(project.params.jobs, project.params.device)
+    shared = project.params.processes > 1 and kinds.kind(project.settings(study).kind).SHARES_BATCHES
+    at_once = 1 if shared else jobs_at_once(project.params.jobs, project.params.device)
     timed = run_parallel(_time_nets, [(study, project)] * at_once, at_once)
     epoch_seconds, timing_seconds = (max(seconds) for seconds in zip(*timed, strict=True))
     return Cost(len(project.params.cells), epoch_seconds, at_once, time.monotonic() - began - timing_seconds)

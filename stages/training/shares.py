@@ -7,6 +7,7 @@ writes. So a checkpoint can go on in another number of processes.
 
 import logging
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
@@ -52,13 +53,18 @@ def launch(processes: int, module: str, *words: str) -> None:
     try:
         elastic_launch(config, sys.executable)("-m", module, *words)
     except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
+        rank, failure = min(error.failures.items(), key=lambda found: (_consequence(found[1].exitcode), found[0]))
         if rank == 0 and failure.exitcode > 0:
             raise SystemExit(failure.exitcode) from None  # it said why
         raise StageError(
             f"{' '.join(words)}: process {rank + 1} of {processes} ended with {failure.exitcode}, and the others with "
             "it: run again to go on from the checkpoint"
         ) from None
+
+
+def _consequence(exitcode: int) -> int:
+    """How likely another process's death is behind an exit: who misses it ends with 1, who is left is stopped then."""
+    return {1: 1, -signal.SIGTERM: 2}.get(exitcode, 0)
 
 
 def join(device: torch.device) -> torch.device:
@@ -68,6 +74,11 @@ def join(device: torch.device) -> torch.device:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return device
+
+
+def processes() -> int:
+    """How many share what this process trains."""
+    return int(os.environ["WORLD_SIZE"]) if started_by_torchrun() else 1
 
 
 def is_first() -> bool:

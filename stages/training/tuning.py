@@ -1,12 +1,13 @@
-"""Each cell at its own learning rate, and at equal size: the same budget of trials for all, validation chooses.
+"""Each cell at its own learning rate, and at equal size: the same budget of trials for all, validation loss chooses.
 
 How a net is compared should not hang on a rate that was found for another (Dodge et al. 2019, "Show your work"). So
 every cell tries the same rates in the same few repeats; where an end of the list wins, the list goes on, as often for
-every cell; and the rate that validates best trains fresh repeats, which alone are tested.
+every cell; and the rate that validates best trains fresh repeats, which alone are tested. The loss decides where
+accuracies are what is compared, too: nets that answer all of a validation part rightly differ in it still.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import mean
 
@@ -22,7 +23,7 @@ EXTENSIONS = 2
 """How often a list of rates goes on where an end of it wins."""
 
 Trials = Callable[[Sequence[Arm]], Sequence[Sequence[float | None]]]
-"""Trains arms in the repeats that choose a rate: of each arm its trials' validation scores, None for one that diverged.
+"""Trains arms in the repeats that choose a rate: of each arm its trials' validation losses, None for one that diverged.
 """
 
 
@@ -35,7 +36,7 @@ def tuned_arms(
     tuned rate.
     """
     found = []
-    rates = tuning.chosen_rates or best_rates(arms, tuning, kind.TUNED_BY, trials)
+    rates = tuning.chosen_rates or best_rates(arms, tuning, trials)
     for arm, rate in zip(arms, rates, strict=True):
         tuned = replace(arm.hyperparameters, learning_rate=rate)
         equal = resized(kind, tuned)
@@ -47,24 +48,27 @@ def tuned_arms(
     return found
 
 
-def best_rates(arms: Sequence[Arm], tuning: Tuning, tuned_by: str, trials: Trials) -> list[float]:
-    """The learning rate of each arm that validates best; where an end of its list wins, the list is extended."""
+def best_rates(arms: Sequence[Arm], tuning: Tuning, trials: Trials) -> list[float]:
+    """The learning rate of each arm that validates best; where an end of its list wins, the list is extended.
+
+    Of rates that validate alike the lowest is taken.
+    """
     rates = [sorted(tuning.learning_rates) for _ in arms]
-    scores: list[dict[float, float]] = [{} for _ in arms]
+    losses: list[dict[float, float]] = [{} for _ in arms]
     for _ in range(1 + EXTENSIONS):
-        missing = [(i, rate) for i, mine in enumerate(rates) for rate in mine if rate not in scores[i]]
+        missing = [(i, rate) for i, mine in enumerate(rates) for rate in mine if rate not in losses[i]]
         if not missing:
             break
         tried = trials([at_rate(arms[i], rate) for i, rate in missing])
         for (i, rate), validated in zip(missing, tried, strict=True):
-            scores[i][rate] = _score(validated, tuned_by)
-        for mine, known in zip(rates, scores, strict=True):
-            best = max(known, key=lambda rate: (known[rate], -rate))
+            losses[i][rate] = _loss(validated)
+        for mine, known in zip(rates, losses, strict=True):
+            best = _best(known)
             if best == mine[0]:
                 mine.insert(0, _beyond(mine[0], mine[1]))
             elif best == mine[-1]:
                 mine.append(_beyond(mine[-1], mine[-2]))
-    return [max(known, key=lambda rate: (known[rate], -rate)) for known in scores]
+    return [_best(known) for known in losses]
 
 
 def resized(kind: Kind, hyperparameters: object) -> object:
@@ -90,12 +94,14 @@ def at_rate(arm: Arm, rate: float) -> Arm:
     return Arm(arm.setting, ("tuning",), hyperparameters, arm.sweep)
 
 
-def _score(trials: Sequence[float | None], tuned_by: str) -> float:
-    """The mean over repeats of what validation gave, more being better; a repeat that diverged rules a rate out."""
-    values = [score for score in trials if score is not None]
-    if len(values) < len(trials):
-        return -math.inf
-    return mean(values) if tuned_by == "accuracy" else -mean(values)
+def _best(losses: Mapping[float, float]) -> float:
+    return min(losses, key=lambda rate: (losses[rate], rate))
+
+
+def _loss(trials: Sequence[float | None]) -> float:
+    """The mean of the trials' validation losses; one that diverged rules a rate out."""
+    losses = [loss for loss in trials if loss is not None]
+    return mean(losses) if len(losses) == len(trials) else math.inf
 
 
 def _beyond(end: float, neighbour: float) -> float:

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from benchmarks.measure import kernel_name
 from stages.nn.cells import CELLS, Cell
-from stages.nn.engines import ENGINES, engine_for, kernel_name
+from stages.nn.engines import ENGINES, engine_for
 from stages.nn.loops.padded import run_padded
 from stages.nn.recurrent import Recurrent
 from stages.training.device import products_in

@@ -128,6 +128,25 @@ def test_seconds_are_the_least_of_a_repeat_on_a_processor_that_had_both():
     assert apart.seconds_an_epoch == {"lstm": None, "gru": None}
 
 
+def test_seconds_are_those_of_the_lengths_that_both_have_by_one_engine():
+    def timed(cell, length, engine, seconds):
+        origin = Provenance(
+            commit="0" * 40, machine=Machine("a", engine=engine), seconds_per_epoch=seconds, repeats_at_once=1
+        )
+        row = by_length(cell, np.array([[1.0, 0.9, 0.5, 0.5]]))[length]
+        return replace(row, provenance=origin)
+
+    rows = [timed("lstm", 0, "x", 1.0), timed("lstm", 1, "x", 3.0), timed("lstm", 3, "x", 50.0)]
+    rows += [
+        timed("gru", 0, "x", 2.0),
+        timed("gru", 1, "x", 6.0),
+        timed("gru", 2, "y", 0.1),
+        timed("lstm", 2, "z", 0.1),
+    ]
+    (found,) = study_answers("latch", rows, [])
+    assert found.seconds_an_epoch == {"lstm": 2.0, "gru": 4.0}
+
+
 def test_the_records_answers_by_other_code():
     found = {(one.study, one.heading): one for one in record_answers()}
     rows = {cell: read_rows(ROOT / f"metrics/record/imdb/{cell}.json") for cell in ("lstm", "gru")}

@@ -76,13 +76,13 @@ def test_errors_have_geometric_means_and_small_losses_are_not_rounded_away(drawn
 
 def test_a_panel_an_arm_shows_its_median_error(drawn):
     figure = (drawn / "closed_loop.svg").read_text()
-    titles = re.findall("<!-- (.* layers?, .*|median error .*) -->", figure)
+    titles = re.findall("<!-- (.* layers?, .*|median closed-loop error .*) -->", figure)
     errors = {"lstm, as published": 3, "lstm, corrected": 0.3, "gru, corrected": 0.3}
     assert titles == [
         title
         for setting in ("1 layer", "2 layers", "3 layers")
         for arm, error in errors.items()
-        for title in (f"{setting}, {arm}", f"median error {error}")
+        for title in (f"{setting}, {arm}", f"median closed-loop error (RMSE) {error}")
     ]
 
 

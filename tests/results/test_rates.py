@@ -8,8 +8,8 @@ from stages.results.record import comparable_rows, read_trials, recorded_cells
 from stages.support.params import load_params
 
 
-def trial(cell, rate, repeat, loss, setting="", study="damped", name="loss", **more):
-    curve = ({"epoch": 1, f"validation_{name}": 9.0}, {"epoch": 2, f"validation_{name}": loss})
+def trial(cell, rate, repeat, loss, setting="", study="damped", **more):
+    curve = ({"epoch": 1, "validation_loss": 9.0}, {"epoch": 2, "validation_loss": loss})
     values = {"learning_rate": rate, "epochs": 2, **({"length": int(setting)} if setting else {})}
     fields = {"setting": setting, "protocols": ("tuning",), "repeat": repeat, "best_epoch": 2, "curve": curve}
     return make_row(study, cell, values, **fields | more)
@@ -28,20 +28,20 @@ def test_the_mean_of_a_rates_trials_is_shown_and_the_best_of_each_cell_is_the_ch
     table = rates_table("damped", rows)
     assert table.leading == ["learning rate", "lstm", "gru"]
     assert texts(table) == [
-        [("0.01", ""), ("3.000", ""), ("2.500", "chosen")],
-        [("0.1", ""), ("1.000", "chosen"), ("5.000", "")],
+        [("0.01", ""), ("3", ""), ("2.5", "chosen")],
+        [("0.1", ""), ("1", "chosen"), ("5", "")],
         [("1", ""), ("–", ""), ("–", "")],
     ]
     assert rates_table("damped", rows[-1:]) is None
 
 
-def test_accuracies_are_the_better_the_higher_and_of_equal_ones_the_lower_rate_is_chosen():
-    named = {"study": "latch", "name": "accuracy", "sweep": "length"}
-    rows = [trial("gru", rate, 0, 0.75, "5", **named) for rate in (0.1, 0.01)]
-    rows += [trial("gru", 0.001, 0, 0.5, "5", **named), trial("gru", 0.1, 0, 1.0, "20", **named)]
+def test_each_setting_has_its_own_rate_and_of_equal_ones_the_lower_is_chosen():
+    named = {"study": "latch", "sweep": "length"}
+    rows = [trial("gru", rate, 0, 2e-7, "5", **named) for rate in (0.1, 0.01)]
+    rows += [trial("gru", 0.001, 0, 0.5, "5", **named), trial("gru", 0.1, 0, 0.25, "20", **named)]
     table = rates_table("latch", rows)
     assert table.leading == ["length", "learning rate", "gru"]
-    assert [row[-1][0] for row in texts(table)] == ["50.00%", "75.00%", "75.00%", "100.00%"]
+    assert [row[-1][0] for row in texts(table)] == ["0.5", "2e-07", "2e-07", "0.25"]
     assert [row[0][0] + " " + row[1][0] for row in texts(table) if row[-1][1]] == ["5 0.01", "20 0.1"]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -203,6 +204,17 @@ def test_a_run_agrees_where_its_effect_lies_on_the_same_side(recorded, here, exp
     pair = [decided_by(0.01, effect=effect, claimed_low=0.0) for effect in (recorded, here)]
     assert agreement(*pair) is expected
     assert marks([pair[0]], [pair[1]])[0].split()[1:-1] == {True: ["="], False: ["≠"], None: []}[expected]
+
+
+def test_of_a_claim_of_parts_those_are_set_beside_each_other_that_decided_in_the_record():
+    def parts(*effects):
+        return [decided_by(0.01, effect=e, claimed_low=0.0, effect_label=f"part {n}") for n, e in enumerate(effects)]
+
+    recorded, here = parts(0.3, -0.2), parts(0.1, -0.4)
+    contradicted, supported = replace(recorded[1], parts=tuple(recorded)), replace(here[0], parts=tuple(here))
+    assert agreement(contradicted, supported) is True
+    assert agreement(replace(recorded[0], parts=tuple(recorded)), replace(here[1], parts=tuple(here))) is True
+    assert agreement(contradicted, replace(here[0], parts=tuple(parts(-0.1, 0.4)))) is False
 
 
 # --- the record ---

@@ -104,6 +104,11 @@ def load_with(tmp_path, changes):
         ({"latch.training.lengths": [5, 5]}, ["latch.training", "lengths", "[5, 5]", "twice"]),
         ({"latch.full.training.lengths": [5, 300]}, ["latch.full.training.lengths", "300", "corpus.longest", "200"]),
         ({"latch.corpus.sequences": 22}, ["latch.corpus.sequences", "22", "multiple of 4"]),
+        (
+            {"latch.corpus.sequences": 40, "latch.tokens.validation_fraction": 0.01},
+            ["latch.tokens", "0.01", "less than"],
+        ),
+        ({"cluster": "tcp://there:8786", "processes": 2}, ["cluster", "there", "processes: 2", "not both"]),
         ({"mirror": None}, ["mirror", "None", "string"]),
         ({"device": "x" * 300}, ["device", "xxx…"]),
     ],
@@ -259,6 +264,23 @@ def test_variants_are_corrected_alone_and_tuned_where_they_are_named_and_those_t
         project = load_with(tmp_path, {f"{study}.training.variants": ["30 epochs"]})
         with pytest.raises(InputError, match=rf"{study}: training\.variants: '30 epochs' is not one of {known}"):
             study_arms(project, study, "gru")
+
+
+def test_headings_that_leave_the_cell_on_show_without_a_net_are_refused(tmp_path):
+    def of_cells(headings, **changes):
+        project = load_with(tmp_path, {"latch.training.headings": headings, "latch.training.tuning": None} | changes)
+        return {cell: study_arms(project, "latch", cell) for cell in project.params.cells}
+
+    assert [len(of_cells(["corrected"])[cell]["arms"]) for cell in ("rnn", "gru")] == [4, 4]
+    for headings in (["tuned"], ["equal_size", "tuned"]):
+        with pytest.raises(InputError, match=f"latch: training.headings: {headings[0]}.*'lstm'"):
+            of_cells(headings)
+    # The document of ptb has no GRU: nothing of it is published.
+    project = load_with(tmp_path, {"ptb.training.headings": ["published"]})
+    assert study_arms(project, "ptb", "gru")["arms"] == []
+    assert study_arms(project, "ptb", "lstm")["arms"]
+    with pytest.raises(InputError, match=r"ptb: training.headings: published.*'gru'"):
+        study_arms(load_with(tmp_path, {"ptb.training.headings": ["published"], "cell": "gru"}), "ptb", "gru")
 
 
 def test_rates_that_trials_chose_before_are_one_a_setting_and_of_one_cell(tmp_path):

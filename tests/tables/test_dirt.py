@@ -443,6 +443,14 @@ def test_folders_of_texts(read):
     assert sorted(got) == sorted(f"{text}\n" for text, _ in pairs * 9)
 
 
+def test_a_column_of_parts_is_said_not_to_be_read(read):
+    rows = "".join(f'"{text}",{label},{("Train", "test")[n % 5 == 0]}\n' for n, (text, label) in enumerate(reviews(60)))
+    found, _ = read(f"text,label,split\n{rows}", label="label")
+    assert any("column split" in warning and "test, train" in warning for warning in found.warnings)
+    found, _ = read("text,label,split\n" + rows.replace("Train", "Paris"), label="label")
+    assert not any("divides" in warning for warning in found.warnings)
+
+
 def test_repetitions_contradictions_imbalance_and_leaks(read):
     pairs = [(text, label) for text, label in reviews(200) if label == "pos"] + [
         (text, label) for text, label in reviews(20) if label == "neg"

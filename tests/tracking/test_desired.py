@@ -33,9 +33,7 @@ def by_name():
     return runs
 
 
-@pytest.mark.parametrize("flat", [True, False])
-def test_results_alone_say_all_of_a_run(results, flat):
-    write_cell(results, [row(0), row(1)], flat=flat)
+def test_results_alone_say_all_of_a_run(results):
     runs = by_name()
     assert set(runs) == {"imdb (sample)", "imdb/gru/corrected/0", "imdb/gru/corrected/1", "imdb/lstm/corrected/0"}
     run = runs["imdb/gru/corrected/1"]

@@ -41,8 +41,8 @@ def weights_of(repeat):
     return bytes(range(repeat, repeat + 100))
 
 
-def write_cell(folder, rows, *, keys=None, accuracy=None, flat=True, validation=False, **scored):
-    """Write models/STUDY/CELL and metrics/STUDY/CELL.json, as a list of rows or (not `flat`) as arms."""
+def write_cell(folder, rows, *, keys=None, accuracy=None, validation=False, **scored):
+    """Write models/STUDY/CELL and metrics/STUDY/CELL.json."""
     study, cell = rows[0]["study"], rows[0]["cell"]
     runs, tested = [], []
     for number, plain in enumerate(rows):
@@ -62,10 +62,5 @@ def write_cell(folder, rows, *, keys=None, accuracy=None, flat=True, validation=
         test = {"accuracy": 0.5 + repeat / 16 if accuracy is None else accuracy, "sentences": {"I love you.": 0.5}}
         tested.append(plain | {"best_epoch": 2, "parameters": 1945, "validation": {}, "test": test} | scored)
     write(folder / "models" / study / cell / "runs.json", runs)
-    in_repeat = ("repeat", "seed", "best_epoch", "validation", "test")
-    arms = [
-        {k: v for k, v in r.items() if k not in in_repeat} | {"repeats": [{k: r[k] for k in in_repeat}]} for r in tested
-    ]
-    old = {"study": study, "cell": cell, "corpus": rows[0]["corpus"], "data_digest": "abc", "arms": arms}
-    write(folder / "metrics" / study / f"{cell}.json", tested if flat else old)
+    write(folder / "metrics" / study / f"{cell}.json", tested)
     return Path(folder / "models" / study / cell)

@@ -70,4 +70,7 @@ if __name__ == "__main__":
     shares.join(torch.device("cpu"))
     if sys.argv[3:] == ["dies"] and not shares.is_first():
         sys.exit(7)
+    if sys.argv[3:] == ["all die"]:  # at once, as where one's death is the others' before anyone looks
+        shares.wait()
+        sys.exit(1 if shares.is_first() else 7)
     train(Path(sys.argv[1]), Path(sys.argv[2]), 2)

@@ -18,8 +18,14 @@ def section(**changes):
 def test_minutes_are_counted_by_hand():
     # A cell: 4 rates and 2 more, twice each, and 10 repeats tuned and at equal size: 32 trainings of 20 epochs of 6 s.
     # Stages: train and evaluate of 3 cells, baseline, headline and compare.
-    assert WHOLE.trainings == 32
     assert COST.minutes(WHOLE) == pytest.approx((3 * 32 * 20 * 6 / 2 + 9 * 4) / 60)
+
+
+def test_trainings_that_do_not_fill_the_cores_take_a_round_of_their_own():
+    # Eight trials on 3 cores take 3 rounds, two of each rate more 1 round, twenty finals 7.
+    assert WHOLE.rounds(3) == 3 + 1 + 1 + 7
+    assert WHOLE.rounds(64) == 4
+    assert WHOLE.rounds(1) == 32
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,10 @@ def test_a_checkpoint_goes_on_in_another_number_of_processes(launch, data, alone
     assert_alike(found(tmp_path), found(alone))
 
 
-def test_a_process_that_ends_before_its_time_ends_all_in_one_line(launch):
+@pytest.mark.parametrize("how", ["dies", "all die"])
+def test_a_process_that_ends_before_its_time_ends_all_in_one_line(launch, how):
     with pytest.raises(StageError, match="process 2 of 2 ended with 7") as failed:
-        launch(2, "dies")
+        launch(2, how)
     assert "\n" not in str(failed.value)
 
 

@@ -119,9 +119,13 @@ DOCUMENT: Mapping[str, Any] = {
 
 
 def check(corpus: Corpus, tokens: Tokens, training: Training) -> None:
-    """Refuse lengths beyond the longest sequence."""
+    """Refuse lengths beyond the longest sequence, and a validation part without any sequence."""
     if max(training.lengths) > corpus.longest:
         raise ValueError(f"training.lengths: {max(training.lengths)} is beyond corpus.longest, {corpus.longest}")
+    if round(corpus.sequences * (1 - tokens.validation_fraction)) == corpus.sequences:
+        raise ValueError(
+            f"tokens.validation_fraction: {tokens.validation_fraction} of {corpus.sequences} sequences is less than one"
+        )
 
 
 def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:
@@ -130,7 +134,6 @@ def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:
     return {str(length): Hyperparameters(cell, length, "corrected", **common) for length in training.lengths}
 
 
-TUNED_BY = "accuracy"
 SHARES_BATCHES = False
 
 

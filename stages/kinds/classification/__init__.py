@@ -129,7 +129,6 @@ def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:
     return {"": Hyperparameters(cell, dropout_between_layers=training.dropout, **values)}
 
 
-TUNED_BY = "loss"
 SHARES_BATCHES = True
 
 

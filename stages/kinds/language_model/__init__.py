@@ -152,7 +152,6 @@ def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:
     return {name: models[name] for name in dict.fromkeys(training.models)}
 
 
-TUNED_BY = "loss"
 SHARES_BATCHES = True
 
 

@@ -130,7 +130,6 @@ def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:
     return {name: Hyperparameters(cell, layers=n, **common) for name, n in zip(names, counts, strict=True)}
 
 
-TUNED_BY = "loss"
 SHARES_BATCHES = False
 
 

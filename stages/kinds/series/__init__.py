@@ -79,7 +79,6 @@ DOCUMENT: Mapping[str, Any] = {
     },
 }
 
-TUNED_BY = "loss"
 SHARES_BATCHES = True
 
 
