@@ -207,7 +207,8 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
         found = {name: SIGNS[verdict.verdict] for name, verdict in claim["verdicts"].items()}
         tuned = found.pop("tuned", "")
         signs = " ".join(filter(None, ["".join(found.values()), f"{tuned} tuned" if tuned else ""]))
-        lines.append(f"- {claim['study']}: {claim_text(claim['about'])} **{signs}**")
+        about = claim["about"]
+        lines.append(f"- {claim['study']}: {about.claim} **{signs}**" + (f" ({about.caveat})" if about.caveat else ""))
     return lines
 
 
