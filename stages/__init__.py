@@ -1,4 +1,4 @@
-"""Is GRU as good as LSTM? Each module here is one DVC stage; each folder is what the stages share."""
+"""Is GRU as good as LSTM? Each module here is a DVC stage or a command; each folder is what they share."""
 
 import sys
 

@@ -7,7 +7,7 @@ from stages.support.params import read_kind
 from stages.support.process import run_stage
 
 
-def main(study: str = "") -> None:
+def main(study: str) -> None:
     """Write metrics/STUDY/baseline.json."""
     kind = read_kind(study)
     raw, ready = Path("data/raw", study), Path("data/ready", study)

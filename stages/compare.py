@@ -11,10 +11,9 @@ from stages.tracking.curves import keep
 
 def main(study: str) -> None:
     """Write plots/STUDY (tables), plots/figures/STUDY and plots/cells/STUDY.csv from params.yaml's cells alone."""
-    from stages.results.answers import answers_json, study_answers  # scipy is slow
+    from stages.results.answers import answers_json, of_test_part, study_answers  # scipy is slow
     from stages.results.compare import write_comparison  # pandas and matplotlib are slow
     from stages.results.headline import validation_points, write_points
-    from stages.results.own_answer import of_test_part
 
     cells = load_params().cells
     scored = [row for cell in cells for row in read_rows(Path("metrics", study, f"{cell}.json"))]
@@ -23,7 +22,7 @@ def main(study: str) -> None:
     tables, figures = Path("plots", study), Path("plots/figures", study)
     with whole(tables) as new_tables, whole(figures) as new_figures:
         write_comparison(study, scored, trained, baselines, tables=new_tables, figures=new_figures)
-        answers = study_answers(study, scored, baselines, **of_test_part(study, Path("data/ready", study)))
+        answers = study_answers(study, scored, baselines, **of_test_part(study))
         write_json(new_tables / "answer.json", answers_json(study, answers))
     write_points(Path("plots/cells", f"{study}.csv"), validation_points(study, scored, trained))
     keep(study)

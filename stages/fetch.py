@@ -8,7 +8,7 @@ from stages.support.process import run_stage
 from stages.text.corpora.download import Mirror
 
 
-def main(study: str = "") -> None:
+def main(study: str) -> None:
     """Write data/raw/STUDY as its settings say."""
     kind, corpus = read_corpus(study)
     mirror = Mirror.chosen(load_params().mirror, root())

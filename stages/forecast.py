@@ -23,8 +23,9 @@ def main(*words: str) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object a step")
     arguments = parser.parse_args(words)
     cell = chosen_cell(arguments)
-    arm = find_arm(arguments.study, cell)
-    if arguments.repeat is not None:
+    if arguments.repeat is None:
+        arm = find_arm(arguments.study, cell)
+    else:
         arm = [find_trained(arguments.study, cell, repeat=arguments.repeat)]
 
     import numpy as np  # with torch, slow

@@ -21,7 +21,7 @@ import psutil
 import yaml
 
 from stages.support import git
-from stages.support.files import parse_yaml, write_json, write_text
+from stages.support.files import CONFLICT, parse_yaml, write_json, write_text
 from stages.support.process import InputError, StageError, run_stage
 
 _DVC = Path(".dvc")
@@ -152,9 +152,7 @@ def mend_lock(path: Path) -> None:
         text = path.read_bytes().decode("utf-8", "replace")
     except FileNotFoundError:
         return
-    if (text.endswith("\n") and _is_lock(_yaml(text))) or re.search(
-        r"^(<{7}|>{7}) ", text, re.M
-    ):  # a merge is the user's to settle
+    if (text.endswith("\n") and _is_lock(_yaml(text))) or CONFLICT.search(text):  # a merge is the user's to settle
         return
     try:
         committed = git.git("show", f"HEAD:./{path}")

@@ -51,18 +51,17 @@ def show_study(name: str) -> None:
     """Print a study's answer, a sentence a heading, its tables and where its page is.
 
     Raises:
-        InputError: there is no such study, or nothing is measured of it yet.
+        InputError: nothing is measured of it yet.
     """
     params = load_params()
-    if name not in params.studies:
-        raise InputError(f"show: {name!r} is no study of params.yaml: {', '.join(params.studies)}")
     path = Path("plots", name, "table.md")
     if not path.exists():
         raise InputError(f"{path} is not there yet: run `dvc repro compare@{name}` first")
-    from stages.results.answers import answer_lines, run_answers  # scipy is slow
+    from stages.results.answer import sentence
+    from stages.results.answers import run_answers  # scipy is slow
 
-    for said in answer_lines(run_answers([name], params.cells)):
-        print("\n".join(textwrap.wrap(said, _WIDTH)), end="\n\n")
+    for found in run_answers([name], params.cells):
+        print("\n".join(textwrap.wrap(sentence(found), _WIDTH)), end="\n\n")
     print(path.read_text(encoding="utf-8"))
     print(f"Figures: plots/figures/{name}/. The page: report/run.html#{name} (`dvc repro report` writes it).")
 

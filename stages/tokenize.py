@@ -7,7 +7,7 @@ from stages.support.params import read_tokens
 from stages.support.process import InputError, run_stage
 
 
-def main(study: str = "") -> None:
+def main(study: str) -> None:
     """Write data/ready/STUDY from data/raw/STUDY, whole or not at all."""
     kind, tokens = read_tokens(study)
     with whole(Path("data/ready", study)) as ready:

@@ -198,6 +198,10 @@ def test_a_table_becomes_an_answer(trained):
     page = clone.read("report/kritiken_2.html")
     assert said.split(";")[0].replace("'", "&#39;") in page
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    shown = " ".join(clone.run("python", "-m", "stages.show", "kritiken_2").stdout.split())
+    assert said.split("; the GRU has")[0] in shown
+    clone.run("python", "-m", "stages.report")
+    assert '<h2 id="kritiken_2">' in clone.read("report/run.html")
     baseline = json.loads(clone.read("metrics/kritiken_2/baseline.json"))["rows"][-1]
     (line,) = [line for line in clone.read("plots/kritiken_2/table.md").splitlines() if baseline["name"] in line]
     assert f"{baseline['test']['accuracy']:.2%}" in line

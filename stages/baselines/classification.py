@@ -75,13 +75,6 @@ class Tally:
         }
 
 
-def scores(probabilities: Probabilities, labels: ArrayLike) -> dict[str, float]:
-    """`Tally.scores` of one batch: probabilities (items, classes), labels (items,)."""
-    tally = Tally(probabilities.shape[1])
-    tally.add(probabilities, labels)
-    return tally.scores()
-
-
 def class_shares(train: ArrayLike, classes: int) -> NDArray[np.float64]:
     """Each class's share of the training labels (items,): (classes,). A class without an item counts as having one."""
     counts = np.bincount(np.asarray(train, dtype=np.int64), minlength=classes).clip(min=1)
@@ -150,7 +143,7 @@ def fit_text_classifier(
 
 
 def classification_rows(
-    train: Items, validation: Items, test: Items, classes: int, characters: bool = False, seed: int = 0
+    train: Items, validation: Items, test: Items, classes: int, characters: bool = False
 ) -> list[Row]:
     """A row a classifier: its name, and its scores on the validation and the test part."""
     shares = class_shares([label for _, label in train], classes)
@@ -160,7 +153,7 @@ def classification_rows(
         for texts, labels in _batches(items):
             tally.add(np.broadcast_to(shares, (len(texts), classes)), labels)
         majority[name] = tally.scores()
-    fitted = fit_text_classifier(train, validation, classes, characters, seed)
+    fitted = fit_text_classifier(train, validation, classes, characters)
     return [
         majority,
         {

@@ -122,13 +122,13 @@ def scores(log_probabilities: NDArray[np.float64]) -> dict[str, float]:
     return {"perplexity": math.exp(loss), "bits_per_token": loss / math.log(2)}
 
 
-def language_model_rows(train: Tokens, scored: Mapping[str, Tokens], vocabulary_size: int, order: int = 3) -> list[Row]:
+def language_model_rows(train: Tokens, scored: Mapping[str, Tokens], vocabulary_size: int) -> list[Row]:
     """A row a model: its name, and `scores` of each text in `scored`, by that text's name."""
-    kneser_ney = fit_kneser_ney(train, vocabulary_size, order)
+    kneser_ney = fit_kneser_ney(train, vocabulary_size, 3)
     return [
         {"name": "unigram"}
         | {name: scores(unigram_log_probabilities(train, text, vocabulary_size)) for name, text in scored.items()},
-        {"name": f"Kneser–Ney {order}-gram"}
+        {"name": "Kneser–Ney 3-gram"}
         | {name: scores(kneser_ney.log_probabilities(text)) for name, text in scored.items()},
     ]
 

@@ -5,7 +5,7 @@
   on a CPU, but for the LSTM on sequences of one length (oneDNN).
 - `stepwise`: an explicit loop over time and the cell's `step`. The definition that the others are tested against.
 
-A cell without a scan or without a torch layer goes step by step under every name.
+A cell without compiled scalars (padded) or without a torch layer (packed) goes step by step under that name.
 """
 
 from __future__ import annotations

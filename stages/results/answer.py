@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stages.results.statistics import Effect, paired_effect, resampled_effect
 
 Cell = Literal["lstm", "gru"]
+CELLS: tuple[Cell, ...] = get_args(Cell)
 Ahead = Literal["lstm", "gru", "too close to tell", "too few repeats", "too little data"]
 Standing = Literal["ahead", "behind", "not told apart"]
 Scale = Literal["points", "ratio"]
@@ -61,13 +62,16 @@ class Naive:
 class Answer:
     """Who is ahead in a study under a heading, by how much, and at what cost.
 
-    `means`: of each cell's scores (geometric for ratios), the naive row's beside. `effect`, `low`, `high`: GRU less
-    LSTM in points, or GRU over LSTM, with its interval, None where there is none. `margin_passed`: whether whoever is
-    ahead is so by more than the margin; None: open, or no margin. `level`: the interval lies within the margin.
-    `diverged`: repeats without a finite score, left out of all else. `naive`: each cell beside the naive row.
+    `setting`: which of a study's several, or empty; `is_sample`: on text that the project made. `means`: of each
+    cell's scores (geometric for ratios), the naive row's beside. `effect`, `low`, `high`: GRU less LSTM in points,
+    or GRU over LSTM, with its interval, None where there is none. `margin_passed`: whether whoever is ahead is so
+    by more than the margin; None: open, or no margin. `level`: the interval lies within the margin. `diverged`:
+    repeats without a finite score, left out of all else. `naive`: each cell beside the naive row.
     """
 
     study: str
+    setting: str
+    is_sample: bool
     heading: str
     score: Score
     means: dict[Cell, float | None]
@@ -87,6 +91,16 @@ class Answer:
     naive: dict[Cell, Standing] | None = None
 
     @property
+    def name(self) -> str:
+        """The study and its setting, such as `ptb basic`."""
+        return f"{self.study} {self.setting}".rstrip()
+
+    @property
+    def title(self) -> str:
+        """The name, and what it was measured on where that is made."""
+        return self.name + " (sample text)" * self.is_sample
+
+    @property
     def better(self) -> Cell | None:
         """The cell that is ahead, else the one whose mean is better; None where there is no difference to look at."""
         if self.ahead == "lstm" or self.ahead == "gru":
@@ -96,18 +110,24 @@ class Answer:
         no_difference = 0 if self.score.scale == "points" else 1
         return "gru" if (self.effect >= no_difference) == self.score.higher_is_better else "lstm"
 
+    def difference(self, cell: Cell) -> tuple[float, float, float] | None:
+        """The score of `cell` less the other's in points, or over it, and its interval's ends; None without one."""
+        if self.effect is None or self.low is None or self.high is None:
+            return None
+        if cell == "gru":
+            return self.effect, self.low, self.high
+        value, high, low = (
+            -end if self.score.scale == "points" else 1 / end for end in (self.effect, self.low, self.high)
+        )
+        return value, low, high
+
     def advantage(self, cell: Cell) -> tuple[float, float, float] | None:
         """By how many points, or how many times, `cell` does better than the other, and its interval's ends.
 
         0 points or once where there is no difference; None where there is no interval.
         """
-        if self.effect is None or self.low is None or self.high is None:
-            return None
-        ends = self.effect, self.low, self.high
-        if (cell == "gru") == self.score.higher_is_better:
-            return ends
-        value, high, low = (-end if self.score.scale == "points" else 1 / end for end in ends)
-        return value, low, high
+        other: Cell = "lstm" if cell == "gru" else "gru"
+        return self.difference(cell if self.score.higher_is_better else other)
 
 
 def answer(
@@ -118,6 +138,8 @@ def answer(
     gru: Arm,
     naive: Naive | None = None,
     *,
+    setting: str = "",
+    is_sample: bool = False,
     test_items: int | None = None,
     test_to_train: float | None = None,
     bootstrapped: bool = False,
@@ -164,6 +186,8 @@ def answer(
     margin = math.inf if score.margin is None else _margin_on_line(score.margin, score.scale)
     return Answer(
         study,
+        setting,
+        is_sample,
         heading,
         score,
         means={cell: _mean(values[whole], score.scale) for cell, values in tables.items()},
@@ -187,7 +211,7 @@ def answer(
 def sentence(answer: Answer) -> str:
     """The answer in one sentence: which cell, by how much, at what cost, and whether a naive row does as well."""
     parts = [*_beaten(answer), _verdict(answer), _cost(answer), *_diverged(answer), *_naive(answer)]
-    return f"On {answer.study} ({answer.heading}) {'; '.join(parts)}."
+    return f"On {answer.title} ({answer.heading}) {'; '.join(parts)}."
 
 
 def _to_line(study: str, scores: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
@@ -282,7 +306,7 @@ def _verdict(answer: Answer) -> str:
 
 def _means(answer: Answer, first: Cell) -> str:
     cells: tuple[Cell, Cell] = ("gru", "lstm") if first == "gru" else ("lstm", "gru")
-    return " against ".join(_score(answer.means[cell], answer.score) for cell in cells)
+    return " against ".join(score_text(answer.means[cell], answer.score) for cell in cells)
 
 
 def _counted(answer: Answer, first: Cell) -> str:
@@ -291,14 +315,11 @@ def _counted(answer: Answer, first: Cell) -> str:
 
 def _told(answer: Answer, cell: Cell) -> str:
     """Such as `4.2 points [2.0 to 6.5] above` or `0.88 times [0.83 to 0.93]`, of `cell` beside the other."""
-    assert answer.effect is not None
-    assert answer.low is not None
-    assert answer.high is not None
-    ends = answer.effect, answer.low, answer.high
+    ends = answer.difference(cell)
+    assert ends is not None
+    value, low, high = ends
     if answer.score.scale == "ratio":
-        value, low, high = ends if cell == "gru" else (1 / ends[0], 1 / ends[2], 1 / ends[1])
         return f"{in_digits(value)} times [{in_digits(low)} to {in_digits(high)}]"
-    value, low, high = ends if cell == "gru" else (-ends[0], -ends[2], -ends[1])
     if value < 0:
         return f"{in_points(-value)} points [{in_points(-high)} to {in_points(-low)}] below"
     return f"{in_points(value)} points [{in_points(low)} to {in_points(high)}] above"
@@ -335,11 +356,13 @@ def _naive(answer: Answer) -> list[str]:
 
 
 def _naive_row(answer: Answer) -> str:
-    return f"{answer.naive_name} ({_score(answer.naive_score, answer.score)})"
+    return f"{answer.naive_name} ({score_text(answer.naive_score, answer.score)})"
 
 
-def _score(value: float | None, score: Score) -> str:
-    assert value is not None
+def score_text(value: float | None, score: Score) -> str:
+    """A score as it is shown; a dash where no repeat has one."""
+    if value is None:
+        return "–"
     return f"{100 * value:.1f} %" if score.scale == "points" else in_digits(value)
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import tabulate
 
+from stages.baselines.series import origins
 from stages.results.answer import (
+    CELLS,
     HEADINGS,
     Answer,
     Arm,
@@ -20,7 +23,7 @@ from stages.results.answer import (
     answer,
     in_digits,
     in_points,
-    sentence,
+    score_text,
 )
 from stages.results.documents import SAMPLE, documents, trains_on_all
 from stages.results.measures import custom_of, diverged, score_of, setting_of
@@ -29,9 +32,9 @@ from stages.results.row import Baselines, Row, read_baselines, read_rows
 from stages.results.runs import unit
 from stages.results.table import Cell as Shown
 from stages.results.table import Table
+from stages.support.files import read_json
 
 FOREST = FIGURES / "answers"
-_CELLS: tuple[Cell, Cell] = ("lstm", "gru")
 _MARGINS = {"points": 2.0, "ratio": 1.05}
 """Up to where a difference does not matter, where a study's score says nothing else."""
 _NO_NAIVE = "source (lowest possible)"
@@ -56,8 +59,7 @@ def study_answers(
     name, about = next(iter(documents()[study]["scores"].items()))
     score = _score(about)
     sweep = "sweep" in documents()[study]
-    counted = [row for row in rows if row.cell in _CELLS and (row.profile == "sample" or not custom_of(row))]
-    title = f"{study} (sample text)" if of_sample_text(rows) else study
+    counted = [row for row in rows if row.cell in CELLS and (row.profile == "sample" or not custom_of(row))]
     settings = [""] if sweep else list(dict.fromkeys(row.setting for row in counted))
     found = []
     for setting in settings:
@@ -65,7 +67,7 @@ def study_answers(
         for heading in HEADINGS:
             of_heading = heading.replace(" ", "_")
             mine = [row for row in counted if of_heading in row.protocols and (sweep or row.setting == setting)]
-            of_cells = {cell: [row for row in mine if row.cell == cell] for cell in _CELLS}
+            of_cells = {cell: [row for row in mine if row.cell == cell] for cell in CELLS}
             if not all(of_cells.values()):
                 continue
             kept = [frozenset(map(id, rows)) for rows in of_cells.values()]
@@ -75,12 +77,14 @@ def study_answers(
             arms, repeats = _arms(of_cells, name, of_heading)
             found.append(
                 answer(
-                    title.replace(study, f"{study} {setting}".strip(), 1) if len(settings) > 1 else title,
+                    study,
                     heading,
                     score,
                     arms["lstm"],
                     arms["gru"],
                     _naive(name, about, baselines, repeats) if trains_on_all(study, setting) else None,
+                    setting=setting if len(settings) > 1 else "",
+                    is_sample=of_sample_text(rows),
                     test_items=test_items,
                     test_to_train=test_to_train,
                     bootstrapped=about.get("bounded", False),
@@ -89,11 +93,27 @@ def study_answers(
     return found
 
 
+def of_test_part(study: str) -> dict[str, Any]:
+    """What `study_answers` must know of a person's own test part: how many items, and over the training part's."""
+    ready = Path("data/ready", study)
+    if documents()[study]["document"]:
+        return {}
+    about = read_json(ready / "manifest.json")
+    if "texts" in about:
+        texts = about["texts"]
+        divided = about["divisions"] > 1
+        return {"test_items": texts["test"], "test_to_train": texts["test"] / texts["train"] if divided else None}
+    if "tokens" in about:
+        return {"test_items": about["tokens"]["test"]}
+    steps = len(np.load(ready / "values.npy", mmap_mode="r"))
+    return {"test_items": len(origins(about["validation_end"], steps, about["window"], about["horizon"]))}
+
+
 def record_answers() -> list[Answer]:
     """The answers of the record, study by study."""
     found = []
     for study in documents():
-        if rows := comparable_rows(study) if (RECORD / study).exists() else []:
+        if rows := comparable_rows(study):
             found += study_answers(study, rows, read_baselines(RECORD / study / "baseline.json"))
     return found
 
@@ -104,7 +124,9 @@ def run_answers(studies: Sequence[str], cells: Sequence[str]) -> list[Answer]:
     for study in studies:
         paths = [Path("metrics", study, f"{cell}.json") for cell in cells]
         rows = [row for path in paths if path.exists() for row in read_rows(path)]
-        found += study_answers(study, rows, read_baselines(Path("metrics", study, "baseline.json")))
+        if rows:
+            baselines = read_baselines(Path("metrics", study, "baseline.json"))
+            found += study_answers(study, rows, baselines, **of_test_part(study))
     return found
 
 
@@ -120,8 +142,8 @@ def first_headings(answers: Sequence[Answer]) -> list[Answer]:
     """One answer a study: under the heading that says most about the question (the order of `HEADINGS`)."""
     best: dict[str, Answer] = {}
     for found in sorted(answers, key=lambda found: HEADINGS.index(found.heading)):
-        best.setdefault(found.study, found)
-    return [best[study] for study in dict.fromkeys(found.study for found in answers)]
+        best.setdefault(found.name, found)
+    return [best[name] for name in dict.fromkeys(found.name for found in answers)]
 
 
 def answers_table(answers: Sequence[Answer]) -> Table:
@@ -133,14 +155,14 @@ def answers_table(answers: Sequence[Answer]) -> Table:
     leading += ["parameters (LSTM / GRU)", "seconds an epoch"]
     rows = []
     for found in answers:
-        cells = [found.study, found.heading, *(score_text(found.means[cell], found.score) for cell in _CELLS)]
+        cells = [found.title, found.heading, *(score_text(found.means[cell], found.score) for cell in CELLS)]
         naive = "–" if found.naive_score is None else f"{found.naive_name} {score_text(found.naive_score, found.score)}"
-        seconds = [found.seconds_an_epoch[cell] for cell in _CELLS]
+        seconds = [found.seconds_an_epoch[cell] for cell in CELLS]
         cells += [
             ahead_text(found),
             str(found.repeats),
             naive,
-            " / ".join(f"{found.parameters[cell]:,}" for cell in _CELLS),
+            " / ".join(f"{found.parameters[cell]:,}" for cell in CELLS),
             " / ".join("–" if value is None else in_digits(value) for value in seconds),
         ]
         rows.append([Shown(text) for text in cells])
@@ -152,18 +174,16 @@ def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list
 
     A study that only this run has stands under the heading `sample` where its text is made. Variants are left out.
     """
-    mine = {found.study.replace(" (sample text)", ""): found for found in first_headings(here)}
-    shown = of_studies(answers)
-    shown += [found for name, found in mine.items() if name not in {found.study for found in shown}]
+    mine = {found.name: found for found in of_studies(here)}
+    shown = list({found.name: found for found in [*mine.values(), *of_studies(answers)]}.values())
     lines = []
     for found in shown:
-        study = found.study.replace(" (sample text)", "")
         naive = "–"
         if found.naive_name:
             naive = f"{found.naive_name.split(' + ')[0]} {score_text(found.naive_score, found.score)}"
-        scores = [score_text(found.means[cell], found.score) for cell in _CELLS]
-        heading = found.heading if study == found.study else "sample"
-        lines.append([study, heading, *scores, _ahead_in_short(found), naive, _who(mine.get(study))])
+        scores = [score_text(found.means[cell], found.score) for cell in CELLS]
+        heading = "sample" if found.is_sample else found.heading
+        lines.append([found.name, heading, *scores, _ahead_in_short(found), naive, _who(mine.get(found.name))])
     header = ["study", "heading", "LSTM", "GRU", "ahead, points or × [95 %]", "no net", "here"]
     table = tabulate.tabulate(lines, header, tablefmt="simple", disable_numparse=True)
     return [line[:100].rstrip() for line in table.splitlines()]
@@ -172,7 +192,7 @@ def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list
 def _who(found: Answer | None) -> str:
     if found is None:
         return "–"
-    return found.ahead.upper() if found.ahead in _CELLS else "even" if found.ahead == "too close to tell" else "?"
+    return found.ahead.upper() if found.ahead in CELLS else "even" if found.ahead == "too close to tell" else "?"
 
 
 def _ahead_in_short(found: Answer) -> str:
@@ -182,7 +202,7 @@ def _ahead_in_short(found: Answer) -> str:
         return found.ahead
     said, sign = (in_points, "") if found.score.scale == "points" else (in_digits, "×")
     value, low, high = map(said, advantage)
-    if found.ahead in _CELLS:
+    if found.ahead in CELLS:
         return f"{found.ahead.upper()} {value}{sign} [{low}, {high}]"
     return f"neither [{low}, {high}]{sign}"
 
@@ -190,25 +210,13 @@ def _ahead_in_short(found: Answer) -> str:
 def _labels(answers: Sequence[Answer]) -> str:
     labels: dict[str, list[str]] = {}
     for found in answers:
-        labels.setdefault(found.score.label, []).append(found.study.split()[0])
+        labels.setdefault(found.score.label, []).append(found.study)
     return "; ".join(f"{label} ({', '.join(dict.fromkeys(studies))})" for label, studies in labels.items())
-
-
-def score_text(value: float | None, score: Score) -> str:
-    """A score as a table shows it; a dash where no repeat has one."""
-    if value is None:
-        return "–"
-    return f"{100 * value:.1f} %" if score.scale == "points" else in_digits(value)
 
 
 def of_studies(answers: Sequence[Answer]) -> list[Answer]:
     """The first headings of what documents studied; variants are left out, each a test of its study's own answer."""
-    return [found for found in first_headings(answers) if not _is_variant(found)]
-
-
-def _is_variant(found: Answer) -> bool:
-    study, _, setting = found.study.partition(" ")
-    return setting in documents()[study]["variants"]
+    return [found for found in first_headings(answers) if found.setting not in documents()[found.study]["variants"]]
 
 
 def in_three_sentences(answers: Sequence[Answer]) -> list[str]:
@@ -216,18 +224,18 @@ def in_three_sentences(answers: Sequence[Answer]) -> list[str]:
     decided = of_studies(answers)
     if not decided:
         return []
-    settings = Counter(found.study.split()[0] for found in decided)
+    settings = Counter(found.study for found in decided)
 
     def listed(found: Sequence[Answer]) -> str:
         """A study whose settings are all among them is named once."""
-        whole = Counter(one.study.split()[0] for one in found)
-        names = (name if whole[name := one.study.split()[0]] == settings[name] else one.study for one in found)
+        whole = Counter(one.study for one in found)
+        names = (one.study if whole[one.study] == settings[one.study] else one.title for one in found)
         return _listed(list(dict.fromkeys(names)))
 
     where: dict[str, list[Answer]] = {}
     for found in decided:
         where.setdefault(found.ahead, []).append(found)
-    parts = [f"the {cell.upper()} is ahead on {listed(where[cell])}" for cell in _CELLS if cell in where]
+    parts = [f"the {cell.upper()} is ahead on {listed(where[cell])}" for cell in CELLS if cell in where]
     if "too close to tell" in where:
         parts.append(f"they are too close to tell on {listed(where['too close to tell'])}")
     if lacking := where.get("too few repeats", []) + where.get("too little data", []):
@@ -235,14 +243,14 @@ def in_three_sentences(answers: Sequence[Answer]) -> list[str]:
     first = "; ".join(parts)
     first = f"{first[:1].upper()}{first[1:]}."
     matters = [found for found in decided if found.margin_passed]
-    small = [found for found in decided if found.margin_passed is None and found.ahead in _CELLS]
+    small = [found for found in decided if found.margin_passed is None and found.ahead in CELLS]
     second = (
         f"By more than the margin up to which a difference does not matter: {listed(matters)}"
         if matters
         else "Nowhere is the difference shown to be more than the margin up to which it does not matter"
     )
     second += f"; on {listed(small)} that is open." if small else "."
-    beaten = {found.study: found.naive_name for found in decided if found.naive and "ahead" not in found.naive.values()}
+    beaten = {found.title: found.naive_name for found in decided if found.naive and "ahead" not in found.naive.values()}
     third = (
         "Neither is shown to beat what takes no net on "
         + _listed([f"{study} ({name})" for study, name in beaten.items()])
@@ -259,7 +267,7 @@ def answers_json(study: str, answers: Sequence[Answer]) -> list[dict[str, Any]]:
     """
     return [
         {
-            "setting": found.study.removeprefix(study).removesuffix("(sample text)").strip(),
+            "setting": found.setting,
             "heading": found.heading,
             "score": found.score.label,
             "lstm": found.means["lstm"],
@@ -271,11 +279,6 @@ def answers_json(study: str, answers: Sequence[Answer]) -> list[dict[str, Any]]:
         }
         for found in first_headings(answers)
     ]
-
-
-def answer_lines(answers: Sequence[Answer]) -> list[str]:
-    """Each answer as a sentence."""
-    return [sentence(found) for found in answers]
 
 
 def _score(about: Mapping[str, Any]) -> Score:

@@ -36,9 +36,7 @@ def documents() -> dict[str, Any]:
     names = _kinds()
     documented = [study for study in names if study in studies.documented()]
     others = [study for study in names if study not in documented]
-    return {
-        study: {"variants": {}} | studies.described(study, kinds.kind(names[study])) for study in (*documented, *others)
-    }
+    return {study: studies.described(study, kinds.kind(names[study])) for study in (*documented, *others)}
 
 
 @cache
@@ -47,7 +45,7 @@ def claims() -> list[dict[str, Any]]:
     return [
         {"study": study, "source": about["document"]["id"], **claim}
         for study, about in documents().items()
-        for claim in about.get("claims", ())
+        for claim in about["claims"]
     ]
 
 

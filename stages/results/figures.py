@@ -185,7 +185,7 @@ def _published_epochs(axis: Axes, published: Mapping[str, Any], column: str, col
 def _published_score(
     axis: Axes, document: Mapping[str, Any], setting: str, cell: str, score: str, place: int, scale: float
 ) -> None:
-    for row in document.get("published", ()):
+    for row in document["published"]:
         if (row["setting"], row["cell"]) == (setting, cell) and score in row:
             label = None if "published figure" in axis.get_legend_handles_labels()[1] else "published figure"
             axis.scatter(

@@ -48,7 +48,7 @@ def draw_forest(answers: Sequence[Answer], source: str = "") -> Figure:
     axes = figure.subplots(1, len(scales), sharey=True, squeeze=False)[0]
     for axis, scale in zip(axes, scales, strict=True):
         _draw(axis, scale, rows)
-    axes[0].set_yticks(range(len(rows)), [row if isinstance(row, str) else row.study for row in rows])
+    axes[0].set_yticks(range(len(rows)), [row if isinstance(row, str) else row.title for row in rows])
     for label, row in zip(axes[0].get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if isinstance(row, str) else "normal")
     axes[0].set_ylim(len(rows) - 0.5, -0.5)

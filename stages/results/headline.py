@@ -10,8 +10,8 @@ from stages.results.intervals import score_interval
 from stages.results.measures import score_of, setting_of
 from stages.results.row import Row
 from stages.support.files import write_text
+from stages.support.sections import ON_SHOW
 
-_SHOWN = ("corrected", "tuned")
 _DIGITS = 6
 
 
@@ -68,7 +68,7 @@ def write_points(path: Path, points: Iterable[Iterable[Any]]) -> None:
 def shown_rows(rows: Iterable[Row]) -> list[Row]:
     """Those of the arm on show: corrected, which every cell has in a document's study, or tuned in a person's own."""
     found = list(rows)
-    shown = next((heading for heading in _SHOWN if any(heading in row.protocols for row in found)), "")
+    shown = next((heading for heading in ON_SHOW if any(heading in row.protocols for row in found)), "")
     return [row for row in found if shown in row.protocols]
 
 

@@ -31,8 +31,8 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95, logarithmic
     return mean, mean - half, mean + half
 
 
-def bootstrap_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Mean of independent repeats and its bootstrap interval (BCa); one repeat has no interval: NaN.
+def bootstrap_interval(values: Sequence[float]) -> Interval:
+    """Mean of independent repeats and its 95 % bootstrap interval (BCa); one repeat has no interval: NaN.
 
     For bounded scores whose repeats lie in two heaps: the interval leans to the heaps' side as the sample does and
     never leaves its range, where Student's t would go above an accuracy of 1. Repeats that all agree give an interval
@@ -44,14 +44,14 @@ def bootstrap_interval(values: Sequence[float], confidence: float = 0.95) -> Int
         return mean, math.nan, math.nan
     if np.allclose(sample, mean, rtol=1e-12, atol=0.0):  # BCa would divide rounding errors by each other
         return mean, mean, mean
-    return mean, *bca_interval(sample, confidence, _RESAMPLES)
+    return mean, *bca_interval(sample, 0.95, _RESAMPLES)
 
 
-def share_interval(values: Sequence[bool] | NDArray[np.bool_], confidence: float = 0.95) -> Interval:
-    """Share of the repeats that are true and its interval (Wilson, 1927), which has a width even at 0 and at 1."""
+def share_interval(values: Sequence[bool] | NDArray[np.bool_]) -> Interval:
+    """Share of the repeats that are true and its 95 % interval (Wilson, 1927), which has a width even at 0 and at 1."""
     count = len(values)
     share = int(np.sum(values)) / count
-    z = float(special.ndtri((1 + confidence) / 2))
+    z = float(special.ndtri(0.975))
     centre, shrunk = share + z * z / (2 * count), 1 + z * z / count
     half = z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
     return share, min((centre - half) / shrunk, share), max((centre + half) / shrunk, share)

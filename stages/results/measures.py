@@ -95,7 +95,7 @@ def departures(
 
     On sample text models are scaled down on purpose: only what governs every profile counts there.
     """
-    protocol = documents()[study].get("protocol", {})
+    protocol = documents()[study]["protocol"]
     fixed = protocol.get("", {}) | protocol.get(setting, {}) | documents()[study]["variants"].get(setting, {})
     changes = documents()[study].get("arms", {}).get(heading, {})
     of_heading = changes.get("all", {}) | changes.get(hyperparameters["cell"], {})

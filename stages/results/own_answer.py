@@ -5,28 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from stages.baselines.series import origins
-from stages.results.answer import Answer, Cell, sentence
-from stages.results.answers import study_answers
-from stages.results.row import read_baselines, read_rows
-from stages.studies import document
+from stages.results.answer import CELLS, Answer, sentence
+from stages.results.answers import run_answers
+from stages.results.row import read_rows
 from stages.support.files import read_json
 from stages.tables.sizes import SMALL
-
-_CELLS: tuple[Cell, Cell] = ("lstm", "gru")
 
 
 def read_answers(study: str, cells: Sequence[str]) -> tuple[list[Answer], list[str]]:
     """The answers of this workspace's run of a study, and what their reader must know besides, a sentence each."""
     rows = [row for cell in cells for row in read_rows(Path("metrics", study, f"{cell}.json"))]
-    baselines = read_baselines(Path("metrics", study, "baseline.json"))
-    ready = Path("data/ready", study)
-    answers = study_answers(study, rows, baselines, **of_test_part(study, ready))
-    notes = _notes(read_json(ready / "manifest.json"))
-    seconds = {cell: _epoch_seconds(study, cell) for cell in _CELLS if cell in cells}
-    finals = [row for row in rows if "tuned" in row.protocols and row.cell in _CELLS]
+    answers = run_answers([study], cells)
+    notes = _notes(read_json(Path("data/ready", study, "manifest.json")))
+    seconds = {cell: _epoch_seconds(study, cell) for cell in CELLS if cell in cells}
+    finals = [row for row in rows if "tuned" in row.protocols and row.cell in CELLS]
     late = sum(row.best_epoch == row.hyperparameters["epochs"] for row in finals)
     if 2 * late > len(finals):
         notes.append(
@@ -41,21 +33,6 @@ def said(answers: Sequence[Answer], notes: Sequence[str]) -> list[str]:
     """The answers and the notes as sentences; without answers, why there is none."""
     sentences = [sentence(answer) for answer in answers]
     return [*(sentences or ["There is no answer: cells must hold lstm and gru, and both must be trained."]), *notes]
-
-
-def of_test_part(study: str, ready: Path) -> dict[str, Any]:
-    """What `study_answers` must know of a person's own test part: how many items, and over the training part's."""
-    if document(study):
-        return {}
-    about = read_json(ready / "manifest.json")
-    if "texts" in about:
-        texts = about["texts"]
-        divided = about["divisions"] > 1
-        return {"test_items": texts["test"], "test_to_train": texts["test"] / texts["train"] if divided else None}
-    if "tokens" in about:
-        return {"test_items": about["tokens"]["test"]}
-    steps = len(np.load(ready / "values.npy", mmap_mode="r"))
-    return {"test_items": len(origins(about["validation_end"], steps, about["window"], about["horizon"]))}
 
 
 def _notes(about: Mapping[str, Any]) -> list[str]:

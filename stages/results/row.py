@@ -95,7 +95,7 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Row:
-    """One repeat of one arm: a study's setting under one protocol or both, trained with one cell.
+    """One repeat of one arm: a study's setting under one heading or several, trained with one cell.
 
     The fields of evaluation are empty in runs.json, those of training in metrics, those of the record in both.
     """
@@ -211,7 +211,7 @@ Baselines = Sequence[Mapping[str, Any]]
 def read_baselines(path: Path) -> list[dict[str, Any]]:
     """The rows of metrics/STUDY/baseline.json: name, scores by part, for some the sentences' probabilities.
 
-    None where the file is not there.
+    Empty where the file is not there.
 
     Raises:
         InputError: it has no such rows.

@@ -154,7 +154,7 @@ def _of_heaps(pair: Sequence[str], about: Mapping[str, Any], values: Sequence[ND
         return ()
     side = 1 if about["better"] == "higher" else -1
     chance, low, high = probability_of_improvement(side * values[0], side * values[1])
-    middle = [interquartile_mean(arm)[0] for arm in values]
+    middle = [interquartile_mean(arm) for arm in values]
     if about.get("logarithmic"):
         middle = [math.exp(mean) for mean in middle]
     shown = [f"{100 * mean:.1f} %" if about.get("percent") else f"{mean:.3g}" for mean in middle]

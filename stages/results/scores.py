@@ -72,8 +72,6 @@ def curves_table(rows: Iterable[Row]) -> pd.DataFrame:
 
 def thin_curves(study: str, curves: pd.DataFrame) -> pd.DataFrame:
     """The curves that are drawn: of a sweep a few settings, shortest to longest; of many epochs a hundred or so."""
-    if curves.empty:
-        return curves
     if "sweep" in documents()[study]:
         settings = np.unique(curves["setting"])
         curves = curves[curves["setting"].isin(_evenly(settings, _CURVE_SETTINGS))]
@@ -107,7 +105,7 @@ def summary_table(study: str, repeats: pd.DataFrame) -> pd.DataFrame:
     Columns of a score: NAME, NAME_low, NAME_high (95 % interval of the mean) and NAME_published.
     """
     document = documents()[study]
-    published = {(row["setting"], row["cell"]): row for row in document.get("published", ())}
+    published = {(row["setting"], row["cell"]): row for row in document["published"]}
     rows = []
     for (setting, protocol, cell, custom), group in repeats.groupby(
         ["setting", "protocol", "cell", "custom"], sort=False

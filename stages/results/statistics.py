@@ -5,7 +5,7 @@ Of SciPy they use `special`, since `stats` takes a second to import.
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -60,8 +60,8 @@ def paired_effect(differences: ArrayLike, confidence: float = 0.95, bootstrapped
     return Effect(mean, *ends, deviation, repeats)
 
 
-def unpaired_effect(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> Effect:
-    """Mean of `first` minus that of `second`, which share nothing, with its interval (Welch's t)."""
+def unpaired_effect(first: ArrayLike, second: ArrayLike) -> Effect:
+    """Mean of `first` minus that of `second`, which share nothing, with its 95 % interval (Welch's t)."""
     samples = [np.asarray(values, dtype=np.float64) for values in (first, second)]
     mean = float(samples[0].mean() - samples[1].mean())
     repeats = min(len(sample) for sample in samples)
@@ -71,7 +71,7 @@ def unpaired_effect(first: ArrayLike, second: ArrayLike, confidence: float = 0.9
     if not (variance := sum(variances)):
         return Effect(mean, mean, mean, 0.0, repeats)
     degrees = variance**2 / sum(part**2 / (len(sample) - 1) for part, sample in zip(variances, samples, strict=True))
-    half = float(special.stdtrit(degrees, (1 + confidence) / 2)) * math.sqrt(variance)
+    half = float(special.stdtrit(degrees, 0.975)) * math.sqrt(variance)
     return Effect(mean, mean - half, mean + half, math.sqrt(variance * repeats), repeats)
 
 
@@ -113,41 +113,31 @@ def sequential_effect(
     return paired_effect(differences, confidence_of_look(len(looks), confidence), bootstrapped)
 
 
-def interquartile_mean(scores: ArrayLike, confidence: float = 0.95, seed: int = 0) -> Interval:
-    """Mean of the middle half of all scores (runs, tasks) with its stratified bootstrap interval.
+def interquartile_mean(scores: ArrayLike) -> float:
+    """Mean of the middle half of all scores (runs,): a quarter is left out at either end, whole scores only.
 
-    A quarter of the scores is left out at either end, whole scores only. Runs are drawn anew within
-    each task; the interval is the percentile one. The seed decides the draws.
     Source: Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice", 2021, section 4.3.
     """
-    table = _table(scores)
-    generator = np.random.default_rng(seed)
-    drawn = np.stack(
-        [task[generator.integers(len(task), size=(_RESAMPLES_OF_RUNS, len(task)))] for task in table.T], axis=-1
-    )
-    means = _middle_means(drawn.reshape(_RESAMPLES_OF_RUNS, -1))
-    return float(_middle_means(table.ravel())), *_percentiles(means, confidence)
+    ordered = np.sort(np.asarray(scores, dtype=np.float64))
+    cut = len(ordered) // 4
+    return float(ordered[cut : len(ordered) - cut].mean())
 
 
-def probability_of_improvement(
-    first: ArrayLike, second: ArrayLike, confidence: float = 0.95, seed: int = 0
-) -> Interval:
-    """The chance that a run of `first` (runs, tasks) scores higher than one of `second` (runs, tasks), over all tasks.
+def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> Interval:
+    """The chance that a run of `first` (runs,) scores higher than one of `second` (runs,).
 
-    Equal scores count half, so that 0.5 is no difference (Mann and Whitney's U over the pairs). Its interval as in
-    `interquartile_mean`, the runs of the two drawn apart. Source: Agarwal et al. 2021, section 4.3.
+    Equal scores count half, so that 0.5 is no difference (Mann and Whitney's U over the pairs). Its interval is the
+    bootstrap's, of the same draws in every call, the runs of the two drawn apart. Source: Agarwal et al. 2021, section
+    4.3.
     """
-    better, worse = _table(first), _table(second)
-    if better.shape[1] != worse.shape[1]:
-        raise ValueError(f"{better.shape[1]} and {worse.shape[1]} tasks cannot be compared")
-    wins = (np.sign(better[:, None] - worse[None]) + 1) / 2  # (runs of first, runs of second, tasks)
-    generator = np.random.default_rng(seed)
-    chances = np.zeros(_RESAMPLES_OF_RUNS)
-    for task in np.moveaxis(wins, -1, 0):
-        # How often each run is drawn says as much as the draws, and is a product away from the mean.
-        drawn = [generator.multinomial(runs, np.full(runs, 1 / runs), _RESAMPLES_OF_RUNS) / runs for runs in task.shape]
-        chances += np.einsum("df,fs,ds->d", drawn[0], task, drawn[1])
-    return float(wins.mean()), *_percentiles(chances / wins.shape[2], confidence)
+    better, worse = (np.asarray(scores, dtype=np.float64) for scores in (first, second))
+    wins = (np.sign(better[:, None] - worse) + 1) / 2  # (runs of first, runs of second)
+    generator = np.random.default_rng(0)
+    # How often each run is drawn says as much as the draws, and is a product away from the mean.
+    drawn = [generator.multinomial(runs, np.full(runs, 1 / runs), _RESAMPLES_OF_RUNS) / runs for runs in wins.shape]
+    chances = np.einsum("df,fs,ds->d", drawn[0], wins, drawn[1])
+    low, high = np.quantile(chances, [0.025, 0.975]).tolist()
+    return float(wins.mean()), low, high
 
 
 def widening(one_split: ArrayLike, own_splits: ArrayLike) -> Interval:
@@ -158,7 +148,9 @@ def widening(one_split: ArrayLike, own_splits: ArrayLike) -> Interval:
     """
     seed, both = (float(np.var(np.asarray(arm, dtype=np.float64), ddof=1)) for arm in (one_split, own_splits))
     degrees = len(np.asarray(own_splits)) - 1, len(np.asarray(one_split)) - 1
-    return _root(_ratio_of_variances(both, seed, *degrees))
+    ratio = both / seed if seed else (math.inf if both else 1.0)
+    low, high = (ratio / float(special.fdtri(*degrees, chance)) for chance in (0.975, 0.025))
+    return math.sqrt(max(1.0, ratio)), math.sqrt(max(1.0, low)), math.sqrt(max(1.0, high))
 
 
 def fewest_for_bootstrap(confidence: float = 0.95) -> int:
@@ -169,14 +161,14 @@ def fewest_for_bootstrap(confidence: float = 0.95) -> int:
     return math.ceil(math.log2(2 / (1 - confidence)))
 
 
-def smallest_detectable(deviation: float, repeats: int, confidence: float = 0.95, power: float = 0.8) -> float:
-    """The true effect that an interval of so many repeats, at least two, excludes none from with probability `power`.
+def smallest_detectable(deviation: float, repeats: int, confidence: float = 0.95) -> float:
+    """The true effect that an interval of so many repeats, at least two, excludes none from with a probability of 80 %.
 
     By the noncentral t distribution, so for about normal repeats.
     """
     degrees = repeats - 1
     critical = special.stdtrit(degrees, (1 + confidence) / 2)
-    return float(special.nctdtrinc(degrees, 1 - power, critical)) * deviation / math.sqrt(repeats)
+    return float(special.nctdtrinc(degrees, 0.2, critical)) * deviation / math.sqrt(repeats)
 
 
 def repeats_needed(deviation: float, distance: float, fewest: int = 2, confidence: float = 0.95) -> int | None:
@@ -225,32 +217,3 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     corrected = np.empty_like(p)
     corrected[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1.0)
     return corrected
-
-
-def _table(scores: ArrayLike) -> NDArray[np.float64]:
-    table = np.asarray(scores, dtype=np.float64)
-    return table[:, None] if table.ndim == 1 else table
-
-
-def _middle_means(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean over the last axis, without its lowest and highest quarter."""
-    cut = scores.shape[-1] // 4
-    middle: NDArray[np.float64] = np.sort(scores)[..., cut : scores.shape[-1] - cut].mean(-1)
-    return middle
-
-
-def _percentiles(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
-    return low, high
-
-
-def _ratio_of_variances(upper: float, lower: float, upper_degrees: int, lower_degrees: int) -> Interval:
-    """The ratio of two independent estimates of variances and its 95 % interval."""
-    ratio = upper / lower if lower else (math.inf if upper else 1.0)
-    low, high = (ratio / special.fdtri(upper_degrees, lower_degrees, chance) for chance in (0.975, 0.025))
-    return ratio, float(low), float(high)
-
-
-def _root(ratios: Iterable[float]) -> Interval:
-    value, low, high = (math.sqrt(max(1.0, ratio)) for ratio in ratios)
-    return value, low, high

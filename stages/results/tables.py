@@ -15,7 +15,6 @@ _HEADERS = {
     **{name: f"measured {label}" for name, label in PROTOCOLS.items()},
     "both": "measured, nothing corrected",
 }
-"""The rows of metrics/STUDY/baseline.json: name, test scores, and for some the sentences' probabilities."""
 
 
 def scores_table(study: str, summary: pd.DataFrame, baselines: Baselines) -> Table:
@@ -59,7 +58,7 @@ def scores_table(study: str, summary: pd.DataFrame, baselines: Baselines) -> Tab
     setting = f"mean over {document['sweep']['hyperparameter']}s" if "sweep" in document else "setting"
     leading = ["cell", *([setting] if with_setting else []), "parameters", "repeats"]
     groups = [(about["label"], [_HEADERS[column] for column in shown[name]]) for name, about in scores.items()]
-    beside = "Published beside measured" if "document" in document else "Test scores"
+    beside = "Published beside measured" if document["document"] else "Test scores"
     return Table(f"{beside}, with 95 % intervals", leading, groups, rows)
 
 
@@ -251,7 +250,7 @@ def _score(by_protocol: Mapping[str, Mapping[Any, Any]], column: str, score: str
 def _parameters(by_protocol: Mapping[str, Mapping[Any, Any]], document: Mapping[str, Any]) -> Cell:
     """Parameters that are trained; beside them the document's count, torch's and other headings' where they differ."""
     row = next(by_protocol[name] for name in ("corrected", "both", "tuned", *by_protocol) if name in by_protocol)
-    published = {(about["setting"], about["cell"]): about.get("parameters") for about in document.get("published", ())}
+    published = {(about["setting"], about["cell"]): about.get("parameters") for about in document["published"]}
     counts = {"document": published.get((row["setting"], row["cell"]))}
     rest = {"torch": row.get("parameters_in_torch")}
     rest |= {PROTOCOLS[name]: other["parameters"] for name, other in by_protocol.items() if name != "both"}

@@ -69,7 +69,8 @@ def document(study: str) -> dict[str, Any] | None:
 
 def described(study: str, kind: Kind) -> dict[str, Any]:
     """A study as tables and figures show it: what its file says, and else what its kind does."""
-    own = {"title": study, "protocol": {}, "published": [], "flaws": []}
+    own: dict[str, Any] = {"title": study, "document": None, "variants": {}, "protocol": {}, "published": []}
+    own |= {"flaws": [], "differs": [], "claims": []}
     return own | dict(kind.DOCUMENT) | (document(study) or {})
 
 

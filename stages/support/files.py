@@ -25,9 +25,26 @@ MANIFEST = "manifest.json"
 RESTORE = "run `python -m stages.mend --cache`, then `dvc repro`"
 """What to run where an output of the pipeline is damaged: DVC's cache may hold the same damage."""
 
-_CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.M)
+CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.M)
 _ZERO_AT_END = re.compile(rb"\0\n|\n\0")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+
+
+@contextmanager
+def alone(lock: Path, waiting: str) -> Iterator[None]:
+    """Hold a lock between processes, and say `waiting` where another one holds it; it goes however this one ends."""
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        print(waiting, file=sys.stderr, flush=True)
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
 
 
 class DamagedFileError(InputError, ValueError):
@@ -112,7 +129,7 @@ def read_text(path: Path) -> str:
         raise DamagedFileError(
             f"{path} is no UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}"
         ) from None
-    if conflict := _CONFLICT.search(text):
+    if conflict := CONFLICT.search(text):
         line = text.count("\n", 0, conflict.start()) + 1
         raise DamagedFileError(
             f"{path}, line {line}: a merge in Git left {conflict[1]!r} here: choose what shall stand"

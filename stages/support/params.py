@@ -153,6 +153,8 @@ def load_project(path: Path = Path("params.yaml")) -> Project:
     """
     values = _read(path)
     try:
+        if odd := [name for name in values if not isinstance(name, str)]:
+            raise InputError(f"{odd[0]!r}: a key must be text")
         sections = {name for name, value in values.items() if isinstance(value, dict)} - set(Params.model_fields)
         names = values.get("studies")
         for name in names if isinstance(names, list) else ():

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, pairwise
@@ -19,65 +19,15 @@ MOST_LABELS = 50
 MOST_DISTINCT = 1000
 _SAMPLE_ROWS = 2000
 _CHUNK_ROWS = 5000
-_TEXT_NAMES = frozenset(
-    [
-        "text",
-        "texts",
-        "review",
-        "reviews",
-        "tweet",
-        "tweets",
-        "content",
-        "comment",
-        "comments",
-        "message",
-        "messages",
-        "body",
-        "sentence",
-        "sms",
-        "title",
-        "headline",
-        "description",
-        "post",
-        "utterance",
-        "question",
-        "document",
-        "article",
-        "abstract",
-        "summary",
-        "statement",
-        "email",
-        "phrase",
-        "v2",
-        "reviewtext",
-    ]
-)
-_LABEL_NAMES = frozenset(
-    [
-        "label",
-        "labels",
-        "sentiment",
-        "target",
-        "class",
-        "category",
-        "polarity",
-        "rating",
-        "ratings",
-        "stars",
-        "star",
-        "score",
-        "overall",
-        "feedback",
-        "spam",
-        "emotion",
-        "topic",
-        "intent",
-        "toxic",
-        "v1",
-        "y",
-        "airline_sentiment",
-    ]
-)
+_TEXT_NAMES = frozenset([
+    "text", "texts", "review", "reviews", "tweet", "tweets", "content", "comment", "comments", "message", "messages",
+    "body", "sentence", "sms", "title", "headline", "description", "post", "utterance", "question", "document",
+    "article", "abstract", "summary", "statement", "email", "phrase", "v2", "reviewtext"
+])  # fmt: skip
+_LABEL_NAMES = frozenset([
+    "label", "labels", "sentiment", "target", "class", "category", "polarity", "rating", "ratings", "stars", "star",
+    "score", "overall", "feedback", "spam", "emotion", "topic", "intent", "toxic", "v1", "y", "airline_sentiment"
+])  # fmt: skip
 _TIME_NAMES = frozenset(
     "date time year month day week quarter period timestamp datetime hour minute unix ds jahr datum monat".split()  # noqa: SIM905
 )
@@ -226,7 +176,7 @@ def profile(path: Path, layout: Layout, drops: Drops) -> tuple[list[Column], int
     sample: list[tuple[int, list[str]]] = []
     total = 0
     stride = 1
-    for chunk in _chunks(stream):
+    while chunk := list(islice(stream, _CHUNK_ROWS)):
         total += len(chunk)
         sample += chunk[::stride]
         if len(sample) > 2 * _SAMPLE_ROWS:  # thin what there is, and take as thinly from here on
@@ -264,11 +214,6 @@ def _may_be_grouped(cells: Sequence[str]) -> bool:
     return any(map(_GROUPED_BY_POINT.fullmatch, cells)) and (
         max((len(cell.lstrip("-+")) for cell in cells if cell.lstrip("-+").isdecimal()), default=0) == 3
     )
-
-
-def _chunks(stream: Iterator[tuple[int, list[str]]]) -> Iterator[list[tuple[int, list[str]]]]:
-    while chunk := list(islice(stream, _CHUNK_ROWS)):
-        yield chunk
 
 
 def named(path: Path, columns: Sequence[Column], option: str, name: str) -> Column:

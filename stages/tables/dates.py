@@ -50,7 +50,8 @@ class DateForm:
     """How a column writes dates.
 
     Attributes:
-        order: "ymd", "dmy" or "mdy", where three numbers stand for a date; "md" where none has a year.
+        order: "ymd", "dmy" or "mdy", where three numbers stand for a date; "md" where none has a year; "number",
+            "calendar", "quarter" or "week", of other ways to say when.
         first_year: Of the column's two-digit years, with its century: each is the next one from there on.
         offset_seconds: Of its local time from UTC; where that changes, the last one's.
     """

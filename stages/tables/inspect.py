@@ -141,7 +141,8 @@ def _guess_kind(path: Path, columns: list[Column], total: int, given: dict[str, 
     if given["LABEL"] is not None:
         return CLASSIFICATION, "LABEL= is set"
     texts = [column for column in columns if column.is_text]
-    numbers = number_columns(columns, time_columns(columns))
+    times = time_columns(columns)
+    numbers = number_columns(columns, times)
     if texts or given["TEXT"] is not None:
         if len(columns) == 1:
             return LANGUAGE_MODEL, "one column of texts and no label"
@@ -154,7 +155,7 @@ def _guess_kind(path: Path, columns: list[Column], total: int, given: dict[str, 
     unique = [column for column in others if len(set(column.cells)) == len(column.cells)]
     if numbers and len(unique) == len(others):
         return SERIES, "has columns of numbers and no texts"
-    if numbers and time_columns(columns):
+    if numbers and times:
         return SERIES, "has a date and columns of numbers"
     listed = ", ".join(column.name for column in columns[:20])
     raise InputError(

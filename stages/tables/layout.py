@@ -48,12 +48,10 @@ class Drops:
 
     counts: Counter[str] = field(default_factory=Counter)
     places: dict[str, list[int | str]] = field(default_factory=dict)
-    total: int = 0
 
     def add(self, reason: str, place: int | str) -> None:
         """Note that the row or file at `place` is not read."""
         self.counts[reason] += 1
-        self.total += 1
         known = self.places.setdefault(reason, [])
         if len(known) < _MOST_PLACES:
             known.append(place)
@@ -296,12 +294,13 @@ def _numbered(path: Path, layout: Layout) -> Iterator[tuple[int, list[str] | Non
 
 def _named(layout: Layout, table: list[list[str]]) -> Layout:
     """The layout with the header and the columns that the first rows show."""
-    filled = [row for row in table if any(map(str.strip, row))]
-    widths = Counter(len(row) for row in filled)
-    width = max(widths.items(), key=lambda one: (one[1], one[0]))[0]
-    top = next(place for place, row in enumerate(table) if len(row) == width and any(map(str.strip, row)))
-    if table[0][:1] and layout.delimiter and table[0][0].lower().startswith("sep="):
-        top = max(top, 1)
+    above = int(bool(layout.delimiter and table and "".join(table[0][:1]).lower().startswith("sep=")))
+    filled = {place: row for place, row in enumerate(table) if place >= above and any(map(str.strip, row))}
+    widths = Counter(map(len, filled.values()))
+    width = max(widths, key=lambda one: (widths[one], one), default=0)
+    top = next((place for place, row in filled.items() if len(row) == width), None)
+    if top is None:
+        return layout
     body = [row for row in table[top + 1 :] if len(row) == width]
     header = is_header(table[top], body)
     if not header and top and len(table[top - 1]) == width - 1 > 0 and all(map(_is_name, table[top - 1])):

@@ -55,10 +55,11 @@ class _Times:
 def look_at_series(findings: Findings, columns: Sequence[Column], value: str | None, inputs: list[str]) -> Findings:
     """Choose the columns and read all rows; raises InputError where a choice is unsure or no row has numbers."""
     path = findings.path
-    target, chosen = choose_value(path, columns, value, time_columns(columns))
+    said_when = time_columns(columns)
+    target, chosen = choose_value(path, columns, value, said_when)
     beside = choose_inputs(path, columns, inputs, target)
     read = [target, *beside]
-    times = [column for column in time_columns(columns) if column not in read]
+    times = [column for column in said_when if column not in read]
     why = "holds dates" if len(times) == 1 else "says when, together with the other"
     findings = replace(
         findings,
@@ -84,8 +85,8 @@ def look_at_series(findings: Findings, columns: Sequence[Column], value: str | N
     before = inner = 0
     for _, cells, known, row in timed_rows(path, findings, forms, drops):
         if not first:
-            first, before = row, drops.total
-        inner = drops.total - before  # what is dropped after the last row is a footer
+            first, before = row, drops.counts.total()
+        inner = drops.counts.total() - before  # what is dropped after the last row is a footer
         values.append(row[0])
         for reading, time in zip(readings, known, strict=True):
             reading.add(time, cells)

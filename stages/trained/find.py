@@ -8,11 +8,10 @@ from typing import Any
 from stages.support.files import MANIFEST, read_json, verify
 from stages.support.params import load_project
 from stages.support.process import InputError
+from stages.support.sections import ON_SHOW
 
 SERVED_KINDS = ("classification", "language_model", "series")
 """Kinds whose studies' models on show MLflow's registry gets."""
-_ARMS = ("corrected", "tuned")
-"""Which arm is used: of a document's study the first, of a person's own the second."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def find_arm(study: str, cell: str, setting: str = "") -> Sequence[Trained]:
     verify(models, restore)
     about = verify(ready, restore)
     entries = read_json(models / "runs.json")
-    protocol = next((name for name in _ARMS if any(name in entry["protocols"] for entry in entries)), "")
+    protocol = next((name for name in ON_SHOW if any(name in entry["protocols"] for entry in entries)), "")
     trained = [entry for entry in entries if protocol in entry["protocols"]]
     if not setting and trained and all(entry["setting"] for entry in trained):
         setting = trained[-1]["setting"]

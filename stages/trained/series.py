@@ -77,8 +77,15 @@ class SeriesModel:
 def later(times: NDArray[np.float64], steps: int) -> list[str] | None:
     """The dates that follow those of a series, seconds as `read_date` counts them; None where no rule is seen.
 
-    Seen are an equal number of seconds from each to the next, and of months.
+    Seen are an equal number of seconds from each to the next, and of months; no date is beyond the year 9999.
     """
+    try:
+        return _later(times, steps)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _later(times: NDArray[np.float64], steps: int) -> list[str] | None:
     if len(times) < 3:
         return None
     gaps = np.diff(times)

@@ -11,20 +11,20 @@ from stages.support.tensors import read_tensors
 from stages.text.tokens.vocabulary import LINE_ENDS
 
 
-def load_weights(model: nn.Module, path: Path, remedy: str = RESTORE) -> None:
+def load_weights(model: nn.Module, path: Path) -> None:
     """Load what `stages.support.tensors` wrote into `model`, and set it to inference.
 
     Raises:
-        InputError: the file is not there, is damaged, or is another model's; `remedy` ends the line.
+        InputError: the file is not there, is damaged, or is another model's; what to run ends the line.
     """
     try:
-        arrays, _ = read_tensors(path, remedy)
+        arrays, _ = read_tensors(path, RESTORE)
         model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     except FileNotFoundError:
-        raise DamagedFileError(f"{path} is not there: {remedy}") from None
+        raise DamagedFileError(f"{path} is not there: {RESTORE}") from None
     except RuntimeError as error:
         raise InputError(
-            f"{path} holds another model's weights ({' '.join(str(error).split())[:200]}): {remedy}"
+            f"{path} holds another model's weights ({' '.join(str(error).split())[:200]}): {RESTORE}"
         ) from None
     model.eval()
 

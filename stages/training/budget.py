@@ -18,7 +18,7 @@ _LEAST_SECONDS_OF_TIMING, _SECONDS_OF_TIMING = 2.0, 20.0
 _STAGES_OF_A_CELL = 2
 _OTHER_STAGES = 3
 """Baseline, headline and compare; what comes before them is over when an epoch is timed."""
-_FINAL_REPEATS = (10, 5, 3)
+_FINAL_REPEATS = (5, 3)
 _FEWEST_RATES = 3
 _FEWEST_EPOCHS = 2
 

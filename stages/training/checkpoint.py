@@ -1,6 +1,5 @@
 """A repeat's checkpoint: outside DVC's outputs, which a rerun deletes; one a key, and one process a key."""
 
-import fcntl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ import orjson
 import torch
 from torch import Tensor
 
-from stages.support.files import DamagedFileError, root, whole
+from stages.support.files import DamagedFileError, alone, root, whole
 from stages.support.tensors import read_tensors, write_tensors
 
 
@@ -24,12 +23,7 @@ def checkpoint_path(key: str) -> Path:
 def only_here(path: Path) -> Iterator[None]:
     """Wait until no other process trains the repeat of this checkpoint, then keep others out."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"{path.name} is in use by another process: waiting for it", file=sys.stderr, flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(path.with_suffix(".lock"), f"{path.name} is in use by another process: waiting for it"):
         yield
 
 

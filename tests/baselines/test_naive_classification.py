@@ -18,7 +18,6 @@ from stages.baselines.classification import (
     classification_rows,
     fit_text_classifier,
     over_divisions,
-    scores,
 )
 from stages.support.process import InputError
 
@@ -31,6 +30,12 @@ def texts_of(generator, items, classes, words=200, length=12):
         (" ".join(f"w{word}" for word in generator.choice(words, length, p=leaning[label])), int(label))
         for label in labels
     ]
+
+
+def scores(probabilities, labels):
+    tally = Tally(probabilities.shape[1])
+    tally.add(probabilities, labels)
+    return tally.scores()
 
 
 def split(items):

@@ -13,6 +13,7 @@ from test_claims import arm, by_length, perplexities, reviews
 from stages.results.answer import Naive, ahead_text
 from stages.results.answers import (
     answers_json,
+    answers_on_screen,
     answers_table,
     first_headings,
     in_three_sentences,
@@ -88,7 +89,7 @@ def test_custom_rows_count_in_a_run_of_the_sample_profile_alone():
     assert study_answers("imdb", rows, []) == []
     sample = [replace(row, profile="sample", corpus="sample") for row in rows]
     (found,) = study_answers("imdb", sample, [])
-    assert found.study == "imdb (sample text)"
+    assert (found.study, found.title) == ("imdb", "imdb (sample text)")
 
 
 def test_settings_are_answered_one_by_one_and_a_diverged_repeat_is_left_out():
@@ -96,7 +97,7 @@ def test_settings_are_answered_one_by_one_and_a_diverged_repeat_is_left_out():
     rows = [row for cell, of_cell in values.items() for row in perplexities("basic", cell, of_cell)]
     rows += [row for cell in values for row in perplexities("better", cell, [80.0, 81.0, 79.0])]
     basic, better = study_answers("ptb", rows, [{"name": "source (lowest possible)", "test": {"perplexity": 14.0}}])
-    assert (basic.study, better.study) == ("ptb basic", "ptb better")
+    assert (basic.title, better.title) == ("ptb basic", "ptb better")
     assert (basic.repeats, basic.diverged) == (3, {"lstm": 0, "gru": 1})
     kept = np.array([[140.0, 141.0, 139.0], [150.0, 151.0, 149.0]])
     assert basic.effect == pytest.approx(np.exp(np.log(kept[1] / kept[0]).mean()))
@@ -148,7 +149,7 @@ def test_seconds_are_those_of_the_lengths_that_both_have_by_one_engine():
 
 
 def test_the_records_answers_by_other_code():
-    found = {(one.study, one.heading): one for one in record_answers()}
+    found = {(one.title, one.heading): one for one in record_answers()}
     rows = {cell: read_rows(ROOT / f"metrics/record/imdb/{cell}.json") for cell in ("lstm", "gru")}
     accuracy = {
         cell: [row.test["accuracy"] for row in of_cell if "corrected" in row.protocols and not row.setting]
@@ -166,13 +167,12 @@ def test_the_records_answers_by_other_code():
 def test_the_table_and_the_sentences_say_the_same():
     answers = record_answers()
     table = answers_table(answers)
-    assert [row[0].text for row in table.rows] == [found.study for found in answers]
+    assert [row[0].text for row in table.rows] == [found.title for found in answers]
     ahead, margins, _ = in_three_sentences(answers)
     for found in first_headings(answers):
-        study = found.study.split()[0]
-        assert study in ahead
+        assert found.study in ahead
         if found.margin_passed:
-            assert study in margins
+            assert found.study in margins
     for row, found in zip(table.rows, answers, strict=True):
         assert row[4].text.startswith({"lstm": "LSTM by", "gru": "GRU by"}.get(found.ahead, ""))
 
@@ -191,8 +191,11 @@ def test_a_variant_has_no_word_in_the_sentences_and_another_setting_has():
     (found,) = study_answers("imdb", rows, BASELINES)
     assert found.ahead == "gru"
     level = replace(found, ahead="too close to tell", naive={"lstm": "not told apart", "gru": "not told apart"})
-    variant, setting = (replace(level, study=f"imdb {name}") for name in ("20 epochs", "of another kind"))
+    variant, setting = (replace(level, setting=name) for name in ("20 epochs", "of another kind"))
     assert in_three_sentences([found, variant]) == in_three_sentences([found])
+    sample = [replace(one, is_sample=True) for one in (found, variant)]
+    assert in_three_sentences(sample) == in_three_sentences(sample[:1])
+    assert [line.split()[:2] for line in answers_on_screen([], sample)[2:]] == [["imdb", "sample"]]
     first, _, third = in_three_sentences([found, setting])
     assert "too close to tell on imdb of another kind" in first
     assert "imdb of another kind" in third
@@ -200,7 +203,7 @@ def test_a_variant_has_no_word_in_the_sentences_and_another_setting_has():
 
 def test_nets_that_train_on_a_part_of_the_texts_have_no_row_beside_that_had_all():
     rows = [row for cell in ("lstm", "gru") for row in read_rows(ROOT / "metrics/record/imdb" / f"{cell}.json")]
-    found = {one.study: one.naive_name for one in study_answers("imdb", rows, BASELINES)}
+    found = {one.name: one.naive_name for one in study_answers("imdb", rows, BASELINES)}
     assert (found["imdb"], found["imdb 20 epochs"], found["imdb 2500 reviews"]) == ("TF-IDF", "TF-IDF", None)
 
 

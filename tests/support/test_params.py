@@ -141,7 +141,9 @@ def test_a_key_that_stands_twice_is_refused_wherever_it_stands(tmp_path):
             load_project(file)
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1", "", "\x00", "? [a]\n: 1", "a: &a [*a]", "1: 2", "null: {}"])
+@pytest.mark.parametrize(
+    "text", ["a: [", "- 1", "", "\x00", "? [a]\n: 1", "a: &a [*a]", "1: 2", "null: {}", "2024: {kind: series}"]
+)
 def test_what_is_not_a_mapping_is_refused(tmp_path, text):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(InputError) as raised:

@@ -371,6 +371,15 @@ def test_tabs_in_a_csv_and_repeated_names_and_lines_above_the_header(read):
     found, got = read(f"# Station 42\n# Degrees\nYEAR,TAVG\n{measured}")  # two columns below a line of one cell
     assert found.layout.columns == ("YEAR", "TAVG")
     assert got == [[place * place % 17 + 0.5] for place in range(60)]
+    found, again = read(f"sep=;\nStation 42\nYEAR;TAVG\n{measured.replace(',', ';')}")  # as Excel says it
+    assert (found.layout.columns, again) == (("YEAR", "TAVG"), got)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"), [('""\n""\n', "mine.csv"), ("sep=;,1", "mine.tsv"), ("sep=,\n", "mine.csv")]
+)
+def test_a_table_without_a_row_is_refused(read, content, name):
+    refused(read, content, name=name)
 
 
 def test_rows_of_other_widths_are_left_out_or_the_file_is_refused(read):

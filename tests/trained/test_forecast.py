@@ -136,4 +136,9 @@ def test_months_and_quarters_go_on_over_the_year_and_anything_else_does_not():
     assert later(seconds("2020-01-02", "2020-01-03", "2020-01-06", "2020-01-07"), 2) is None  # a weekend
     assert later(seconds("2020-01-31", "2020-02-29", "2020-03-31"), 2) is None
     assert later(seconds("2020-01-01", "2020-01-02"), 2) is None
+    years = seconds("2016-01-01", "2017-01-01", "2018-01-01")
+    assert later(years, 7981)[-1] == "9999-01-01"
+    assert later(years, 7982) is None
+    assert later(np.array([0.0, 5e10, 1e11]), 2) is not None
+    assert later(np.array([0.0, 5e10, 1e11]), 9) is None
     assert later(seconds("2020-01-01", "2020-01-01", "2020-01-01"), 2) is None

@@ -1,12 +1,10 @@
 """Files from public homes and mirrors: resumed, retried, checked, and whole or not at all."""
 
-import fcntl
 import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -16,7 +14,7 @@ import requests
 import urllib3.exceptions
 from tqdm import tqdm
 
-from stages.support.files import file_digest
+from stages.support.files import alone, file_digest
 from stages.support.process import InputError, StageError, one_line
 
 CHUNK_BYTES = 1 << 16
@@ -176,7 +174,8 @@ def _download(file: RemoteFile, folder: Path, patience: Patience) -> Path:
     addresses = list(file.addresses)
     reasons: dict[str, str] = {}
     fruitless_rounds, most_bytes = 0, _size_bytes(part)
-    with _alone(folder / f".{file.name}.lock"):
+    lock = folder / f".{file.name}.lock"
+    with alone(lock, f"waiting for another process that holds {lock}"):
         if path.is_file() and not mismatch(path, file):  # fetched by the process that held the lock
             return path
         note(f"{file.name}: trying {', '.join(dict.fromkeys(map(_host, addresses)))}")
@@ -339,15 +338,3 @@ def _shown(text: str) -> str:
 
 def _size_bytes(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold a lock between processes; the system lets go of it however this process ends."""
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            note(f"waiting for another process that holds {lock}")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -22,35 +22,10 @@ LABEL_NOISE = 0.04  # share of the reviews whose rating contradicts their text
 
 # Index 0 negative, 1 positive.
 _ADJECTIVES = (
-    (
-        "bad",
-        "horrible",
-        "dull",
-        "boring",
-        "awful",
-        "weak",
-        "poor",
-        "stupid",
-        "terrible",
-        "clumsy",
-        "flat",
-        "silly",
-    ),
-    (
-        "good",
-        "great",
-        "decent",
-        "brilliant",
-        "lovely",
-        "strong",
-        "fine",
-        "clever",
-        "superb",
-        "moving",
-        "fresh",
-        "funny",
-    ),
-)
+    ("bad", "horrible", "dull", "boring", "awful", "weak", "poor", "stupid", "terrible", "clumsy", "flat", "silly"),
+    ("good", "great", "decent", "brilliant", "lovely", "strong", "fine", "clever", "superb", "moving", "fresh",
+     "funny"),
+)  # fmt: skip
 _VERBS = ("hate", "love")
 _ASPECTS = (
     "acting", "plot", "story", "music", "camera work", "ending", "cast", "script", "dialogue", "pace",
