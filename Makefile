@@ -13,6 +13,7 @@ PLACE := $(shell test -L $(VENV) || cat $(VENV)/installed 2>/dev/null)
 
 # Taken from make's command line alone: some systems have a NAME in every environment.
 OWN_OPTIONS := NAME KIND TEXT LABEL VALUE INPUTS HORIZON WINDOW BUDGET
+OWN_UNKNOWN = $(filter-out FILE PYTHON $(OWN_OPTIONS),$(foreach word,$(MAKEOVERRIDES),$(if $(findstring =,$(word)),$(firstword $(subst =, ,$(word))))))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup moved repro own test faults audit benchmarks lint ui full clean
@@ -51,6 +52,8 @@ repro: setup ## Run the whole pipeline (profile of params.yaml), then print tabl
 
 own: setup ## LSTM or GRU on your own data: make own FILE=reviews.csv (docs/own-data.md)
 	@test -n "$(FILE)" || { echo "usage: make own FILE=reviews.csv [$(foreach option,$(OWN_OPTIONS),$(option)=)]" >&2; exit 2; }
+	@$(if $(OWN_UNKNOWN),echo "unknown: $(OWN_UNKNOWN); known are FILE= $(foreach option,$(OWN_OPTIONS),$(option)=)" >&2; exit 2)
+	@python -m stages.mend
 	@python -m stages.own "$(FILE)" $(foreach option,$(OWN_OPTIONS),$(if $(findstring command,$(origin $(option))),"$(option)=$($(option))"))
 
 test: setup ## Run the tests, linters included, on all cores

@@ -3,6 +3,7 @@
 It imports no torch: a person who misspelt a key should not wait for it.
 """
 
+import os
 from pathlib import Path
 
 from stages.nn.cells import CELLS
@@ -24,6 +25,10 @@ def main() -> None:
     unknown = [cell for cell in params.cells if cell not in CELLS]
     if unknown:
         raise InputError(f"params.yaml: cells: '{unknown[0]}' is not a cell; known are {', '.join(CELLS)}")
+    cores = os.cpu_count() or 1
+    for name, wanted in (("processes", params.processes), ("threads", params.threads)):
+        if wanted > cores and not params.cluster_address:
+            raise InputError(f"params.yaml: {name}: {wanted} is not allowed: this machine has {cores} cores")
     Mirror.chosen(params.mirror, root())
     with whole(SETTINGS) as folder:
         for study in params.studies:

@@ -8,7 +8,7 @@ study's), HORIZON= and WINDOW= (steps), BUDGET= (minutes).
 
 import os
 import re
-import subprocess
+import shutil
 import sys
 import time
 from io import StringIO
@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from stages.studies import documented
 from stages.support.files import digest, root, write_text
 from stages.support.params import Params, load_project
-from stages.support.process import InputError, StageError, run_stage
+from stages.support.process import InputError, StageError, run_stage, run_to_its_end
 from stages.tables.findings import SERIES, text_report
 from stages.tables.inspect import inspect
 from stages.tables.sizes import section
@@ -33,8 +33,10 @@ _STEPS = ("HORIZON", "WINDOW")
 _OTHERS = ("NAME", *_STEPS, "BUDGET")
 _KINDS = {"sequence": "series"}  # as people may call it too
 _LONGEST_NAME = 40
-_TAKEN = {*Params.model_fields, "record", "figures", "headline", "cells"}
-"""Names that are keys of params.yaml, or folders beside the studies' own in metrics/ and plots/."""
+_NO_TEXTS = {"true", "false", "yes", "no", "on", "off", "null"}
+"""In YAML."""
+_TAKEN = {*Params.model_fields, *_NO_TEXTS, "record", "run", "figures", "headline", "cells"}
+"""Names that are keys of params.yaml, or stand beside the studies' own in metrics/, plots/ and report/."""
 
 
 def main(file: str, *words: str) -> None:
@@ -65,15 +67,22 @@ def main(file: str, *words: str) -> None:
         if not (checked and _dvc_repro(f"tokenize@{name}")):
             raise StageError(f"own: {path.name} can't be made into a study (see above); params.yaml is as it was")
         _cut(name, values, budget, began)
-    except (StageError, OSError):
+    except (StageError, OSError, KeyboardInterrupt):
         write_text(params, before)
         if is_new and link.is_symlink():
             link.unlink()
+            for made in ("raw", "ready"):
+                shutil.rmtree(Path("data", made, name), ignore_errors=True)
         raise
     targets = [f"headline@{name}", f"compare@{name}"]
-    if not _dvc_repro(*targets):
+    how = "failed (see above)"
+    try:
+        done = _dvc_repro(*targets)
+    except KeyboardInterrupt:
+        done, how = False, "was interrupted"
+    if not done:
         raise StageError(
-            f"own: the chain of {name} failed (see above); `dvc repro {' '.join(targets)}` goes on with it, and "
+            f"own: the chain of {name} {how}; `dvc repro {' '.join(targets)}` goes on with it, and "
             f"`python -m stages.show {name}` says the answer"
         )
     show(name)
@@ -81,7 +90,7 @@ def main(file: str, *words: str) -> None:
 
 def _dvc_repro(*words: str) -> bool:
     """Whether `dvc repro` came to its end."""
-    return not subprocess.run(["dvc", "repro", *words], check=False).returncode
+    return not run_to_its_end(["dvc", "repro", *words])
 
 
 def show(study: str) -> None:
@@ -131,8 +140,8 @@ def _cut(name: str, values: dict[str, Any], budget: float, began: float) -> None
         add_study(name, values)
         whole = gone + cost.minutes(plan)
         print(f"budget: cut to keep to {budget:g} min, where {whole:.2g} would be needed: {', '.join(cut)}")
-    if takes > budget:
-        print(f"warning: {takes:.2g} min are more than the budget of {budget:g}, and no more is cut", file=sys.stderr)
+    if round(takes, 1) > budget:
+        print(f"warning: {takes:.1f} min are more than the budget of {budget:g}, and no more is cut", file=sys.stderr)
     print(flush=True)
 
 

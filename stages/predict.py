@@ -5,7 +5,7 @@
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from stages.support.files import decode
@@ -73,14 +73,20 @@ def _column_of_table(file: Path, column: str) -> list[str] | None:
     from stages.tables.layout import Drops, find_layout, rows
 
     layout, drops = find_layout(file), Drops()
-    if column not in layout.columns:
+    names = [name.casefold() for name in layout.columns]
+    if column.casefold() not in names and column.isdecimal() and int(column) <= len(names):  # a study without a header
+        names = [str(place) for place in range(1, len(names) + 1)]
+        layout = replace(layout, header=False, columns=tuple(names))
+    if column.casefold() not in names:
         if layout.format == "plain text" or file.suffix.lower() == ".txt":
             return None
         there = ", ".join(layout.columns[:20])
         raise InputError(f"--file {file}: no column {column}, which has the texts; there are: {there}")
-    place = layout.columns.index(column)
+    place = names.index(column.casefold())
     texts = [row[place] for _, row in rows(file, layout, drops)]
     say_dropped(file, drops.listed())
+    if not texts:
+        raise InputError(f"--file {file}: no row below its header ({', '.join(layout.columns[:20])})")
     return texts
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import random
 import re
 import shutil
@@ -73,6 +74,9 @@ def series(values):
         ("good.csv", None, list(reviews(60)), ["NAME=imdb"], ["NAME=imdb"]),
         ("good.csv", None, list(reviews(60)), ["NAME=studies"], ["NAME=studies"]),
         ("good.csv", None, list(reviews(60)), ["NAME=record"], ["NAME=record"]),
+        ("good.csv", None, list(reviews(60)), ["NAME=run"], ["NAME=run"]),
+        ("good.csv", None, list(reviews(60)), ["NAME=no"], ["NAME=no"]),
+        ("y.csv", ["date", "y"], series(WAVE), ["INPUTS=y"], ["INPUTS=y"]),
         ("good.csv", None, list(reviews(60)), ["BUDGET=soon"], ["BUDGET=soon"]),
         ("good.csv", None, list(reviews(60)), ["COLUMN=text"], ["COLUMN=text", "LABEL="]),
         ("good.csv", None, list(reviews(60)), ["LABEL=stars"], ["stars", "label"]),
@@ -158,6 +162,27 @@ def test_what_fails_once_the_data_are_made_leaves_nothing_behind(project, monkey
     before = digests(project)
     with pytest.raises(StageError):
         main(str(file))
+    assert digests(project) == before
+
+
+@pytest.mark.parametrize("file", ["no.csv", "run.csv"])
+def test_a_file_whose_name_is_taken_gets_another(file):
+    assert own._name_of(Path(file)) == f"own_{file.partition('.')[0]}"
+
+
+def test_an_interrupt_waits_for_dvc_and_leaves_what_was_there(project, monkeypatch, tmp_path):
+    """Ctrl-C reaches DVC as well, which then ends in order: a killed one leaves half a dvc.lock."""
+    ended = tmp_path / "ended"
+    dvc = tmp_path / "bin" / "dvc"
+    dvc.parent.mkdir()
+    dvc.write_text(f"#!/bin/sh\ntrap 'sleep 1; touch {ended}; exit 1' INT\nkill -INT $PPID $$\nsleep 5\n")
+    dvc.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{dvc.parent}:{os.environ['PATH']}")
+    file = table(project.parent / "y.csv", series(WAVE), ("date", "y"))
+    before = digests(project)
+    with pytest.raises(KeyboardInterrupt):
+        main(str(file))
+    assert ended.exists()
     assert digests(project) == before
 
 

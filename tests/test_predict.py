@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from stages.predict import _column_of_table
+from stages.support.process import InputError
+
 pytestmark = pytest.mark.end_to_end
 
 
@@ -111,3 +114,19 @@ def test_what_is_not_trained_is_named_with_the_command_that_trains_it(changed_cl
     assert command == "dvc repro train@imdb-gru"
     clone.run(*command.split())
     assert predict(clone, "--cell", "gru", "good").stdout
+
+
+def test_a_table_is_read_by_the_column_of_the_study_whatever_its_header(tmp_path, capsys):
+    def read(content, column, name="new.csv"):
+        (tmp_path / name).write_text(content)
+        return _column_of_table(tmp_path / name, column)
+
+    assert read("stars,Review\n1,awful\n5,loved it\n", "review") == ["awful", "loved it"]
+    # A study of a file without a header knows its columns by their places.
+    few = "ham\tsee you at eight then\nspam\twin a prize now\nham\treally great, loved it\n"
+    assert read(few, "2", "q.tsv") == ["see you at eight then", "win a prize now", "really great, loved it"]
+    assert read("review,label\nfine,good\nloved it, great,good\nbad,bad\n", "review") == ["fine", "bad"]
+    assert "row 3" in capsys.readouterr().err
+    for content, column in (("review,label\n", "review"), ("review,label\nfine,good\n", "text"), ("a,b\n1,2\n", "3")):
+        with pytest.raises(InputError, match=r"new\.csv"):
+            read(content, column)

@@ -22,7 +22,8 @@ def read_answers(study: str, cells: Sequence[str]) -> tuple[list[Answer], list[s
     late = sum(row.best_epoch == row.hyperparameters["epochs"] for row in finals)
     if 2 * late > len(finals):
         notes.append(
-            f"In {late} of {len(finals)} trainings the last epoch was the best: with more epochs (BUDGET=) "
+            f"In {late} of {len(finals)} trainings the last epoch was the best: with more epochs (`training.epochs` in "
+            "params.yaml, and BUDGET= where it cut them) "
             "the scores may still change."
         )
     timed = [replace(found, seconds_an_epoch=seconds) if found.heading == "tuned" else found for found in answers]

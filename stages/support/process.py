@@ -8,6 +8,7 @@ import os
 import re
 import select
 import signal
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -105,6 +106,23 @@ def _is_adopted() -> bool:
         return False
     takes_in_orphans = parent == 1 or words[0].endswith(b"systemd")
     return takes_in_orphans and not any(b"dvc" in word for word in words)
+
+
+def run_to_its_end(command: Sequence[str]) -> int:
+    """Run a command that Ctrl-C reaches as it does this process, and wait until it has ended by itself: its exit code.
+
+    Killed in between, DVC leaves half a dvc.lock. Raises KeyboardInterrupt then, once it has ended.
+    """
+    interrupted, process = False, subprocess.Popen(command)
+    while True:
+        try:
+            code = process.wait()
+            break
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+    return code
 
 
 def run_stage(main: Callable[..., None], has_help: bool = False) -> None:

@@ -294,7 +294,7 @@ def choose_label(
         raise InputError(
             f"{path}: no column has 2 to {MOST_LABELS} recurring values; "
             + (f"set LABEL= to one of: {_list(others)}, or " if others else "set ")
-            + "KIND=language_model to read the texts alone"
+            + "KIND=language_model to read the texts alone, or KIND=series to predict a column of numbers"
         )
     raise InputError(f"{path}: which column is the label? Set LABEL= to one of: {_list(by_name or found)}")
 
@@ -332,7 +332,9 @@ def choose_inputs(path: Path, columns: Sequence[Column], inputs: Sequence[str], 
         column = named(path, columns, "INPUTS", name)
         if not column.is_number:
             raise InputError(f"{path}: INPUTS={name}: the column holds no numbers: {_no_number(column)}")
-        if column is not value and column not in chosen:
+        if column is value:
+            raise InputError(f"{path}: INPUTS={name}: it is the column to predict, which is looked at anyway")
+        if column not in chosen:
             chosen.append(column)
     return chosen
 
@@ -406,5 +408,5 @@ def _no_number(column: Column) -> str:
 
 
 def _list(columns: Sequence[Column]) -> str:
-    names = [column.name for column in columns]
+    names = [f"'{column.name}'" if "," in column.name else column.name for column in columns]
     return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")

@@ -27,9 +27,11 @@ _MONTHS = {
     )
     for name in names.split()
 }
-_WEEKDAYS = frozenset(
-    "mon tue tues wed thu thur thurs fri sat sun mo di mi do fr sa so lun mar mer jeu ven sam dim".split()  # noqa: SIM905
-)
+_WEEKDAYS = frozenset([
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+    "mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri", "sat", "sun",
+    "mo", "di", "mi", "do", "fr", "sa", "so", "lun", "mar", "mer", "jeu", "ven", "sam", "dim",
+])  # fmt: skip
 _FILLERS = frozenset(
     "t z utc gmt at of de le the st nd rd th um uhr pst pdt est edt cst cdt mst mdt cet cest bst jst".split()  # noqa: SIM905
 )
@@ -211,7 +213,8 @@ def _ordinal(year: int, month: int, day: int) -> int | None:
 def _first_year(cells: Sequence[str], order: str) -> int:
     """Where a column's two-digit years begin: after the widest gap on the circle of a century.
 
-    The century is the one that ends them by 2068, as POSIX has it for a single year.
+    The century is the one that ends them by 2068, as POSIX has it for a single year, but none that is yet to begin:
+    what was measured does not begin in the future.
     """
     found = filter(None, (_TWO_DIGIT_YEAR[order].search(cell.strip()) for cell in cells))
     years = sorted({int(one[one.lastindex or 1]) for one in found})
@@ -220,7 +223,7 @@ def _first_year(cells: Sequence[str], order: str) -> int:
     gaps = [(later - earlier, later) for earlier, later in pairwise(years)]
     gaps.append((years[0] + 100 - years[-1], years[0]))
     widest, first = max(gaps)
-    return first + (2000 if first + 100 - widest <= 68 else 1900)
+    return first + (2000 if first + 100 - widest <= 68 and 2000 + first <= date.today().year else 1900)
 
 
 _LAST = r"(?<=[\W_])(\d{2})(?:[ ,T]+\d{1,2}:.*)?$"

@@ -119,7 +119,7 @@ def text_report(findings: Findings) -> list[str]:
     report += [f"{chosen.role}: {chosen.column}, {chosen.reason}" for chosen in findings.chosen]
     unit = "lines" if findings.format == "plain text" else "texts" if findings.layout is None else "rows"
     report.append(f"{unit} read: {findings.rows:,}")
-    report += [f"not read: {dropped.rows:,}, {dropped.reason} ({_places(dropped)})" for dropped in findings.dropped]
+    report += [f"not read: {dropped.rows:,}, {dropped.reason} ({places(dropped)})" for dropped in findings.dropped]
     if findings.labels:
         shares = [f"{label} {rows:,} ({rows / findings.rows:.1%})" for label, rows in findings.labels[:10]]
         more = [f"and {len(findings.labels) - 10} more"] if len(findings.labels) > 10 else []
@@ -166,7 +166,8 @@ def _format(findings: Findings) -> str:
     return ", ".join(said)
 
 
-def _places(dropped: Dropped) -> str:
+def places(dropped: Dropped) -> str:
+    """Which rows or files are not read, the first ones."""
     unit = "file" if isinstance(dropped.first[0], str) else "row"
     more = ", ..." if dropped.rows > len(dropped.first) else ""
     return f"{unit}{'s' if dropped.rows > 1 else ''} {', '.join(map(str, dropped.first))}{more}"

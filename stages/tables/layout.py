@@ -7,7 +7,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import count, islice
+from itertools import count, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -120,13 +120,13 @@ def find_layout(path: Path, is_text: bool = False) -> Layout:
         if spaced_columns := _numbers_between_spaces(head):
             delimiter = " " if spaced_columns > 1 else ""
             layout = Layout("csv", encoding, delimiter)
-            return _named(layout, [line.split() for line in head])
+            return _named(path, layout, [line.split() for line in head])
         if plain:
             return Layout("plain text", encoding)
         delimiter = ""
     spaced = f'{delimiter} "' in "".join(head) and f'{delimiter}"' not in "".join(head) if delimiter else False
     layout = Layout("tsv" if delimiter == "\t" else "csv", encoding, delimiter, quoting, spaced)
-    return _named(layout, _parsed(head, layout, cut))
+    return _named(path, layout, _parsed(head, layout, cut))
 
 
 def rows(path: Path, layout: Layout, drops: Drops) -> Iterator[tuple[int, list[str]]]:
@@ -292,21 +292,24 @@ def _numbered(path: Path, layout: Layout) -> Iterator[tuple[int, list[str] | Non
         yield number, [cell.replace("\0", "") for cell in row] if nul else row
 
 
-def _named(layout: Layout, table: list[list[str]]) -> Layout:
+def _named(path: Path, layout: Layout, table: list[list[str]]) -> Layout:
     """The layout with the header and the columns that the first rows show."""
     above = int(bool(layout.delimiter and table and "".join(table[0][:1]).lower().startswith("sep=")))
     filled = {place: row for place, row in enumerate(table) if place >= above and any(map(str.strip, row))}
     widths = Counter(map(len, filled.values()))
     width = max(widths, key=lambda one: (widths[one], one), default=0)
-    top = next((place for place, row in filled.items() if len(row) == width), None)
-    if top is None:
+    whole = [place for place, row in filled.items() if len(row) == width]
+    if not whole:
         return layout
+    # A title has only its first cell, whatever a spreadsheet puts behind it.
+    top = next((place for place in whole if width == 1 or any(map(str.strip, filled[place][1:]))), whole[0])
     body = [row for row in table[top + 1 :] if len(row) == width]
     header = is_header(table[top], body)
     if not header and top and len(table[top - 1]) == width - 1 > 0 and all(map(_is_name, table[top - 1])):
-        top -= 1  # R leaves out the name of the first column, which numbers the rows
-        table = [*table[:top], ["", *table[top]], *table[top + 1 :]]
-        header = is_header(table[top], [table[top + 1], *body])
+        names_of_all = _names_of_all(table[top - 1], [table[top], *body], path)
+        top -= 1
+        table = [*table[:top], names_of_all, *table[top + 1 :]]
+        header = True
     if not header:
         return replace(layout, columns=tuple(str(place) for place in range(1, width + 1)), rows_above=top)
     names: list[str] = []
@@ -322,6 +325,21 @@ def _named(layout: Layout, table: list[list[str]]) -> Layout:
         names.append(name)
     return replace(
         layout, columns=tuple(names), header=True, rows_above=top, repeated_names=tuple(dict.fromkeys(repeated))
+    )
+
+
+def _names_of_all(names: list[str], body: list[list[str]], path: Path) -> list[str]:
+    """The names of columns where the header has one less than the rows have cells; raises InputError if in doubt."""
+    if not any(row[-1].strip() for row in body):
+        return [*names, ""]  # a delimiter ends each row
+    first = [row[0].strip() for row in body]
+    numbers = [int(cell) for cell in first if cell.isdecimal()]
+    counts = len(numbers) == len(first) and all(a < b for a, b in pairwise(numbers)) and numbers[0] < 1000
+    if counts or all(any(map(str.isalpha, cell)) for cell in first):
+        return ["", *names]  # R leaves out the name of the first column, which numbers or names the rows
+    raise InputError(
+        f"{path}: the header names {len(names)} columns and the rows have {len(names) + 1}: a decimal comma without "
+        "quotes, or a column without a name?"
     )
 
 

@@ -69,6 +69,8 @@ def read_number(cell: str, mark: str = ".") -> float | None:
         text = text[1:].lstrip(" $€£¥₹₽")
     scale = 1.0
     if text[-1:].lower() in _MAGNITUDES:
+        if text[-1].islower() and text[-2:-1].isspace():  # a statistical office's flag, such as b for a break
+            return None
         scale = _MAGNITUDES[text[-1].lower()]
         text = text[:-1].rstrip()
     if any(ord(c) in _SPACES for c in text):

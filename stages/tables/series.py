@@ -1,6 +1,7 @@
 """A series of numbers: its order in time, gaps, a constant, a trend that leaves the training range."""
 
 import math
+import re
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,9 @@ TRAINING_SHARE = 0.7  # of a series, when it is asked whether later values leave
 _FEW_STEPS = 200
 _FEWEST_STEPS = 30
 _CLEARLY = 10  # times more even
+
+
+_HALF_A_YEAR_SECONDS = 180 * 86_400
 
 
 @dataclass
@@ -44,6 +48,12 @@ class _Times:
     def order(self) -> str:
         steps = np.diff(np.frombuffer(self.seconds))
         return "ascending" if (steps >= 0).all() else "descending" if (steps <= 0).all() else "unsorted"
+
+    @property
+    def goes_on_in_another_year(self) -> bool:
+        """Whether days without a year are in order, but from December to January."""
+        steps = np.diff(np.frombuffer(self.seconds))
+        return self.form.order == "md" and bool((steps[steps < 0] < -_HALF_A_YEAR_SECONDS).all())
 
     @property
     def unevenness(self) -> float:
@@ -104,7 +114,7 @@ def look_at_series(findings: Findings, columns: Sequence[Column], value: str | N
         _judge_times(np.sort(seconds), columns, target, times, warnings, refusals)
     else:
         unread = [column.name for column in columns if column.named_as_time and column not in read]
-        what = f"{listed(unread)} could not be read as dates" if unread else "no dates were found"
+        what = f"{listed(unread)} could not be read as dates of known years" if unread else "no dates were found"
         warnings.append(f"{what}; the rows are taken to be in time order")
     if not varying[0]:
         refusals.append(f"{target.name} is constant ({series[0]:g}); there is nothing to predict")
@@ -151,12 +161,22 @@ def _outside_training(series: np.ndarray) -> float:
 def _choose_times(path: Path, readings: Sequence[_Times], times: Sequence[Column]) -> _Times | None:
     """The form under which the dates are in order, and of several the one with the most even steps.
 
+    None where there is no date, or where the rows go on from one year to another and none says which.
+
     Raises:
         InputError: several would order the rows differently, and none has clearly more even steps.
     """
     if not readings:
         return None
     in_order = [reading for reading in readings if reading.order != "unsorted"]
+    if not in_order and any(reading.goes_on_in_another_year for reading in readings):
+        return None
+    kinds = sorted({"".join(re.findall(r"[./-]", cell)) for cell in times[0].cells} - {""})
+    if not in_order and len(kinds) > 1 and {reading.form.order for reading in readings} & {"dmy", "mdy"}:
+        raise InputError(
+            f"{path}: {times[0].name} holds dates of several kinds ({listed(kinds)}), by which the rows are in no "
+            "order: write all of them as 2018-07-31"
+        )
     best, *others = sorted(in_order or readings, key=lambda reading: reading.unevenness)
     order = np.argsort(np.frombuffer(best.seconds), kind="stable")
     for other in others:

@@ -67,8 +67,10 @@ def chosen_cell(arguments: argparse.Namespace) -> str:
 
 def say_dropped(file: Path, dropped: Iterable["Dropped"]) -> None:
     """Say on standard error which rows of a table are not read."""
+    from stages.tables.findings import places
+
     for one in dropped:
-        print(f"{file}: not read: {one.rows:,}, {one.reason}", file=sys.stderr)
+        print(f"{file}: not read: {one.rows:,}, {one.reason} ({places(one)})", file=sys.stderr)
 
 
 def as_text(word: str, name: str) -> str:

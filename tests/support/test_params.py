@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stages.check import main
 from stages.kinds import kind
 from stages.support.files import read_json, without_defaults, write_json
 from stages.support.params import (
@@ -123,6 +124,19 @@ def test_what_is_not_allowed_is_named_in_one_short_line(tmp_path, changes, words
     assert len(message) < 400
     for word in words:
         assert word in message
+
+
+@pytest.mark.parametrize("name", ["processes", "threads"])
+def test_more_than_this_machine_has_cores_for_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.chdir(tmp_path)
+    load_with(tmp_path, {name: 4})
+    with pytest.raises(InputError, match=f"{name}: 4 .*3 cores"):
+        main()
+    load_with(tmp_path, {name: 3})
+    main()
+    load_with(tmp_path, {name: 4} | ({"cluster": "tcp://there:8786"} if name == "threads" else {"processes": 3}))
+    main()
 
 
 def test_a_missing_key_is_named(tmp_path):

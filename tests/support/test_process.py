@@ -162,7 +162,7 @@ def test_developers_get_the_traceback():
         ("headline", ["imdb", "gru", "lstm"], "STUDY CELL"),
         ("compare", [], "STUDY"),
         ("show", ["imdb", "ptb"], "[STUDY]"),
-        ("fetch", ["imdb", "ptb"], "[STUDY]"),
+        ("fetch", ["imdb", "ptb"], "STUDY"),
     ],
 )
 def test_wrong_words_get_those_that_are_taken(stage, words, takes):

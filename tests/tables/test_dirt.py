@@ -8,13 +8,15 @@ import pickle
 import random
 import tarfile
 import tracemalloc
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
 from stages.support.process import InputError
+from stages.tables.dates import read_date
 from stages.tables.findings import text_report
 from stages.tables.inspect import inspect
+from stages.tables.numerals import read_number
 from stages.tables.records import records
 
 GOOD = ["what a lovely film it was", "the best that I have seen", "a great story, well told", "I would see it again"]
@@ -184,6 +186,41 @@ def test_days_however_written_stand_in_order(read, way, in_order):
     assert got == [[float(day)] for day in range(365)]
     assert found.order == ("ascending" if in_order else "unsorted")
     assert way == "%b %d" or not any("longer than the usual" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("way", ["%d-%b", "%b %d"])
+def test_days_that_go_on_in_a_year_that_none_names_stay_as_they_are(read, way):
+    rows = [f"{date(2023, 11, 1) + timedelta(day):{way}},{1000 + day}" for day in range(500)]
+    found, got = read("\n".join(["Date,Visitors", *rows]))
+    assert got == [[1000.0 + day] for day in range(500)]
+    assert any("order" in warning and "Date" in warning for warning in found.warnings)
+
+
+def test_dates_of_two_kinds_that_give_no_order_are_refused(read):
+    days = [date(2020, 1, 1) + timedelta(day) for day in range(90)]
+    rows = [f"{day:%m/%d/%Y},{n}" if day.day > 12 else f"{day:%d-%m-%Y},{n}" for n, day in enumerate(days)]
+    refused(read, "\n".join(["Date,Sales", *rows]))
+    rows = [f"{day:%d-%m-%Y},{n}" if day.day > 12 else f"{day:%m/%d/%Y},{n}" for n, day in enumerate(days)]
+    refused(read, "\n".join(["Date,Sales", *rows]))
+
+
+def test_a_measured_series_does_not_begin_in_the_future(read):
+    months = [f"{date(1949 + n // 12, 1 + n % 12, 1):%b-%y},{n}" for n in range(144)]
+    found, _ = read("\n".join(["Month,Passengers", *months]))
+    assert datetime(1, 1, 1) + timedelta(seconds=read_date("Jan-49", found.date_form) - 86_400) == datetime(1949, 1, 1)
+    found, _ = read(
+        "\n".join(["Month,Sales", *(month.replace("-4", "-1").replace("-5", "-2") for month in months[:96])])
+    )
+    assert datetime(1, 1, 1) + timedelta(seconds=read_date("Jan-19", found.date_form) - 86_400) == datetime(2019, 1, 1)
+
+
+def test_a_flag_behind_a_number_is_no_magnitude(read):
+    rows = "".join(f"{2000 + n // 12}M{1 + n % 12:02},{100 + n}.5{' b' * (n == 40)}\n" for n in range(150))
+    found, got = read(f"time,value\n{rows}")
+    assert max(got) == [249.5]
+    assert len(got) == 149
+    assert sum(dropped.rows for dropped in found.dropped) == 1
+    assert [read_number(cell) for cell in ("1.2M", "1.2 M", "3b", "3 b")] == [1.2e6, 1.2e6, 3e9, None]
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t", ";"])
@@ -520,6 +557,33 @@ def test_a_header_that_leaves_out_the_row_numbers(read):
     found, got = read(f'"review","sentiment"\n{rows}')
     assert found.layout.columns == ("column 1", "review", "sentiment")
     assert got == reviews(50)
+
+
+def test_a_delimiter_at_each_end_leaves_the_names_where_they_are(read):
+    rows = "".join(f"2010-{1 + n // 28:02}-{1 + n % 28:02},{100 + n}.65,{n % 30}," + "\n" for n in range(90))
+    found, got = read(f"Date,Sales,Temp\n{rows}", value="Sales")
+    assert found.layout.columns[:3] == ("Date", "Sales", "Temp")
+    assert got[7] == [107.65]
+    texts = "".join(f'"{text}",{label},' + "\n" for text, label in reviews(50))
+    assert read(f"text,label\n{texts}")[1] == reviews(50)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [("Datum,Wert", "{:02}.01.20{:02},100,04"), ("Wert", "{1}{0},60"), ("Jahr,Wert", "20{1},7,{0}")],
+)
+def test_decimal_commas_without_quotes_are_refused(read, header, row):
+    rows = "\n".join(row.format(1 + n % 28, 10 + n // 28) for n in range(120))
+    assert "decimal comma" in refused(read, f"{header}\n{rows}\n")
+
+
+def test_titles_that_a_spreadsheet_fills_up_with_commas_stand_above_the_table(read):
+    rows = "".join(f"2010-{1 + n // 28:02}-{1 + n % 28:02},{n}.5\n" for n in range(90))
+    found, got = read(f"Monthly sales report,\nExported 2024-01-03 by John,\nDate,Sales\n{rows}")
+    assert found.layout.columns == ("Date", "Sales")
+    assert len(got) == 90
+    texts = "".join(f'"{text}",{label}\n' for text, label in reviews(50))
+    assert read(f"Our reviews,\n,\nreview,sentiment\n{texts}")[1] == reviews(50)
 
 
 def test_a_mark_in_doubt_is_settled_by_other_columns_or_refused(read):
