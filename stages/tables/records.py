@@ -16,6 +16,7 @@ from stages.tables.layout import Drops, rows
 from stages.tables.numerals import is_missing, read_number
 
 FEWEST_OF_A_LABEL = 3  # one for each part of a split
+_TOTALS = frozenset(["total", "totals", "sum", "mean", "average", "summe", "gesamt", "insgesamt", "mittelwert"])
 _NO_LABEL = frozenset({"", "nan", "na", "n/a", "#n/a", "null", "<na>"})
 
 
@@ -97,7 +98,13 @@ def timed_rows(
     times = [index(name) for name in findings.columns("date")]
     numbers = [index(name) for name in (*findings.columns("value"), *findings.columns("input"))]
     marks = findings.decimal_marks
+    follows = False
     for number, row in rows(path, layout, drops):
+        begins = next(filter(None, map(str.strip, row)), "").casefold().rstrip(":.")
+        if begins in _TOTALS and follows:
+            drops.add(f"{begins} of the rows above", number)
+            continue
+        follows = begins not in _TOTALS  # where a first row begins so, it names a part of what is measured
         values: list[float] = []
         for place, mark in zip(numbers, marks, strict=True):
             cell = row[place]

@@ -214,6 +214,15 @@ def test_a_measured_series_does_not_begin_in_the_future(read):
     assert datetime(1, 1, 1) + timedelta(seconds=read_date("Jan-19", found.date_form) - 86_400) == datetime(2019, 1, 1)
 
 
+def test_a_total_below_the_rows_is_none_of_them(read):
+    rows = "".join(f"KW {1 + n % 52}/{2016 + n // 52},{n}.5\n" for n in range(120))
+    found, got = read(f"Week,GDP\n{rows}Total,7200\nMean:,60\n")
+    assert got == [[n + 0.5] for n in range(120)]
+    assert sum(dropped.rows for dropped in found.dropped) == 2
+    everywhere = "".join(f"Total,{n}.5\n" for n in range(120))
+    assert read(f"Region,GDP\n{everywhere}", value="GDP")[1] == [[n + 0.5] for n in range(120)]
+
+
 def test_a_flag_behind_a_number_is_no_magnitude(read):
     rows = "".join(f"{2000 + n // 12}M{1 + n % 12:02},{100 + n}.5{' b' * (n == 40)}\n" for n in range(150))
     found, got = read(f"time,value\n{rows}")
