@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from stages.studies import documented
 from stages.support.files import digest, root, write_text
 from stages.support.params import Params, load_project
-from stages.support.process import InputError, StageError, run_stage, run_to_its_end
+from stages.support.process import InputError, StageError, run_stage, run_to_its_end, taking_back
 from stages.tables.findings import SERIES, text_report
 from stages.tables.inspect import inspect
 from stages.tables.sizes import section
@@ -41,6 +41,11 @@ _TAKEN = {*Params.model_fields, *_NO_TEXTS, "record", "run", "figures", "headlin
 
 def main(file: str, *words: str) -> None:
     """Inspect, write the section, train as much as the budget has room for, answer."""
+    with taking_back():
+        _make(file, words)
+
+
+def _make(file: str, words: tuple[str, ...]) -> None:
     began = time.monotonic()
     options = _options(words)
     budget = _budget(options)

@@ -11,6 +11,7 @@ import contextlib
 import math
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ from stages.studies import Arm
 from stages.support import git
 from stages.support.files import read_json, read_text, root, write_text
 from stages.support.params import Project, load_project, study_arms
-from stages.support.process import InputError, StageError, run_stage, run_to_its_end
+from stages.support.process import InputError, StageError, run_stage
 from stages.support.sections import Heading, Tuning, parse_repeats
 
 TUNED = "tuned"
@@ -295,7 +296,7 @@ def _run(study: str, cell: str, repeats: str, settings: Sequence[str]) -> list[R
     targets = [f"evaluate@{study}-{cell}", *([f"baseline@{study}"] if with_baseline else [])]
     command = ["dvc", "exp", "run", "--temp", "--name", name, *overrides, *targets]
     print("+", " ".join(command), file=sys.stderr, flush=True)
-    if run_to_its_end(command):
+    if subprocess.run(command, check=False).returncode:
         raise StageError(f"record: experiment {name} failed (see above); the same command goes on where it stopped")
 
     scored, trained = (

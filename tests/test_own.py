@@ -171,7 +171,6 @@ def test_a_file_whose_name_is_taken_gets_another(file):
 
 
 def test_an_interrupt_waits_for_dvc_and_leaves_what_was_there(project, monkeypatch, tmp_path):
-    """Ctrl-C reaches DVC as well, which then ends in order: a killed one leaves half a dvc.lock."""
     ended = tmp_path / "ended"
     dvc = tmp_path / "bin" / "dvc"
     dvc.parent.mkdir()
@@ -180,8 +179,9 @@ def test_an_interrupt_waits_for_dvc_and_leaves_what_was_there(project, monkeypat
     monkeypatch.setenv("PATH", f"{dvc.parent}:{os.environ['PATH']}")
     file = table(project.parent / "y.csv", series(WAVE), ("date", "y"))
     before = digests(project)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit) as failed:
         main(str(file))
+    assert failed.value.code == 130
     assert ended.exists()
     assert digests(project) == before
 

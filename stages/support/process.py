@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 _MOST_CHARACTERS = 1000
@@ -108,10 +109,25 @@ def _is_adopted() -> bool:
     return takes_in_orphans and not any(b"dvc" in word for word in words)
 
 
+@contextmanager
+def taking_back() -> Iterator[None]:
+    """Have Ctrl-C raise KeyboardInterrupt within, where there is something to take back, and end the process then."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def run_to_its_end(command: Sequence[str]) -> int:
     """Run a command that Ctrl-C reaches as it does this process, and wait until it has ended by itself: its exit code.
 
-    Killed in between, DVC leaves half a dvc.lock. Raises KeyboardInterrupt then, once it has ended.
+    Within `taking_back`: raises KeyboardInterrupt then, once it has ended.
     """
     interrupted, process = False, subprocess.Popen(command)
     while True:
