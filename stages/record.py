@@ -125,6 +125,8 @@ def merge_folder(folder: Path) -> None:
     for path in here:
         read_baselines(path)
     conflicts = [line for path, rows in found.items() for line in _merge(path.parent.name, path.stem, rows)]
+    for path in paths:
+        _take_out_superseded(path.parent.name, path.stem)
     for path, target in here.items():
         if not target.exists():
             write_text(target, read_text(path))
@@ -133,6 +135,13 @@ def merge_folder(folder: Path) -> None:
     _draw_answers()
     readme.main()
     _report(conflicts)
+
+
+def _take_out_superseded(study: str, cell: str) -> None:
+    """Take tuned rows out at rates that the study's trials do not choose: another clone may still have them."""
+    project = _overridden([*_settings(study, cell), f"{study}.full.training.headings=[{','.join(_OWN_RATE)}]"])
+    if project.settings(study).training.tuning:
+        _add_headings(project, study, cell, [], _arms(project, study, cell, tuned=True) or [])
 
 
 def _draw_answers() -> None:

@@ -19,10 +19,11 @@ from stages.record import (
     _recorded,
     _settings,
     _stretches,
+    _take_out_superseded,
     merge_folder,
 )
 from stages.results.record import comparable_rows
-from stages.results.row import read_rows, write_rows
+from stages.results.row import protocol_digest, read_rows, write_rows
 from stages.support.params import load_params, load_project, study_arms
 from stages.support.process import InputError
 from stages.text.corpora.download import Mirror
@@ -197,6 +198,16 @@ def test_tuned_rows_leave_the_record_where_the_trials_choose_another_rate(tmp_pa
     assert len(found) == len(kept) + 1
     assert "9 tuned rows are taken out" in capsys.readouterr().out
     assert not _add_headings(project, "damped", "gru", range(100, 110), [slower])
+    # Another clone's record may have such rows still.
+    hyperparameters = [row.hyperparameters | {"learning_rate": 1e-5} for row in rows if row.protocols == ("tuned",)]
+    others = [
+        replace(rows[0], protocols=("tuned",), hyperparameters=values, repeat=repeat,
+                protocol_digest=protocol_digest("damped", rows[0].setting, values, rows[0].seed))
+        for repeat, values in enumerate(hyperparameters, 100)
+    ]  # fmt: skip
+    write_rows(path, [*rows, *others])
+    _take_out_superseded("damped", "gru")
+    assert read_rows(path) == rows
 
 
 def test_a_row_is_recorded_with_its_own_job_s_times_and_a_curve_of_a_hundred_points(tmp_path, monkeypatch):

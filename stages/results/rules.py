@@ -63,7 +63,17 @@ def _pairs(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
     ratio = documents()[base.study]["scores"][rule["score"]].get("logarithmic", False)
     runs = evidence.of(base.study)
     lengths = rule.get("lengths")
-    return [_compare(rule["score"], pair, _sides(rule, ratio), base, runs, lengths=lengths) for pair in rule["pairs"]]
+    parts = [_compare(rule["score"], pair, _sides(rule, ratio), base, runs, lengths=lengths) for pair in rule["pairs"]]
+    return [_of_converged(part, runs) for part in parts] if rule.get("converged") else parts
+
+
+def _of_converged(part: Verdict, runs: Runs) -> Verdict:
+    """A part as open where one of its arms still improved when its training ended: longer it may be another."""
+    improving = runs.improving(part.protocol, part.pair)
+    if part.effect is None or not improving:
+        return part
+    reason = f"trained too briefly to say: {improving}"
+    return replace(part, verdict="open", p=None, detectable=None, repeats_needed=None, reason=reason)
 
 
 def _sides(rule: Rule, ratio: bool) -> Sides:

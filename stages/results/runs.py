@@ -72,6 +72,16 @@ class Runs:
                 found.append(f"{count} of {len(rows)} repeats of {name} diverged ({guessing})")
         return "; ".join(found)
 
+    def improving(self, protocol: str, names: Iterable[str]) -> str:
+        """Which of some arms validate best in their last epoch, in over half of their repeats; empty: none."""
+        found = []
+        for name in names:
+            rows = self.rows(protocol, name)
+            count = sum(row.best_epoch == row.hyperparameters["epochs"] for row in rows)
+            if 2 * count > len(rows):
+                found.append(f"{count} of {len(rows)} repeats of {name} validate best in their last epoch")
+        return "; ".join(found)
+
     def departures(self, protocol: str, names: Iterable[str]) -> str:
         """How the runs of some arms left the protocol."""
         texts = [

@@ -13,6 +13,8 @@ from test_claims import arm, by_length, claimed, decided, normal, perplexities, 
 from stages.results.claims import read_seconds, record_verdicts
 from stages.results.record import headed, read_entries
 from stages.results.row import read_rows
+from stages.results.rules import Evidence, apply_rule
+from stages.results.runs import Runs
 from stages.results.verdict import Verdict, agreement, family_table, known_text, marks
 from tests.copies import ROOT
 
@@ -204,6 +206,24 @@ def test_a_run_agrees_where_its_effect_lies_on_the_same_side(recorded, here, exp
     pair = [decided_by(0.01, effect=effect, claimed_low=0.0) for effect in (recorded, here)]
     assert agreement(*pair) is expected
     assert marks([pair[0]], [pair[1]])[0].split()[1:-1] == {True: ["="], False: ["≠"], None: []}[expected]
+
+
+def test_an_arm_that_still_improves_when_its_training_ends_leaves_a_claim_of_converged_nets_open():
+    def decide(best_epochs, **rule):
+        rows = perplexities("basic", "lstm", [100.0, 101.0, 99.0, 100.5])
+        deep = perplexities("better", "lstm", [120.0, 121.0, 119.0, 120.5])
+        rows += [replace(row, best_epoch=epoch) for row, epoch in zip(deep, best_epochs, strict=True)]
+        rule |= {"score": "perplexity", "pairs": [["better lstm", "basic lstm"]], "expect": "less"}
+        base = Verdict("depth", "ptb", "a document", "document", "Deeper is better.", "", "corrected")
+        (part,) = apply_rule(rule, base, Evidence({"ptb": Runs(rows)}))
+        return part
+
+    last = perplexities("better", "lstm", [1.0])[0].hyperparameters["epochs"]
+    assert decide([last] * 4).verdict == "contradicted"
+    found = decide([last, last, last, last - 1], converged=True)
+    assert (found.verdict, found.p) == ("open", None)
+    assert "3 of 4 repeats of better lstm" in found.reason
+    assert decide([last, last, last - 1, last - 1], converged=True).verdict == "contradicted"
 
 
 def test_of_a_claim_of_parts_those_are_set_beside_each_other_that_decided_in_the_record():
