@@ -7,6 +7,7 @@ import os
 import random
 import re
 import shutil
+import signal
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -178,9 +179,12 @@ def test_an_interrupt_waits_for_dvc_and_leaves_what_was_there(project, monkeypat
     dvc.chmod(0o755)
     monkeypatch.setenv("PATH", f"{dvc.parent}:{os.environ['PATH']}")
     file = table(project.parent / "y.csv", series(WAVE), ("date", "y"))
-    before = digests(project)
-    with pytest.raises(SystemExit) as failed:
-        main(str(file))
+    before, handler = digests(project), signal.signal(signal.SIGINT, signal.SIG_DFL)  # as a command has it
+    try:
+        with pytest.raises(SystemExit) as failed:
+            main(str(file))
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert failed.value.code == 130
     assert ended.exists()
     assert digests(project) == before
