@@ -175,7 +175,7 @@ def test_an_interrupt_waits_for_dvc_and_leaves_what_was_there(project, monkeypat
     ended = tmp_path / "ended"
     dvc = tmp_path / "bin" / "dvc"
     dvc.parent.mkdir()
-    dvc.write_text(f"#!/bin/sh\ntrap 'sleep 1; touch {ended}; exit 1' INT\nkill -INT $PPID $$\nsleep 5\n")
+    dvc.write_text(f"#!/bin/sh\ntrap 'sleep 1; touch {ended}; exit 1' INT\nsleep 0.5\nkill -INT $PPID $$\nsleep 5\n")
     dvc.chmod(0o755)
     monkeypatch.setenv("PATH", f"{dvc.parent}:{os.environ['PATH']}")
     file = table(project.parent / "y.csv", series(WAVE), ("date", "y"))
