@@ -39,10 +39,9 @@ from stages.support import git
 from stages.support.files import read_json, read_text, root, write_text
 from stages.support.params import Project, load_project, study_arms
 from stages.support.process import InputError, StageError, run_stage
-from stages.support.sections import Heading, Tuning, parse_repeats
+from stages.support.sections import OWN_RATE, Heading, Tuning, parse_repeats
 
 TUNED = "tuned"
-_OWN_RATE = ("tuned", "equal_size")  # the headings of arms whose learning rate trials choose
 _FINALS_AT_ONCE = 2  # so that hours of training are recorded as they go
 _EPOCHS_RECORDED = 100
 _Point = TypeVar("_Point")
@@ -72,7 +71,7 @@ def record_runs(study: str, cell: str, repeats: str, *settings: str) -> None:
             f"cells {', '.join(params.cells)}"
         )
     tuned = repeats == TUNED
-    under = "[tuned,equal_size]" if tuned else "[published,corrected]"
+    under = f"[{','.join(OWN_RATE)}]" if tuned else "[published,corrected]"
     asked = [*_settings(study, cell), f"{study}.full.training.headings={under}", *settings]
     project = _overridden(asked)
     try:
@@ -139,7 +138,7 @@ def merge_folder(folder: Path) -> None:
 
 def _take_out_superseded(study: str, cell: str) -> None:
     """Take tuned rows out at rates that the study's trials do not choose: another clone may still have them."""
-    project = _overridden([*_settings(study, cell), f"{study}.full.training.headings=[{','.join(_OWN_RATE)}]"])
+    project = _overridden([*_settings(study, cell), f"{study}.full.training.headings=[{','.join(OWN_RATE)}]"])
     if project.settings(study).training.tuning:
         _add_headings(project, study, cell, [], _arms(project, study, cell, tuned=True) or [])
 
@@ -209,7 +208,7 @@ def _add_headings(project: Project, study: str, cell: str, wanted: Sequence[int]
     headed = []
     for row in rows:
         names = {*row.protocols, *(of_arm.get(row.protocol_digest, ()) if row.repeat in wanted else ())}
-        names -= {name for arm in arms if _at_another_rate(row, arm) for name in arm.protocols if name in _OWN_RATE}
+        names -= {name for arm in arms if _at_another_rate(row, arm) for name in arm.protocols if name in OWN_RATE}
         if names:
             headed.append(replace(row, protocols=tuple(name for name in get_args(Heading) if name in names)))
     if headed == rows:

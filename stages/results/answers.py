@@ -31,7 +31,7 @@ from stages.results.record import FIGURES, RECORD, comparable_rows
 from stages.results.row import Baselines, Row, read_baselines, read_rows
 from stages.results.runs import unit
 from stages.results.table import Cell as Shown
-from stages.results.table import Table
+from stages.results.table import Table, as_sentence
 from stages.support.files import read_json
 
 FOREST = FIGURES / "answers"
@@ -240,8 +240,7 @@ def in_three_sentences(answers: Sequence[Answer]) -> list[str]:
         parts.append(f"they are too close to tell on {listed(where['too close to tell'])}")
     if lacking := where.get("too few repeats", []) + where.get("too little data", []):
         parts.append(f"too little is known of {listed(lacking)}")
-    first = "; ".join(parts)
-    first = f"{first[:1].upper()}{first[1:]}."
+    first = as_sentence("; ".join(parts))
     matters = [found for found in decided if found.margin_passed]
     small = [found for found in decided if found.margin_passed is None and found.ahead in CELLS]
     second = (

@@ -26,7 +26,8 @@ from stages.results.drawing import (
 from stages.results.intervals import score_interval
 from stages.results.row import Baselines
 from stages.results.scores import MADE_OF_LISTS, equal_protocols_once
-from stages.results.tables import means_in_words, sentence
+from stages.results.table import as_sentence
+from stages.results.tables import means_in_words
 
 _INCHES_AN_ARM = 1.05
 _MOST_ARMS_OF_HALF_A_PAGE = 5
@@ -151,8 +152,8 @@ def draw_scores(
     better = f"({about['better']} is better)"
     return Drawn(
         "scores",
-        sentence(f"{about['label']}: every repeat, their mean and its 95 % interval {better}"),
-        sentence(f"a dot with its interval for each cell and protocol; {means_in_words(study, summary)}"),
+        as_sentence(f"{about['label']}: every repeat, their mean and its 95 % interval {better}"),
+        as_sentence(f"a dot with its interval for each cell and protocol; {means_in_words(study, summary)}"),
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from stages.results.documents import SAMPLE, documents, full_hyperparameters
 from stages.results.row import Row
+from stages.support.sections import OWN_RATE
 
 _FURTHEST_OFF = 1000.0
 _SCALED_IN_SAMPLES_EXCEPT = ("layers", "dropout", "precision")
@@ -119,7 +120,7 @@ def departures_of(row: Row, corpus: str) -> str:
 
 def suits_each_cell(row: Row) -> bool:
     """Whether each cell has what suits it, so that there is no protocol to leave."""
-    return set(row.protocols) <= {"tuned", "equal_size"}
+    return set(row.protocols) <= set(OWN_RATE)
 
 
 def custom_of(row: Row) -> str:

@@ -19,12 +19,11 @@ def read_answers(study: str, cells: Sequence[str]) -> tuple[list[Answer], list[s
     notes = _notes(read_json(Path("data/ready", study, "manifest.json")))
     seconds = {cell: _epoch_seconds(study, cell) for cell in CELLS if cell in cells}
     finals = [row for row in rows if "tuned" in row.protocols and row.cell in CELLS]
-    late = sum(row.best_epoch == row.hyperparameters["epochs"] for row in finals)
+    late = sum(row.is_best_last for row in finals)
     if 2 * late > len(finals):
         notes.append(
             f"In {late} of {len(finals)} trainings the last epoch was the best: with more epochs (`training.epochs` in "
-            "params.yaml, and BUDGET= where it cut them) "
-            "the scores may still change."
+            "params.yaml, and BUDGET= where it cut them) the scores may still change."
         )
     timed = [replace(found, seconds_an_epoch=seconds) if found.heading == "tuned" else found for found in answers]
     return timed, notes

@@ -18,8 +18,7 @@ from stages.results.documents import PROTOCOLS, data_source, documents
 from stages.results.provenance import record_provenance, run_provenance
 from stages.results.record import FIGURES, recorded_cells
 from stages.results.splits import splits_table
-from stages.results.table import Table
-from stages.results.tables import sentence
+from stages.results.table import Table, as_sentence
 from stages.results.verdict import (
     Verdict,
     agreement,
@@ -158,7 +157,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"effect": effect_text, "amount": amount_text, "sentence": sentence, "words": _words}
+    environment.filters |= {"effect": effect_text, "amount": amount_text, "sentence": as_sentence, "words": _words}
     environment.filters |= {"agreement": agreement, "claim": claim_text, "known": known_text}
     return environment
 

@@ -151,6 +151,11 @@ class Row:
         return " ".join([*filter(None, [self.setting]), *self.protocols, str(self.repeat)])
 
     @property
+    def is_best_last(self) -> bool:
+        """Whether it validated best in its last epoch, so that longer training may do better."""
+        return bool(self.best_epoch == self.hyperparameters["epochs"])
+
+    @property
     def is_trial(self) -> bool:
         """Whether it only helped to choose a learning rate: it has no test."""
         return self.protocols == ("tuning",)

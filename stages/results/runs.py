@@ -77,7 +77,7 @@ class Runs:
         found = []
         for name in names:
             rows = self.rows(protocol, name)
-            count = sum(row.best_epoch == row.hyperparameters["epochs"] for row in rows)
+            count = sum(row.is_best_last for row in rows)
             if 2 * count > len(rows):
                 found.append(f"{count} of {len(rows)} repeats of {name} validate best in their last epoch")
         return "; ".join(found)

@@ -11,7 +11,8 @@ from stages.results.documents import PROTOCOLS, documents
 from stages.results.drawing import cell_colours, custom_runs, repeats_counted, save, source, style_of
 from stages.results.intervals import share_interval
 from stages.results.scores import MADE_OF_LISTS
-from stages.results.tables import means_in_words, sentence, shares_explained
+from stages.results.table import as_sentence
+from stages.results.tables import means_in_words, shares_explained
 
 
 def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus: str, folder: Path) -> Drawn:
@@ -82,7 +83,7 @@ def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus:
     return Drawn(
         "scores",
         f"Scores by {sweep['label']}, a column a protocol.",
-        sentence(f"{labels} by {sweep['label']}, a line for each cell; {ends}"),
+        as_sentence(f"{labels} by {sweep['label']}, a line for each cell; {ends}"),
     )
 
 

@@ -49,3 +49,8 @@ def table_of(stored: dict[str, Any]) -> Table:
     """The table that `dataclasses.asdict` made an object of JSON of."""
     rows = [[Cell(**cell) for cell in row] for row in stored["rows"]]
     return Table(stored["caption"], stored["leading"], [(label, columns) for label, columns in stored["groups"]], rows)
+
+
+def as_sentence(text: str) -> str:
+    """A text as a sentence: a capital first, and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."

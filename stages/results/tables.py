@@ -8,7 +8,7 @@ import pandas as pd
 from stages.results.documents import PROTOCOLS, documents
 from stages.results.row import Baselines
 from stages.results.scores import equal_protocols_once, nearest_to_protocol
-from stages.results.table import Cell, Table
+from stages.results.table import Cell, Table, as_sentence
 
 _HEADERS = {
     "document": "in the document",
@@ -138,7 +138,7 @@ def notes(study: str, summary: pd.DataFrame) -> list[str]:
             "and the interval over repeats."
         )
     if shares := shares_explained(study):
-        found.append(sentence("; ".join(shares)))
+        found.append(as_sentence("; ".join(shares)))
     if any(about.get("bounded") for about in scores):
         found.append(
             "Repeats lie in [0, 1], often in two heaps: intervals are bootstrapped (BCa). Repeats that all agree give "
@@ -200,11 +200,6 @@ def number_text(value: float | None, about: Mapping[str, Any]) -> str:
     if abs(value) < 0.1:
         return f"{value:#.3g}" if abs(value) >= 0.001 else f"{value:.2e}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}" if abs(value) < 1e6 else f"{value:.2e}"
-
-
-def sentence(text: str) -> str:
-    """A text as a sentence: a capital first, and a full stop."""
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _arm(summary: pd.DataFrame) -> Iterable[str]:

@@ -62,6 +62,8 @@ HEADINGS: tuple[Heading, ...] = ("published", "corrected", "tuned", "equal_size"
 """What arms stand under: the document's protocol; its flaws mended; each cell at its own learning rate; the same at the
 size of the LSTM. (`what_if`: a protocol that nobody published, shown and decisive of nothing; `tuning`: the trials that
 choose a rate, which are never tested.)"""
+OWN_RATE: tuple[Heading, ...] = ("tuned", "equal_size")
+"""The headings of arms whose learning rate trials choose."""
 ON_SHOW: tuple[Heading, ...] = ("corrected", "tuned")
 """Which arm is on show and in use: of a document's study the first, of a person's own, which lacks it, the second."""
 Precision = Literal["float32", "bfloat16"]

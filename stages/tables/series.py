@@ -21,8 +21,6 @@ TRAINING_SHARE = 0.7  # of a series, when it is asked whether later values leave
 _FEW_STEPS = 200
 _FEWEST_STEPS = 30
 _CLEARLY = 10  # times more even
-
-
 _HALF_A_YEAR_SECONDS = 180 * 86_400
 
 

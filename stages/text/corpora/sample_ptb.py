@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from stages.support.files import write_json, write_text
-from stages.text.tokens.ptb import END, FILES
-from stages.text.tokens.vocabulary import UNKNOWN
 
 SEED = 0  # of the text that ships; no setting, so that a sample is the same for everyone
 LICENCE = """\
@@ -27,6 +25,9 @@ These sentences are made up by a program of this project and are free of any rig
 The files have the form of the Penn Treebank files as prepared for language models by Tomas Mikolov.
 """
 
+END = "<eos>"  # what the end of a line counts as
+UNKNOWN = "<unk>"  # a word of the text, as in the real files
+FILES = {"train": "ptb.train.txt", "validation": "ptb.valid.txt", "test": "ptb.test.txt"}
 OWN_FIELD = 0.8  # share of a dispatch's nouns, verbs and adjectives from its own field; the rest from any
 
 
