@@ -14,13 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from stages.support.files import root, whole
+from stages.support.git import git
 
 Row = Mapping[str, Any]
 OnEpoch = Callable[[Sequence[Mapping[str, float]], Mapping[str, float]], None]
@@ -148,14 +148,6 @@ def start_tracker() -> None:
 def _surroundings() -> dict[str, str]:
     """Tags for the Git commit (under MLflow's own name for it) and DVC's stage and experiment."""
     tags = {name: os.environ[name] for name in ("DVC_STAGE", "DVC_EXP_NAME") if os.environ.get(name)}
-    commit = _git_commit(Path.cwd())
-    return {**tags, "mlflow.source.git.commit": commit} if commit else tags
-
-
-@lru_cache
-def _git_commit(workspace: Path) -> str:
-    command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
-    try:
-        return subprocess.run(command, cwd=workspace, capture_output=True, text=True).stdout.strip()
-    except OSError:
-        return ""
+    with suppress(OSError, subprocess.CalledProcessError):
+        tags["mlflow.source.git.commit"] = git("rev-parse", "--verify", "HEAD").strip()
+    return tags

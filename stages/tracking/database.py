@@ -3,7 +3,6 @@
 import os
 import re
 import sqlite3
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -70,9 +69,8 @@ def follow_move(database: Path) -> None:
             ("model_versions", "storage_location"),
             ("logged_models", "artifact_location"),
         ]:
-            with suppress(sqlite3.OperationalError):  # a table that this MLflow doesn't have
-                connection.execute(
-                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) IN (?, ?)",
-                    [now, len(noted) + 1, len(noted) + 1, noted, f"{noted}/"],
-                )
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) IN (?, ?)",
+                [now, len(noted) + 1, len(noted) + 1, noted, f"{noted}/"],
+            )
     connection.close()

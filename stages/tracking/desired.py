@@ -1,7 +1,7 @@
 """What MLflow should show: every run that models/, metrics/, plots/ and the curve files of jobs tell of."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,8 @@ from stages.support.files import digest, file_digest, once_a_version, read_json,
 from stages.tracking import curves
 from stages.tracking.curves import Row, mean_row
 
+OF_STUDY = ("study", "profile", "corpus")
+"""Tags that a study's own run shares with all of its runs."""
 COSTS = ("seconds", "train_seconds", "tokens_per_second", "peak_memory_bytes")
 
 
@@ -35,10 +37,7 @@ class Run:
 
     key: str
     name: str
-    study: str
-    profile: str
-    corpus: str
-    parent: str
+    parent: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     points: dict[tuple[str, int], Point] = field(default_factory=dict)
@@ -62,6 +61,15 @@ class Run:
         name = f"system/{metric}" if metric in COSTS else metric
         if is_score or (name, step) not in self.points:
             self.points[name, step] = Point(name, step, float(value), milliseconds, is_score)
+
+    def add_means(self, points: Iterable[tuple[int, Mapping[str, float]]], is_score: bool = False) -> None:
+        """Add the means over repeats of what they have at each step; nobody noted its time."""
+        by_step: dict[int, list[Mapping[str, float]]] = {}
+        for step, values in points:
+            by_step.setdefault(step, []).append(values)
+        for step, several in by_step.items():
+            for metric, value in mean_row(several).items():
+                self.add(metric, step, value, None, is_score)
 
 
 class Desired:
@@ -139,14 +147,12 @@ class Desired:
                 run.started, run.ended = earlier.started, earlier.ended
             elif experiment:
                 run.tags["DVC_EXP_NAME"] = experiment
-            for step, values in _curve(rows).items():
-                for metric, value in values.items():
-                    run.add(metric, step, value, None)
+            # The curve of a sweep goes over its settings, and takes the last epoch of each.
+            curves_of = ((row, row["curve"][-1:] if row["sweep"] else row["curve"]) for row in rows)
+            run.add_means((_step(row, point["epoch"]), point) for row, curve in curves_of for point in curve)
             tested = [scores.get(_identity(row)) for row in rows]
             if all(tested):
-                for step, values in _scores([row for row in tested if row]).items():
-                    for metric, value in values.items():
-                        run.add(metric, step, value, None, is_score=True)
+                run.add_means(((_step(row, 0), _scores(row)) for row in tested if row), is_score=True)
             run.files = {f"weights/{Path(row['weights']).name}": models / row["weights"] for row in rows}
             self._runs[key] = run
             parents |= {self._parent_of(run).key} | ({""} if not all(tested) else set())
@@ -154,11 +160,10 @@ class Desired:
 
     def _parent_of(self, run: Run) -> Run:
         """A study's own run, of one profile and corpus; it runs while any of its runs does."""
-        name = f"{run.study} ({', '.join(dict.fromkeys(part for part in (run.profile, run.corpus) if part))})"
-        tags = {"study": run.study, "profile": run.profile, "corpus": run.corpus}
-        study = self._studies.setdefault(
-            run.parent, Run(run.parent, name, run.study, run.profile, run.corpus, "", tags=tags)
-        )
+        tags = {name: run.tags[name] for name in OF_STUDY}
+        name, *of_what = tags.values()
+        of_what = list(dict.fromkeys(filter(None, of_what)))
+        study = self._studies.setdefault(run.parent, Run(run.parent, f"{name} ({', '.join(of_what)})", tags=tags))
         if run.status == "RUNNING":
             study.status = "RUNNING"
         started = [t for t in (study.started, run.started) if t]
@@ -171,27 +176,17 @@ class Desired:
 def _new_run(key: str, rows: Sequence[Row]) -> Run:
     """A run of one job, or of a sweep's under one protocol, from the rows of its repeats."""
     row = rows[0]
-    study, profile, corpus = row["study"], row.get("profile", ""), row["corpus"]
+    of_study = {name: row.get(name, "") for name in OF_STUDY}
     repeats = sorted({int(r["repeat"]) for r in rows})
     span = "-".join(str(repeat) for repeat in sorted({repeats[0], repeats[-1]}))
     slug = "-".join(part for part in ("" if row["sweep"] else row["setting"], row["protocols"][0]) if part)
-    parameters = {name: value for name, value in row["hyperparameters"].items() if name != row["sweep"]}
-    tags = {
-        "study": study,
-        "profile": profile,
-        "corpus": corpus,
-        "data_digest": str(row["data_digest"]),
-        "protocols": ", ".join(row["protocols"]),
-    }
+    parameters = {**row["hyperparameters"], "seed": row["seed"], "repeat": span}
     return Run(
         key,
-        f"{study}/{row['cell']}/{slug}/{span}",
-        study,
-        profile,
-        corpus,
-        digest({"study": study, "profile": profile, "corpus": corpus}),
-        _flat({**parameters, "seed": row["seed"], "repeat": span}),
-        tags,
+        f"{row['study']}/{row['cell']}/{slug}/{span}",
+        digest(of_study),
+        {k: v if isinstance(v, str) else json.dumps(v) for k, v in parameters.items() if k != row["sweep"]},
+        of_study | {"data_digest": str(row["data_digest"]), "protocols": ", ".join(row["protocols"])},
     )
 
 
@@ -224,40 +219,20 @@ def _read_curve_file(path: Path) -> Run | None:
     return run
 
 
-def _curve(rows: Sequence[Row]) -> dict[int, dict[str, float]]:
-    """Means over repeats by epoch; the curve of a sweep goes over its settings, and takes the last epoch of each."""
-    by_step: dict[int, list[Mapping[str, float]]] = {}
-    for row in rows:
-        for point in row["curve"][-1:] if row["sweep"] else row["curve"]:
-            by_step.setdefault(int(row["setting"]) if row["sweep"] else point["epoch"], []).append(point)
-    return {step: mean_row(points) for step, points in by_step.items()}
+def _step(row: Row, otherwise: int) -> int:
+    """Where a row's values stand: a sweep's run has a point a setting."""
+    return int(row["setting"]) if row["sweep"] else otherwise
 
 
-def _scores(rows: Sequence[Row]) -> dict[int, dict[str, float]]:
-    """Means over repeats, by setting for a sweep, otherwise under step 0."""
-    by_step: dict[int, list[dict[str, float]]] = {}
-    for row in rows:
-        values = {f"test_{name}": value for name, value in row["test"].items() if isinstance(value, float)}
-        values |= {"best_epoch": row["best_epoch"], "parameter_count": row["parameters"]}
-        by_step.setdefault(int(row["setting"]) if row["sweep"] else 0, []).append(values)
-    return {step: mean_row(values) for step, values in by_step.items()}
+def _scores(row: Row) -> dict[str, float]:
+    tested = {f"test_{name}": value for name, value in row["test"].items() if isinstance(value, float)}
+    return tested | {"best_epoch": row["best_epoch"], "parameter_count": row["parameters"]}
 
 
 def _identity(row: Row) -> str:
     """What a trained repeat and its scores have in common; scores of other settings don't match."""
     names = ("setting", "protocols", "hyperparameters", "repeat", "seed", "best_epoch")
     return digest([row[name] for name in names])
-
-
-def _flat(parameters: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested parameters under dotted names, as text."""
-    flat: dict[str, str] = {}
-    for name, value in parameters.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value if isinstance(value, str) else json.dumps(value)
-    return flat
 
 
 def _is_running(key: str) -> bool:

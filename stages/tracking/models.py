@@ -6,6 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings
 
 from stages.support.files import file_digest, write_json
 from stages.trained.package import copy_code
@@ -108,31 +109,21 @@ def save_pyfunc(trained: "Trained", folder: Path) -> None:
 def _signature(trained: "Trained") -> tuple[Any, Any]:
     """What a model takes and gives, and an example of what it is asked."""
     import pandas as pd
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-    from mlflow.types.schema import Array
+    from mlflow.models import infer_signature
 
-    text, number, whole = DataType.string, DataType.double, DataType.long
+    params: dict[str, Any] | None = None
     match trained.kind:
         case "classification":
             labels = trained.ready.get("labels", ("negative", "positive"))
-            given = [ColSpec(number, f"probability_{label}") for label in labels]
-            given += [ColSpec(text, "label"), ColSpec(Array(text), "unknown_words")]
             example = pd.DataFrame({"text": ["I loved the movie, every part of it", "This film is horrible"]})
-            return ModelSignature(Schema([ColSpec(text, "text")]), Schema(given)), example
+            answer = {f"probability_{label}": [0.5] for label in labels} | {"label": [""], "unknown_words": [[""]]}
         case "language_model":
-            drawing = [
-                ParamSpec("tokens", whole, 40),
-                ParamSpec("temperature", number, 1.0),
-                ParamSpec("seed", whole, 0),
-            ]
-            schemas = Schema([ColSpec(text, "prompt")]), Schema([ColSpec(text, "text")])
-            return ModelSignature(*schemas, ParamSchema(drawing)), pd.DataFrame({"prompt": ["the"]})
+            from stages.trained.served import SAMPLING  # torch is slow
+
+            example, answer, params = pd.DataFrame({"prompt": ["the"]}), {"text": [""]}, SAMPLING
         case _:
             columns, mean = trained.ready["columns"], trained.ready["mean"]
-            schemas = (
-                Schema([ColSpec(number, name) for name in columns]),
-                Schema([ColSpec(whole, "step"), ColSpec(number, "forecast")]),
-            )
             example = pd.DataFrame([mean] * trained.ready["window"], columns=columns)
-            return ModelSignature(*schemas, ParamSchema([ParamSpec("steps", whole, 0)])), example
+            answer, params = {"step": [1], "forecast": [0.5]}, {"steps": 0}
+    with catch_warnings(action="ignore"):  # whole numbers may be missing, it says: none is
+        return infer_signature(example, pd.DataFrame(answer), params), example

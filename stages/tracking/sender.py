@@ -1,9 +1,9 @@
 """Send MLflow what it lacks of the runs that it should show, in a time that it may take."""
 
 import signal
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +32,11 @@ class Sender:
     def __init__(self, address: str) -> None:
         """Nothing is imported and no store is opened before there is something to send."""
         self.address = address
-        self._store: Store | None = None
         self._known: dict[str, Known] | None = None
+
+    @cached_property
+    def _store(self) -> Store:
+        return Store(self.address)
 
     def send(self, runs: Sequence[Run], on_show: Sequence["Trained"] = ()) -> Report:
         """Make the store equal to `runs`, studies first, and to the models on show; inside the sender's lock.
@@ -52,7 +55,7 @@ class Sender:
                 known = (self._known or {}).get(trained.settings["key"])
                 if known and known.is_active:
                     with self._in_time([trained.weights]):
-                        report.on_show += put_on_show(self._open().client, trained, known.run_id)
+                        report.on_show += put_on_show(self._store.client, trained, known.run_id)
         except Exception as error:
             self._known = None
             raise TrackingError(f"MLflow's store {printable(self.address)}: {one_line(error, self.address)}") from error
@@ -60,13 +63,11 @@ class Sender:
 
     def _send_once(self, runs: Sequence[Run], report: Report) -> bool:
         """Whether some run was created, so that another sender may have created it as well."""
-        if self._known is not None and not any(self._lacks(run) for run in runs):
-            return False
         with self._in_time():
-            store = self._open()
+            store = self._store
             known = self._known = store.find_runs() if self._known is None else self._known
         created, report.problems = False, []
-        for run in [run for run in runs if self._lacks(run)]:
+        for run in runs:
             created |= run.key not in known
             try:
                 if run.parent and run.parent not in known:
@@ -76,31 +77,13 @@ class Sender:
                     known[run.key] = store.send(run, known.get(run.key), parent_id, report)
             except Exception as error:  # one run that MLflow refuses must not hold up the others
                 with self._in_time():
-                    store.check()  # but a store that has gone away ends it here
+                    store.client.get_experiment(store.experiment_id)  # but a store that has gone away ends it here
                 report.problems.append(f"{run.name}: {one_line(error, self.address)}")
         return created
-
-    def _lacks(self, run: Run) -> bool:
-        known, parent = ((self._known or {}).get(key) for key in (run.key, run.parent))
-        if known is None:
-            return True
-        values, files = run.values_digest(parent.run_id if parent else ""), run.files_digest()
-        return known.is_active and (known.values != values or files not in ("", known.files))
 
     def _in_time(self, files: Iterable[Path] = ()) -> AbstractContextManager[None]:
         size = sum(path.stat().st_size for path in files)
         return _within(SECONDS_A_RUN + size / LEAST_BYTES_A_SECOND if is_server(self.address) else 0)
-
-    def _open(self) -> "Store":
-        for is_last in [True] if is_server(self.address) else [False, True]:
-            try:
-                self._store = self._store or Store(self.address)
-            except Exception:
-                if is_last:
-                    raise
-                time.sleep(2)  # another sender may be in the middle of making the tables
-        assert self._store
-        return self._store
 
 
 @contextmanager

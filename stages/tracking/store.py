@@ -8,7 +8,6 @@ one step: after creating some, senders look again, and of two runs with one key 
 
 import json
 import os
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from urllib.parse import quote, urlencode
 from stages.support.files import root
 from stages.tracking.address import is_server, knock, take_out_credentials
 from stages.tracking.database import EXPERIMENT, create_database, database_of, follow_move
-from stages.tracking.desired import Point, Run
+from stages.tracking.desired import OF_STUDY, Point, Run
 
 RUN_KEY, VALUES, FILES = "run_key", "sent_values", "sent_files"
 # MLflow's own settings, unless the user has chosen: its default of retries blocks for minutes when a server is down.
@@ -85,10 +84,6 @@ class Store:
             follow_move(database)
         self.client = MlflowClient(tracking_uri=address)
         self.experiment_id = self._experiment(address, database)
-
-    def check(self) -> None:
-        """Raise MLflow's error if the store doesn't answer."""
-        self.client.get_experiment(self.experiment_id)
 
     def find_runs(self, key: str = "") -> dict[str, Known]:
         """All runs by their keys, or the one of a key. Of several with one key the first stays."""
@@ -178,7 +173,7 @@ class Store:
         lacking = []
         for place, point in run.points.items():
             there_already = held.get(place, set())
-            if point.is_score and there_already and repr(_as_stored(point.value)) not in there_already:
+            if point.is_score and there_already and repr(point.value) not in there_already:
                 lacking.append(point._replace(milliseconds=time.time_ns() // 1_000_000))
             elif not there_already:
                 lacking.append(point._replace(milliseconds=point.milliseconds or there.info.start_time + point.step))
@@ -189,8 +184,7 @@ class Store:
 
         Sorted by a metric, the page lists repeats, which else are folded away below the study.
         """
-        names = ("study", "profile", "corpus")
-        of_study = " and ".join(f"tags.{name} = '{getattr(study, name)}'" for name in names if getattr(study, name))
+        of_study = " and ".join(f"tags.{name} = '{study.tags[name]}'" for name in OF_STUDY if study.tags[name])
         query = {
             "workflowType": "machine_learning",
             "searchFilter": f"{of_study} and tags.`mlflow.parentRunId` != ''",
@@ -199,8 +193,8 @@ class Store:
             "compareRunsMode": "CHART",
         }
         link = f"#/experiments/{self.experiment_id}/runs?{urlencode(query, quote_via=quote)}"
-        text = SAMPLE_NOTE if study.corpus == "sample" else ""
-        return f"[Charts of every repeat of {study.study}]({link}). Tables and figures are among the artifacts. {text}"
+        name, text = study.tags["study"], SAMPLE_NOTE if study.tags["corpus"] == "sample" else ""
+        return f"[Charts of every repeat of {name}]({link}). Tables and figures are among the artifacts. {text}"
 
     def _experiment(self, address: str, database: Path | None) -> str:
         from mlflow.exceptions import MlflowException
@@ -234,15 +228,10 @@ def _data_of(run: Run) -> Any:  # noqa: ANN401 - MLflow is imported late
     """The data that a run was trained on, as MLflow's pages list them; its digests have at most 36 characters."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    source = json.dumps({"uri": f"data/ready/{run.study}"})
-    data = Dataset(f"{run.study} {run.corpus}", run.tags["data_digest"][:36], "local", source)
+    study, corpus, digest = (run.tags[name] for name in ("study", "corpus", "data_digest"))
+    data = Dataset(f"{study} {corpus}", digest[:36], "local", json.dumps({"uri": f"data/ready/{study}"}))
     return DatasetInput(data, [InputTag("mlflow.data.context", "training")])
 
 
 def _batches(items: list[Any], size: int) -> list[list[Any]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _as_stored(value: float) -> float:
-    """MLflow's SQL stores hold no infinity."""
-    return max(-sys.float_info.max, min(value, sys.float_info.max))

@@ -45,8 +45,8 @@ def test_results_alone_say_all_of_a_run(results):
     }
     assert run.parameters == {
         "cell": "gru",
-        "optimizer.learning_rate": "0.001",
-        "optimizer.names": '["adam"]',
+        "learning_rate": "0.001",
+        "names": '["adam"]',
         "seed": "3",
         "repeat": "1",
     }

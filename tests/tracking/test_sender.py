@@ -234,7 +234,7 @@ def test_all_of_a_run_arrives(store, tmp_path):
 
     client, by_name = runs(store)
     run, parent = by_name["imdb/gru/corrected/0"], by_name["imdb (sample)"]
-    assert run.data.params["optimizer.learning_rate"] == "0.001"
+    assert run.data.params["learning_rate"] == "0.001"
     expected = {
         "run_key": key_of(0),
         "study": "imdb",

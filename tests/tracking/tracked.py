@@ -15,7 +15,7 @@ def row(repeat=0, *, cell="gru", study="imdb", profile="sample", corpus="sample"
         "setting": setting,
         "sweep": sweep,
         "protocols": ["corrected"],
-        "hyperparameters": {"cell": cell, "optimizer": {"learning_rate": 0.001, "names": ["adam"]}},
+        "hyperparameters": {"cell": cell, "learning_rate": 0.001, "names": ["adam"]},
         "repeat": repeat,
         "seed": 3,
     } | others
