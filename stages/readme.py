@@ -22,13 +22,15 @@ def generated(text: str) -> str:
     Raises:
         InputError: where a part has no markers.
     """
-    from stages.results.answers import answers_table, in_three_sentences, of_studies, record_answers
+    from stages.results.answers import answers_table, cautions, in_three_sentences, of_studies, record_answers
     from stages.results.claims import record_verdicts  # scipy is slow
     from stages.results.verdict import verdict_lines
 
     answers = record_answers()
-    table = answers_table(of_studies(answers))
-    said = [*in_three_sentences(answers), "", table.markdown(padded=False), "", f"{table.caption}."]
+    shown = of_studies(answers)
+    table = answers_table(shown)
+    said = [*in_three_sentences(answers), "", table.markdown(padded=False), "", f"{table.caption}.", ""]
+    said += cautions(shown)
     text = replaced(README, text, "answers", "\n".join(said))
     return replaced(README, text, "verdicts", "\n".join(verdict_lines(record_verdicts())))
 
@@ -39,13 +41,14 @@ def generated_record(text: str) -> str:
     Raises:
         InputError: where a part has no markers.
     """
-    from stages.results.answers import answers_table, record_answers
+    from stages.results.answers import answers_table, cautions, record_answers
     from stages.results.claims import read_record, record_verdicts  # scipy is slow
     from stages.results.splits import splits_table
     from stages.results.verdict import family_table, verdicts_table
 
-    verdicts = record_verdicts()
-    text = replaced(RECORD, text, "answers", answers_table(record_answers()).markdown(padded=False))
+    answers, verdicts = record_answers(), record_verdicts()
+    said = [answers_table(answers).markdown(padded=False), "", *(f"- {caution}" for caution in cautions(answers))]
+    text = replaced(RECORD, text, "answers", "\n".join(said))
     text = replaced(RECORD, text, "verdicts", verdicts_table(verdicts).markdown(padded=False))
     text = replaced(RECORD, text, "family", family_table(verdicts).markdown(padded=False))
     return replaced(RECORD, text, "splits", splits_table(read_record()).markdown(padded=False))

@@ -20,10 +20,6 @@ def main(study: str = "") -> None:
         show_study(study)
         return
     params = load_params()
-    needed = [*(Path("plots", study, "table.md") for study in params.studies), Path("report/run.html")]
-    missing = [path for path in needed if not path.exists()]
-    if missing:
-        raise InputError(f"{missing[0]} is not there yet: run `dvc repro` first")
     print("\n".join(screen(params.studies, params.cells)))
 
 
@@ -38,7 +34,8 @@ def screen(studies: Sequence[str], cells: Sequence[str]) -> list[str]:
     lines += answers_on_screen(recorded, here)
     for said in in_three_sentences(recorded or here):
         lines += textwrap.wrap(said, _WIDTH)
-    lines.append("Claims in the record (✓ supported, ✗ contradicted, ? open); = this run agrees, ≠ it does not")
+    lines.append("Claims in the record, as published, corrected, tuned (✓ supported, ✗ contradicted, ? open);")
+    lines.append("= this run's effect is on the record's side, ≠ on the other:")
     lines += _in_columns(marks(record_verdicts(), run_verdicts(studies, cells)))
     lines += [
         "Next: report/record.html and report/run.html say what decided; python -m stages.show STUDY; make ui;",

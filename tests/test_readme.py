@@ -9,7 +9,7 @@ import yaml
 from stages.readme import generated, generated_ratios, generated_record
 from stages.results.claims import record_verdicts
 from stages.results.documents import claims, documents
-from stages.results.verdict import SIGNS, verdicts_table
+from stages.results.verdict import SIGNS, family_table, verdicts_table
 from stages.support.files import read_json
 from stages.support.process import InputError
 
@@ -55,13 +55,16 @@ def test_every_claim_has_a_row_with_its_verdicts():
 
 
 def test_the_lines_of_the_readme_have_the_signs_of_the_verdicts():
-    lines = [line for line in TEXT.splitlines() if re.match(r"- \w+: .*\*\*( \(.*\))?$", line)]
+    lines = [line for line in TEXT.splitlines() if re.match(r"- .*\*\*( \(.*\))?$", line)]
     assert len(lines) == len(claims())
     verdicts = record_verdicts()
     for claim, line in zip(claims(), lines, strict=True):
         assert claim["claim"] in line
         signs = "".join(SIGNS[verdict.verdict] for verdict in verdicts if verdict.id == claim["id"])
-        assert re.sub("[^✓✗?]", "", line.rpartition(" **")[2].partition("**")[0]) == signs
+        shown = line.rpartition(" **")[2].partition("**")[0]
+        assert re.sub("[^✓✗?]", "", shown) == signs
+        fallen = [row for row in family_table(verdicts).rows if str(row[0]).split()[0] == claim["id"]]
+        assert shown.count("(") == sum(str(row[-1]) == "open" for row in fallen)
 
 
 def test_it_is_short():

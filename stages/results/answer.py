@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.results.statistics import Effect, paired_effect, resampled_effect
+from stages.results.statistics import Effect, p_value, paired_effect, resampled_effect
 
 Cell = Literal["lstm", "gru"]
 CELLS: tuple[Cell, ...] = get_args(Cell)
@@ -65,8 +65,9 @@ class Answer:
     `setting`: which of a study's several, or empty; `is_sample`: on text that the project made. `means`: of each
     cell's scores (geometric for ratios), the naive row's beside. `effect`, `low`, `high`: GRU less LSTM in points,
     or GRU over LSTM, with its interval, None where there is none. `margin_passed`: whether whoever is ahead is so
-    by more than the margin; None: open, or no margin. `level`: the interval lies within the margin. `diverged`:
-    repeats without a finite score, left out of all else. `naive`: each cell beside the naive row.
+    by more than the margin; None: open, or no margin. `level`: the interval lies within the margin. `p`: two-sided, of
+    no difference. `diverged`: repeats without a finite score, left out of all else. `naive`, `rnn`: each cell beside
+    the naive row, and beside the plain rnn where that was trained alike. `cautions`: what else its reader must know.
     """
 
     study: str
@@ -82,6 +83,7 @@ class Answer:
     ahead: Ahead
     margin_passed: bool | None
     level: bool
+    p: float | None
     parameters: dict[Cell, int]
     seconds_an_epoch: dict[Cell, float | None]
     diverged: dict[Cell, int]
@@ -89,6 +91,9 @@ class Answer:
     naive_name: str | None = None
     naive_score: float | None = None
     naive: dict[Cell, Standing] | None = None
+    rnn_score: float | None = None
+    rnn: dict[Cell, Standing] | None = None
+    cautions: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -137,15 +142,16 @@ def answer(
     lstm: Arm,
     gru: Arm,
     naive: Naive | None = None,
+    rnn: Sequence[float] = (),
     *,
     setting: str = "",
     is_sample: bool = False,
     test_items: int | None = None,
     test_to_train: float | None = None,
     bootstrapped: bool = False,
-    confidence: float = 0.95,
+    cautions: Sequence[str] = (),
 ) -> Answer:
-    """Compare the two cells' paired repeats.
+    """Compare the two cells' paired repeats, and each with those of the plain rnn where there are as many.
 
     `test_items`: how many items the test part has. `test_to_train`: where every repeat has a split of its own, its test
     items over its training items, for the interval of `resampled_effect`. `bootstrapped`: as for `paired_effect`.
@@ -165,14 +171,16 @@ def answer(
     whole = finite["lstm"] & finite["gru"]
     lines = {cell: _to_line(study, values[whole], score.scale) for cell, values in tables.items()}
     beside = beside[whole] if len(beside) == repeats > 1 else beside
+    plain = np.asarray(rnn, dtype=np.float64)
+    told = whole & np.isfinite(plain) if len(plain) == repeats else np.zeros(repeats, dtype=bool)
 
     def compared(differences: NDArray[np.float64]) -> Effect | None:
         if len(differences) < FEWEST_REPEATS:
             return None
         if test_to_train is None:
-            effect = paired_effect(differences, confidence, bootstrapped)
+            effect = paired_effect(differences, bootstrapped=bootstrapped)
         else:
-            effect = resampled_effect(differences, test_to_train, confidence)
+            effect = resampled_effect(differences, test_to_train)
         return None if math.isnan(effect.low) else effect
 
     def beside_naive(line: NDArray[np.float64]) -> Standing:
@@ -181,6 +189,10 @@ def answer(
         if score.scale == "ratio" and not beside.all():  # without error: a season that repeats itself exactly
             return "behind"
         return _standing(compared(line - _to_line(study, beside, score.scale)), score)
+
+    def beside_rnn(cell: Cell) -> Standing:
+        first, second = (_to_line(study, values[told], score.scale) for values in (tables[cell], plain))
+        return "not told apart" if _too_little(test_items) else _standing(compared(first - second), score)
 
     effect = compared(lines["gru"] - lines["lstm"])
     margin = math.inf if score.margin is None else _margin_on_line(score.margin, score.scale)
@@ -198,6 +210,7 @@ def answer(
         ahead=_ahead(effect, score, test_items),
         margin_passed=_passes(effect, margin) if score.margin else None,
         level=bool(effect and score.margin and -margin <= effect.low and effect.high <= margin),
+        p=p_value(effect) if effect else None,
         parameters={"lstm": lstm.parameters, "gru": gru.parameters},
         seconds_an_epoch={"lstm": lstm.seconds_an_epoch, "gru": gru.seconds_an_epoch},
         diverged={cell: int((~values).sum()) for cell, values in finite.items()},
@@ -205,12 +218,16 @@ def answer(
         naive_name=naive.name if naive else None,
         naive_score=_mean(beside, score.scale) if naive else None,
         naive={cell: beside_naive(values) for cell, values in lines.items()} if naive else None,
+        rnn_score=_mean(plain[told], score.scale) if told.any() else None,
+        rnn={cell: beside_rnn(cell) for cell in CELLS} if told.any() else None,
+        cautions=tuple(cautions),
     )
 
 
 def sentence(answer: Answer) -> str:
-    """The answer in one sentence: which cell, by how much, at what cost, and whether a naive row does as well."""
-    parts = [*_beaten(answer), _verdict(answer), _cost(answer), *_diverged(answer), *_naive(answer)]
+    """The answer in one sentence: which cell, by how much, at what cost, and whether rnn or no net does as well."""
+    parts = [*_beaten(answer), _verdict(answer), _cost(answer), *_diverged(answer), *_rnn(answer)]
+    parts += [*_naive(answer), *answer.cautions]
     return f"On {answer.title} ({answer.heading}) {'; '.join(parts)}."
 
 
@@ -291,17 +308,21 @@ def _verdict(answer: Answer) -> str:
     if answer.ahead == "too close to tell":
         said = f"the GRU's {label} is {_told(answer, 'gru')} the LSTM's {_counted(answer, 'gru')}"
         if answer.level:
-            return f"it does not matter which: {said}, all within the margin of {_margin(answer.score)}"
+            return f"it does not matter which: {said}, all within the margin of {margin_text(answer.score)}"
         return f"it is too close to tell: {said}"
     winner: Cell = answer.ahead
     other: Cell = "lstm" if winner == "gru" else "gru"
-    choice = f"of the two the {winner.upper()} is ahead" if _beats_both(answer) else f"take the {winner.upper()}"
+    choice = f"take the {winner.upper()}"
+    if answer.margin_passed is False:
+        choice = f"it hardly matters which: the {winner.upper()} is ahead"
+    elif _beats_both(answer) or (answer.rnn or {}).get(winner) == "behind":
+        choice = f"of the two the {winner.upper()} is ahead"
     said = f"{choice}: its {label} is {_told(answer, winner)} the {other.upper()}'s {_counted(answer, winner)}"
     if answer.score.margin is None:
         return said
     if answer.margin_passed is None:
-        return f"{said}, and whether by more than the margin of {_margin(answer.score)} is open"
-    return f"{said}, by {'more' if answer.margin_passed else 'less'} than the margin of {_margin(answer.score)}"
+        return f"{said}, and whether by more than the margin of {margin_text(answer.score)} is open"
+    return f"{said}, by {'more' if answer.margin_passed else 'less'} than the margin of {margin_text(answer.score)}"
 
 
 def _means(answer: Answer, first: Cell) -> str:
@@ -319,7 +340,8 @@ def _told(answer: Answer, cell: Cell) -> str:
     assert ends is not None
     value, low, high = ends
     if answer.score.scale == "ratio":
-        return f"{in_digits(value)} times [{in_digits(low)} to {in_digits(high)}]"
+        value_text, low_text, high_text = in_words(ends, "ratio")
+        return f"{value_text} times [{low_text} to {high_text}]"
     if value < 0:
         return f"{in_points(-value)} points [{in_points(-high)} to {in_points(-low)}] below"
     return f"{in_points(value)} points [{in_points(low)} to {in_points(high)}] above"
@@ -339,6 +361,16 @@ def _cost(answer: Answer) -> str:
 def _diverged(answer: Answer) -> list[str]:
     said = [f"{count} of the {cell.upper()}" for cell, count in answer.diverged.items() if count]
     return [f"repeats that diverged and are left out: {' and '.join(said)}"] if said else []
+
+
+def behind_rnn(answer: Answer) -> tuple[str, ...]:
+    """Which of the cells the plain rnn is shown to beat."""
+    return tuple(cell.upper() for cell, standing in (answer.rnn or {}).items() if standing == "behind")
+
+
+def _rnn(answer: Answer) -> list[str]:
+    beaten = " and ".join(behind_rnn(answer))
+    return [f"the plain rnn ({score_text(answer.rnn_score, answer.score)}) beats {beaten}"] if beaten else []
 
 
 def _naive(answer: Answer) -> list[str]:
@@ -366,7 +398,8 @@ def score_text(value: float | None, score: Score) -> str:
     return f"{100 * value:.1f} %" if score.scale == "points" else in_digits(value)
 
 
-def _margin(score: Score) -> str:
+def margin_text(score: Score) -> str:
+    """Such as `2 points` or `1.05 times`."""
     unit = "times" if score.scale == "ratio" else "point" if score.margin == 1 else "points"
     return f"{score.margin:g} {unit}"
 
@@ -377,12 +410,16 @@ def ahead_text(found: Answer, by: str = "by ") -> str:
     advantage = found.advantage(cell) if cell else None
     if cell is None or advantage is None or found.ahead in ("too few repeats", "too little data"):
         return found.ahead
-    said, unit = (in_points, "points") if found.score.scale == "points" else (in_digits, "times")
-    value, low, high = map(said, advantage)
-    amount = f"{value} {unit} [{low} to {high}]"
+    value, low, high = in_words(advantage, found.score.scale)
+    amount = f"{value} {'points' if found.score.scale == 'points' else 'times'} [{low} to {high}]"
     return (
         f"neither ({cell.upper()} {amount})" if found.ahead == "too close to tell" else f"{cell.upper()} {by}{amount}"
     )
+
+
+def in_words(advantage: tuple[float, float, float], scale: Scale) -> list[str]:
+    """An advantage and its interval's ends, in so many digits that each is told from no difference."""
+    return [in_points(value) if scale == "points" else in_digits(value, 1.0) for value in advantage]
 
 
 def in_points(value: float) -> str:
@@ -390,7 +427,12 @@ def in_points(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 0.95 or value == 0 else f"{value:.2g}"
 
 
-def in_digits(value: float) -> str:
-    """Three digits, and no powers of ten where a reader would rather have none."""
+def in_digits(value: float, unlike: float | None = None) -> str:
+    """Three digits, more where it would read as `unlike`, and no powers of ten where one would rather have none."""
+    same = (
+        (f"{value:.{digits}g}" == f"{unlike:.{digits}g}" for digits in (3, 4, 5)) if unlike not in (None, value) else ()
+    )
+    if more := sum(same):
+        return f"{value:.{3 + more}g}"
     rounded = float(f"{value:.3g}")
     return f"{rounded:,.0f}" if abs(rounded) >= 100 else f"{rounded:.3g}"

@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tabulate
 
 from stages.baselines.series import origins
+from stages.kinds.language_model import LOWEST_POSSIBLE
 from stages.results.answer import (
     CELLS,
     HEADINGS,
@@ -21,30 +22,34 @@ from stages.results.answer import (
     Score,
     ahead_text,
     answer,
+    behind_rnn,
     in_digits,
-    in_points,
+    in_words,
+    margin_text,
     score_text,
 )
 from stages.results.documents import SAMPLE, documents, trains_on_all
 from stages.results.measures import custom_of, diverged, score_of, setting_of
-from stages.results.record import FIGURES, RECORD, comparable_rows
+from stages.results.record import FIGURES, RECORD, comparable_rows, recorded_trials
 from stages.results.row import Baselines, Row, read_baselines, read_rows
 from stages.results.runs import unit
+from stages.results.statistics import holm
 from stages.results.table import Cell as Shown
 from stages.results.table import Table, as_sentence
+from stages.results.verdict import LEVEL
 from stages.support.files import read_json
+from stages.support.words import listed
 
 FOREST = FIGURES / "answers"
 _MARGINS = {"points": 2.0, "ratio": 1.05}
 """Up to where a difference does not matter, where a study's score says nothing else."""
-_NO_NAIVE = "source (lowest possible)"
-"""The row of ptb's sample text that no model can beat: it is no model."""
 
 
 def study_answers(
     study: str,
     rows: Sequence[Row],
     baselines: Baselines,
+    trials: Sequence[Row] = (),
     *,
     test_items: int | None = None,
     test_to_train: float | None = None,
@@ -53,13 +58,14 @@ def study_answers(
 
     A study of sample text is called so. By the study's first score; of a sweep each repeat's mean over the settings
     that both cells have. Rows that left their document's protocol count in a run of the sample profile alone.
-    `baselines`: the rows of baseline.json; `test_items`: how many items the test part has, where that may be too few;
+    `baselines`: the rows of baseline.json; `trials`: those by which learning rates were chosen; `test_items`: how many
+    items the test part has, where that may be too few;
     `test_to_train`: its items over the training part's, where repeats have divisions of their own.
     """
     name, about = next(iter(documents()[study]["scores"].items()))
     score = _score(about)
     sweep = "sweep" in documents()[study]
-    counted = [row for row in rows if row.cell in CELLS and (row.profile == "sample" or not custom_of(row))]
+    counted = [row for row in rows if row.profile == "sample" or not custom_of(row)]
     settings = [""] if sweep else list(dict.fromkeys(row.setting for row in counted))
     found = []
     for setting in settings:
@@ -68,13 +74,14 @@ def study_answers(
             of_heading = heading.replace(" ", "_")
             mine = [row for row in counted if of_heading in row.protocols and (sweep or row.setting == setting)]
             of_cells = {cell: [row for row in mine if row.cell == cell] for cell in CELLS}
+            rnn = [row for row in mine if row.cell == "rnn"]
             if not all(of_cells.values()):
                 continue
             kept = [frozenset(map(id, rows)) for rows in of_cells.values()]
             if kept in seen:
                 continue  # nothing was corrected: one arm stands under both headings
             seen.append(kept)
-            arms, repeats = _arms(of_cells, name, of_heading)
+            arms, beside, repeats = _arms(of_cells, rnn, name, of_heading)
             found.append(
                 answer(
                     study,
@@ -83,11 +90,13 @@ def study_answers(
                     arms["lstm"],
                     arms["gru"],
                     _naive(name, about, baselines, repeats) if trains_on_all(study, setting) else None,
+                    beside,
                     setting=setting if len(settings) > 1 else "",
                     is_sample=of_sample_text(rows),
                     test_items=test_items,
                     test_to_train=test_to_train,
                     bootstrapped=about.get("bounded", False),
+                    cautions=[*_late(study, of_cells), *_untuned(trials, about, setting, of_heading)],
                 )
             )
     return found
@@ -114,7 +123,8 @@ def record_answers() -> list[Answer]:
     found = []
     for study in documents():
         if rows := comparable_rows(study):
-            found += study_answers(study, rows, read_baselines(RECORD / study / "baseline.json"))
+            baselines = read_baselines(RECORD / study / "baseline.json")
+            found += study_answers(study, rows, baselines, recorded_trials(study))
     return found
 
 
@@ -151,8 +161,8 @@ def answers_table(answers: Sequence[Answer]) -> Table:
 
     All of it, the scores too, is of the repeats that both cells have, the `pairs`.
     """
-    leading = ["study", "heading", "LSTM", "GRU", "ahead, and by how much", "pairs", "without a net"]
-    leading += ["parameters (LSTM / GRU)", "seconds an epoch"]
+    leading = ["study", "heading", "LSTM", "GRU", "ahead, and by how much", "pairs", "plain rnn", "without a net"]
+    leading += ["parameters", "seconds an epoch"]
     rows = []
     for found in answers:
         cells = [found.title, found.heading, *(score_text(found.means[cell], found.score) for cell in CELLS)]
@@ -161,12 +171,13 @@ def answers_table(answers: Sequence[Answer]) -> Table:
         cells += [
             ahead_text(found),
             str(found.repeats),
+            score_text(found.rnn_score, found.score),
             naive,
             " / ".join(f"{found.parameters[cell]:,}" for cell in CELLS),
             " / ".join("–" if value is None else in_digits(value) for value in seconds),
         ]
         rows.append([Shown(text) for text in cells])
-    return Table(f"LSTM or GRU? By {_labels(answers)}", leading, (), rows)
+    return Table(f"By {_labels(answers)}", leading, (), rows)
 
 
 def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list[str]:
@@ -180,11 +191,12 @@ def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list
     for found in shown:
         naive = "–"
         if found.naive_name:
-            naive = f"{found.naive_name.split(' + ')[0]} {score_text(found.naive_score, found.score)}"
+            name = found.naive_name.split(" + ")[0].removeprefix("Kneser–Ney ")
+            naive = f"{name} {score_text(found.naive_score, found.score)}"
         scores = [score_text(found.means[cell], found.score) for cell in CELLS]
         heading = "sample" if found.is_sample else found.heading
         lines.append([found.name, heading, *scores, _ahead_in_short(found), naive, _who(mine.get(found.name))])
-    header = ["study", "heading", "LSTM", "GRU", "ahead, points or × [95 %]", "no net", "here"]
+    header = ["study", "heading", "LSTM", "GRU", "ahead, points or ×; (even)", "no net", "here"]
     table = tabulate.tabulate(lines, header, tablefmt="simple", disable_numparse=True)
     return [line[:100].rstrip() for line in table.splitlines()]
 
@@ -196,22 +208,29 @@ def _who(found: Answer | None) -> str:
 
 
 def _ahead_in_short(found: Answer) -> str:
-    """As `ahead_text`, shorter: what is no ratio are points."""
-    advantage = found.advantage("lstm" if found.ahead == "lstm" else "gru")
-    if advantage is None or found.ahead == "too little data":
+    """As `ahead_text`, shorter: what is no ratio are points; in brackets where the two are not told apart."""
+    cell = found.better
+    advantage = found.advantage(cell) if cell else None
+    if cell is None or advantage is None or found.ahead == "too little data":
         return found.ahead
-    said, sign = (in_points, "") if found.score.scale == "points" else (in_digits, "×")
-    value, low, high = map(said, advantage)
-    if found.ahead in CELLS:
-        return f"{found.ahead.upper()} {value}{sign} [{low}, {high}]"
-    return f"neither [{low}, {high}]{sign}"
+    value, low, high = in_words(advantage, found.score.scale)
+    text = f"{cell.upper()} {value}{'×' * (found.score.scale == 'ratio')} [{low}, {high}]"
+    return text if found.ahead in CELLS else f"({text})"
 
 
 def _labels(answers: Sequence[Answer]) -> str:
+    """What studies are compared by, and up to where a difference does not matter."""
     labels: dict[str, list[str]] = {}
+    margins: dict[str, list[str]] = {}
     for found in answers:
         labels.setdefault(found.score.label, []).append(found.study)
-    return "; ".join(f"{label} ({', '.join(dict.fromkeys(studies))})" for label, studies in labels.items())
+        if found.score.margin:
+            margins.setdefault(margin_text(found.score), []).append(found.study)
+
+    def said(by: Mapping[str, Sequence[str]]) -> str:
+        return "; ".join(f"{label} ({', '.join(dict.fromkeys(studies))})" for label, studies in by.items())
+
+    return f"{said(labels)}. Margins: {said(margins)}" if margins else said(labels)
 
 
 def of_studies(answers: Sequence[Answer]) -> list[Answer]:
@@ -226,37 +245,56 @@ def in_three_sentences(answers: Sequence[Answer]) -> list[str]:
         return []
     settings = Counter(found.study for found in decided)
 
-    def listed(found: Sequence[Answer]) -> str:
+    def named(found: Sequence[Answer]) -> str:
         """A study whose settings are all among them is named once."""
         whole = Counter(one.study for one in found)
         names = (one.study if whole[one.study] == settings[one.study] else one.title for one in found)
-        return _listed(list(dict.fromkeys(names)))
+        return listed(list(dict.fromkeys(names)))
 
     where: dict[str, list[Answer]] = {}
     for found in decided:
         where.setdefault(found.ahead, []).append(found)
-    parts = [f"the {cell.upper()} is ahead on {listed(where[cell])}" for cell in CELLS if cell in where]
+    parts = [f"the {cell.upper()} is ahead on {named(where[cell])}" for cell in CELLS if cell in where]
     if "too close to tell" in where:
-        parts.append(f"they are too close to tell on {listed(where['too close to tell'])}")
+        parts.append(f"they are too close to tell on {named(where['too close to tell'])}")
     if lacking := where.get("too few repeats", []) + where.get("too little data", []):
-        parts.append(f"too little is known of {listed(lacking)}")
+        parts.append(f"too little is known of {named(lacking)}")
+    tested = [(found, found.p) for found in decided if found.p is not None]
+    family = zip((found for found, _ in tested), holm([p for _, p in tested]), strict=True)
+    if alone := [found for found, p in family if found.ahead in CELLS and p >= LEVEL]:
+        parts.append(f"on {named(alone)} that is open once all {len(tested)} rows are held to 5 % together (Holm)")
     first = as_sentence("; ".join(parts))
     matters = [found for found in decided if found.margin_passed]
     small = [found for found in decided if found.margin_passed is None and found.ahead in CELLS]
     second = (
-        f"By more than the margin up to which a difference does not matter: {listed(matters)}"
+        f"By more than the margin, up to which it does not matter: {named(matters)}"
         if matters
-        else "Nowhere is the difference shown to be more than the margin up to which it does not matter"
+        else "Nowhere is the difference shown to be more than the margin, up to which it does not matter"
     )
-    second += f"; on {listed(small)} that is open." if small else "."
+    second += f"; on {named(small)} that is open." if small else "."
     beaten = {found.title: found.naive_name for found in decided if found.naive and "ahead" not in found.naive.values()}
     third = (
         "Neither is shown to beat what takes no net on "
-        + _listed([f"{study} ({name})" for study, name in beaten.items()])
+        + listed([f"{study} ({name})" for study, name in beaten.items()])
         if beaten
-        else "Wherever a row without a net was measured, at least one of them beats it"
+        else "Wherever a row without a net has that score, at least one of the two beats it"
     )
+    by_rnn: dict[tuple[str, ...], list[Answer]] = {}
+    for found in decided:
+        by_rnn.setdefault(behind_rnn(found), []).append(found)
+    by_rnn.pop((), None)
+    if by_rnn:
+        third += "; the plain rnn beats " + listed(f"{' and '.join(who)} on {named(on)}" for who, on in by_rnn.items())
     return [first, second, f"{third}."]
+
+
+def cautions(answers: Sequence[Answer]) -> list[str]:
+    """What else the readers of a table of answers must know, a sentence each."""
+    said: dict[str, list[str]] = {}
+    for found in answers:
+        for caution in found.cautions:
+            said.setdefault(caution, []).append(f"{found.title} ({found.heading})")
+    return [f"{', '.join(names)}: {caution}." for caution, names in said.items()]
 
 
 def answers_json(study: str, answers: Sequence[Answer]) -> list[dict[str, Any]]:
@@ -290,11 +328,18 @@ def _value(row: Row, name: str, heading: str) -> float:
     return math.nan if diverged(row) else float(score_of(row, name, heading))
 
 
-def _arms(of_cells: Mapping[Cell, Sequence[Row]], score: str, heading: str) -> tuple[dict[Cell, Arm], list[int]]:
-    """Both cells' scores in the repeats that both have, each the mean over the settings of both; and those repeats."""
-    tables: dict[Cell, dict[tuple[str, Any], Row]] = {
-        cell: {(unit(row), setting_of(row)): row for row in rows} for cell, rows in of_cells.items()
-    }
+def _arms(
+    of_cells: Mapping[Cell, Sequence[Row]], rnn: Sequence[Row], score: str, heading: str
+) -> tuple[dict[Cell, Arm], list[float], list[int]]:
+    """Both cells' scores in the repeats that both have, each the mean over the settings of both.
+
+    Also the plain rnn's scores there, NaN where it lacks a repeat, and the numbers of those repeats.
+    """
+
+    def by_place(rows: Sequence[Row]) -> dict[tuple[str, Any], Row]:
+        return {(unit(row), setting_of(row)): row for row in rows}
+
+    tables = {cell: by_place(rows) for cell, rows in of_cells.items()}
     settings = set.intersection(*({setting for _, setting in table} for table in tables.values()))
     shared = set.intersection(*(set(table) for table in tables.values()))
     units = [
@@ -302,15 +347,50 @@ def _arms(of_cells: Mapping[Cell, Sequence[Row]], score: str, heading: str) -> t
     ]
     seconds = _seconds_an_epoch(of_cells)
     number = {unit(row): row.repeat for rows in of_cells.values() for row in rows}
-    arms = {
-        cell: Arm(
-            [fmean(_value(table[name, setting], score, heading) for setting in settings) for name in units],
-            of_cells[cell][0].parameters,
-            seconds.get(cell),
-        )
-        for cell, table in tables.items()
+
+    def scores(table: Mapping[tuple[str, Any], Row]) -> list[float]:
+        """A repeat each, in the order of `units`."""
+        return [
+            fmean(_value(table[name, setting], score, heading) for setting in settings)
+            if all((name, setting) in table for setting in settings)
+            else math.nan
+            for name in units
+        ]
+
+    arms = {cell: Arm(scores(table), of_cells[cell][0].parameters, seconds.get(cell)) for cell, table in tables.items()}
+    return arms, scores(by_place(rnn)), [number[name] for name in units]
+
+
+def _late(study: str, of_cells: Mapping[Cell, Sequence[Row]]) -> list[str]:
+    """That most repeats of a cell validate best in their last epoch, where validation chooses one."""
+    if documents()[study]["epoch_chosen_by"] is None:
+        return []
+    late = [sum(row.is_best_last for row in rows) for rows in of_cells.values()]
+    said = [
+        f"{n} of {len(rows)} {cell.upper()}s"
+        for (cell, rows), n in zip(of_cells.items(), late, strict=True)
+        if 2 * n > len(rows)
+    ]
+    return [f"best in their last epoch, so that more may change it: {' and '.join(said)}"] if said else []
+
+
+def _untuned(trials: Sequence[Row], about: Mapping[str, Any], setting: str, heading: str) -> list[str]:
+    """That no trial of a cell does better than guessing, so that its own learning rate is one by chance."""
+    if heading not in ("tuned", "equal_size") or "chance" not in about or not about["from"].startswith("validation."):
+        return []
+    bound = about["chance"] + about.get("margin", _MARGINS["points"]) / 100
+    best: dict[tuple[Cell, str | int], float] = {}
+    for row in trials:
+        if row.cell in CELLS and setting in ("", row.setting):
+            place = row.cell, setting_of(row)
+            value = row.validated[about["from"].partition(".")[2]]
+            best[place] = max(best.get(place, 0.0), cast(float, value))
+    found = {
+        cell: [str(one) for (whose, one), value in sorted(best.items()) if whose == cell and value <= bound]
+        for cell in CELLS
     }
-    return arms, [number[name] for name in units]
+    said = [f"the {cell.upper()} at {listed(ones)}" for cell, ones in found.items() if ones]
+    return [f"no learning rate does better than guessing for {' and '.join(said)}"] if said else []
 
 
 def _seconds_an_epoch(of_cells: Mapping[Cell, Sequence[Row]]) -> dict[Cell, float]:
@@ -339,7 +419,7 @@ def _naive(name: str, about: Mapping[str, Any], baselines: Baselines, repeats: S
 
     Where texts are divided in several ways it has a score for each, and a repeat that of its own division.
     """
-    scored = [row for row in baselines if row["name"] != _NO_NAIVE and row.get("test", {}).get(name) is not None]
+    scored = [row for row in baselines if row["name"] != LOWEST_POSSIBLE and row.get("test", {}).get(name) is not None]
     if scored:
         part = "validation" if all(row.get("validation", {}).get(name) is not None for row in scored) else "test"
         best = (max if about["better"] == "higher" else min)(scored, key=lambda row: row[part][name])
@@ -352,7 +432,3 @@ def _naive(name: str, about: Mapping[str, Any], baselines: Baselines, repeats: S
 def of_sample_text(rows: Sequence[Row]) -> bool:
     """Whether some of the rows were scored on text that the project made."""
     return any(row.corpus == SAMPLE for row in rows)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

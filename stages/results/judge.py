@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from scipy.special import expit, stdtr
+from scipy.special import expit
 
-from stages.results.statistics import MOST_REPEATS, Effect, repeats_needed, smallest_detectable
-from stages.results.verdict import LEVEL, Verdict, bounds_text
+from stages.results.statistics import MOST_REPEATS, Effect, p_value, repeats_needed, smallest_detectable
+from stages.results.verdict import LEVEL, PARTLY, Verdict, bounds_text
 
 Sides = tuple[float, float]
 """A claim says that the effect lies between these two; either may be infinite."""
@@ -37,7 +37,7 @@ def judge(
     if math.isnan(effect.low):
         reason = f"{effect.repeats} are too few: an interval takes {fewest}"
     else:
-        p = _p_value(effect, sides)
+        p = p_value(effect, min(filter(math.isfinite, sides), key=lambda side: abs(effect.mean - side)))
         part = replace(part, low=back(effect.low), high=back(effect.high), p=p)
         if effect.low == effect.high and ((two_sided and low < effect.low < high) or p >= 1 - confidence):
             # Chance alone makes a few repeats agree, and then nothing bounds how far the next may lie.
@@ -46,7 +46,7 @@ def judge(
             return replace(part, verdict="supported", reason=f"the interval lies {where}")
         if effect.high < low or high < effect.low:
             return replace(part, verdict="contradicted", reason=f"no part of the interval lies {where}")
-        reason = f"only a part of the interval lies {where}"
+        reason = f"{PARTLY} {where}"
     if effect.repeats < 2 or effect.deviation == 0.0:
         return replace(part, reason=reason)
     distance = min(abs(effect.mean - side) for side in sides if math.isfinite(side))
@@ -59,18 +59,6 @@ def judge(
         detectable=back(from_none - shown if math.isinf(low) else from_none + shown),
         repeats_needed=needed,
     )
-
-
-def _p_value(effect: Effect, sides: Sides) -> float:
-    """Two-sided, that the effect lies on the claim's nearer side: Student's t, whatever made the interval.
-
-    Of repeats that agree exactly, that so many lie on one side by chance.
-    """
-    distance = min(abs(effect.mean - side) for side in sides if math.isfinite(side))
-    if effect.deviation == 0.0:
-        return 2.0 ** (1 - effect.repeats)
-    t = distance * math.sqrt(effect.repeats) / effect.deviation
-    return float(2 * stdtr(effect.repeats - 1, -t))
 
 
 def all_of(parts: Sequence[Verdict]) -> Verdict:

@@ -14,17 +14,11 @@ from stages.tables.sizes import SMALL
 
 def read_answers(study: str, cells: Sequence[str]) -> tuple[list[Answer], list[str]]:
     """The answers of this workspace's run of a study, and what their reader must know besides, a sentence each."""
-    rows = [row for cell in cells for row in read_rows(Path("metrics", study, f"{cell}.json"))]
     answers = run_answers([study], cells)
     notes = _notes(read_json(Path("data/ready", study, "manifest.json")))
     seconds = {cell: _epoch_seconds(study, cell) for cell in CELLS if cell in cells}
-    finals = [row for row in rows if "tuned" in row.protocols and row.cell in CELLS]
-    late = sum(row.is_best_last for row in finals)
-    if 2 * late > len(finals):
-        notes.append(
-            f"In {late} of {len(finals)} trainings the last epoch was the best: with more epochs (`training.epochs` in "
-            "params.yaml, and BUDGET= where it cut them) the scores may still change."
-        )
+    if any(found.cautions for found in answers):
+        notes.append("`training.epochs` in params.yaml says how long it trains; where BUDGET= cut it, raise that.")
     timed = [replace(found, seconds_an_epoch=seconds) if found.heading == "tuned" else found for found in answers]
     return timed, notes
 

@@ -134,16 +134,20 @@ def comparable_rows(study: str) -> list[Row]:
     return [row for row in rows if row.data_digest == most[0][0]]
 
 
+def recorded_trials(study: str) -> list[Row]:
+    """A study's recorded trials, all cells."""
+    return [row for cell in recorded_cells(study) for row in read_trials(study, cell)]
+
+
 def draw_record(study: str) -> Path:
     """Draw the study's tables and figures from all that is recorded of it; returns their folder."""
     from stages.results.compare import write_comparison  # matplotlib and pandas are slow
 
     rows = comparable_rows(study)
-    trials = [row for cell in recorded_cells(study) for row in read_trials(study, cell)]
     baselines = read_baselines(RECORD / study / "baseline.json")
     output = FIGURES / study
     with whole(output) as temporary:
-        write_comparison(study, rows, [*rows, *trials], baselines, tables=temporary, figures=temporary)
+        write_comparison(study, rows, [*rows, *recorded_trials(study)], baselines, tables=temporary, figures=temporary)
     return output
 
 

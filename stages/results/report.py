@@ -11,7 +11,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.results.answer import Answer
-from stages.results.answers import FOREST, answers_table, in_three_sentences, record_answers, run_answers
+from stages.results.answers import (
+    FOREST,
+    answers_table,
+    cautions,
+    in_three_sentences,
+    record_answers,
+    run_answers,
+)
 from stages.results.claims import read_record, read_run, run_verdicts
 from stages.results.comparison import Comparison, Drawn, read_comparison
 from stages.results.documents import PROTOCOLS, data_source, documents
@@ -145,6 +152,7 @@ def render(
         headings=headings,
         answers=answers_table(answers),
         sentences=in_three_sentences(answers),
+        cautions=cautions(answers),
         plot=plot,
         family=family if family and family.rows else None,
         splits=splits if splits and splits.rows else None,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
+from scipy.special import bdtr, bdtrc, logit
 
 from stages.results.documents import documents
 from stages.results.judge import Sides, hardest, judge
@@ -31,12 +31,11 @@ from stages.results.statistics import (
     sign_flip_p_values,
     unpaired_effect,
 )
-from stages.results.verdict import Verdict
+from stages.results.verdict import LEVEL, Verdict
 
 Timing = Mapping[str, Any]
 """A row of benchmarks/results that is read by `claims.read_seconds`: seconds of epochs, hardware, library, version."""
 Rule = Mapping[str, Any]
-_RESAMPLES = 4000
 _SURELY = 1e-9  # a float32 may round a probability to 1, whose logit is infinite
 
 
@@ -265,37 +264,33 @@ def _by_length(rows: Sequence[Row], score: str, protocol: str) -> tuple[list[Any
 
 
 def _reaches(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
-    """The longest length that half of the repeats solve, with the percentile bootstrap's interval over repeats."""
+    """The longest length that a repeat solves: the median over repeats, with the sign test's exact interval."""
     bound = rule["below"]
 
     def decide(part: Verdict, rows: Sequence[Row]) -> Verdict:
         settings, table = _by_length(rows, rule["score"], base.protocol)
-        solved, lengths = table >= rule["at_least"], np.array(settings)
-        drawn = np.random.default_rng(0).integers(len(solved), size=(_RESAMPLES, len(solved)))
-        reached = _reach(solved[drawn].mean(1), lengths)
-        low, high = np.quantile(reached, [0.025, 0.975]).tolist()
-        far = float((reached >= bound).mean())
-        verdict = "supported" if high < bound else "contradicted" if low >= bound else "open"
-        if len(solved) < fewest_for_bootstrap():
-            verdict = "open"
+        lengths, repeats = np.array(settings), len(table)
+        if bound > lengths.max():
+            return replace(part, reason=f"no length of {bound} or more was tried")
+        reached = np.sort(np.where(table >= rule["at_least"], lengths, 0).max(axis=1))
+        outside = int((bdtr(np.arange(repeats), repeats, 0.5) <= LEVEL / 2).sum())  # repeats at either end
+        part = replace(part, effect=float(reached[repeats // 2]), repeats=repeats)
+        if not outside:
+            return replace(part, reason=f"{repeats} are too few: an interval takes {fewest_for_bootstrap()}")
+        low, high = float(reached[outside - 1]), float(reached[-outside])
+        far = int((reached >= bound).sum())
+        said = f"of the lengths {lengths.min()} to {lengths.max()}; solved: {rule['at_least']:.0%} right on test"
         return replace(
             part,
-            verdict=verdict,
-            effect=float(_reach(solved.mean(0)[None], lengths)[0]),
+            verdict="supported" if high < bound else "contradicted" if low >= bound else "open",
             low=low,
             high=high,
-            repeats=len(solved),
-            p=2 * max(min(far, 1 - far), 1 / _RESAMPLES),
-            reason=f"of the lengths {lengths.min()} to {lengths.max()}; solved: {rule['at_least']:.0%} right on test",
+            p=min(1.0, 2 * float(min(bdtr(far, repeats, 0.5), bdtrc(far - 1, repeats, 0.5)))),
+            reason=said + "; none longer was tried" * bool(high == lengths.max()),
         )
 
-    claimed, label = replace(base, claimed_high=bound), "longest length that half of the repeats solve"
+    claimed, label = replace(base, claimed_high=bound), "longest length that a repeat solves (median)"
     return _by_cell(rule["reaches"], claimed, evidence.of(base.study), label, decide)
-
-
-def _reach(shares: NDArray[np.float64], lengths: NDArray[Any]) -> NDArray[Any]:
-    """The longest of the lengths at which (samples, lengths) at least half are solved; 0: none."""
-    return np.asarray(np.where(shares >= 0.5, lengths, 0).max(axis=1))
 
 
 def _falls(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:

@@ -5,9 +5,7 @@ Of SciPy they use `special`, since `stats` takes a second to import.
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +16,7 @@ from stages.results.intervals import Interval, bca_interval, mean_interval
 MOST_REPEATS = 10_000
 """Beyond this, no number of repeats is said to settle a question."""
 
-_RESAMPLES_OF_AN_EFFECT = 9999  # its interval's ends lie further out
+_RESAMPLES_OF_AN_EFFECT = 99_999  # its ends lie far out, and must not hang on the draws
 _SIGN_FLIPS = 4999
 _RESAMPLES_OF_RUNS = 2000
 
@@ -89,28 +87,15 @@ def resampled_effect(differences: ArrayLike, test_to_train: float, confidence: f
     return Effect(plain.mean, low, high, plain.deviation * wider, plain.repeats)
 
 
-def confidence_of_look(look: int, confidence: float = 0.95) -> float:
-    """The level of the interval at the `look`-th time, from 1, that repeats are added and the effect looked at.
+def p_value(effect: Effect, bound: float = 0.0) -> float:
+    """Two-sided, that the mean effect is `bound`: Student's t, whatever made the interval.
 
-    The chance of a wrong call is spent over all looks that may come: look k gets 1 / (k (k + 1)) of it. These shares
-    sum to one, so that whenever one stops, and why, some look was wrong in at most 1 − `confidence` of studies.
-    (Bonferroni's inequality; the same idea with less to explain than Lan and DeMets, "Discrete sequential boundaries
-    for clinical trials", 1983.)
+    Of repeats that agree exactly, that so many lie on one side by chance.
     """
-    return 1 - (1 - confidence) / (look * (look + 1))
-
-
-def sequential_effect(
-    differences: ArrayLike, looks: Sequence[int], confidence: float = 0.95, bootstrapped: bool = False
-) -> Effect:
-    """`paired_effect` where repeats were added after looking: `looks` are the numbers of repeats looked at so far.
-
-    The last of them is now: all of `differences` (repeats,). Raises ValueError unless they rise to that.
-    """
-    repeats = len(np.asarray(differences))
-    if not looks or looks[-1] != repeats or any(a >= b for a, b in pairwise(looks)):
-        raise ValueError(f"looks must rise to the {repeats} repeats there are: {list(looks)}")
-    return paired_effect(differences, confidence_of_look(len(looks), confidence), bootstrapped)
+    if effect.deviation == 0.0:
+        return 2.0 ** (1 - effect.repeats)
+    t = abs(effect.mean - bound) * math.sqrt(effect.repeats) / effect.deviation
+    return float(2 * special.stdtr(effect.repeats - 1, -t))
 
 
 def interquartile_mean(scores: ArrayLike) -> float:
@@ -143,14 +128,14 @@ def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> Interval:
 def widening(one_split: ArrayLike, own_splits: ArrayLike) -> Interval:
     """How many times as wide an interval of repeats (repeats,) is that each draw a split of the data of their own.
 
-    Than one of repeats that share a split, at least two of each; with its interval by the F distribution, so for about
-    normal scores.
+    Than one of repeats that share a split, at least two of each; below 1 only by chance. With its interval by the F
+    distribution, so for about normal scores.
     """
     seed, both = (float(np.var(np.asarray(arm, dtype=np.float64), ddof=1)) for arm in (one_split, own_splits))
     degrees = len(np.asarray(own_splits)) - 1, len(np.asarray(one_split)) - 1
     ratio = both / seed if seed else (math.inf if both else 1.0)
     low, high = (ratio / float(special.fdtri(*degrees, chance)) for chance in (0.975, 0.025))
-    return math.sqrt(max(1.0, ratio)), math.sqrt(max(1.0, low)), math.sqrt(max(1.0, high))
+    return math.sqrt(ratio), math.sqrt(low), math.sqrt(high)
 
 
 def fewest_for_bootstrap(confidence: float = 0.95) -> int:

@@ -1,6 +1,9 @@
 """A study whose settings are the values of one hyperparameter: its scores against them, as a figure."""
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +12,7 @@ from matplotlib.figure import Figure
 from stages.results.comparison import Drawn
 from stages.results.documents import PROTOCOLS, documents
 from stages.results.drawing import cell_colours, custom_runs, repeats_counted, save, source, style_of
-from stages.results.intervals import share_interval
+from stages.results.intervals import score_interval
 from stages.results.scores import MADE_OF_LISTS
 from stages.results.table import as_sentence
 from stages.results.tables import means_in_words, shares_explained
@@ -18,8 +21,8 @@ from stages.results.tables import means_in_words, shares_explained
 def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus: str, folder: Path) -> Drawn:
     """One row of panels per score, one panel per protocol, one line per cell.
 
-    `summary` is what `scores.summary_table` makes of the study's repeats. Error bars are one
-    standard deviation, as the document of latch and relay draws them, and a share's Wilson interval.
+    `summary` is what `scores.summary_table` makes of the study's repeats. Error bars are the 95 % intervals that the
+    tables have: a deviation would describe no repeat where they either solve a length or guess.
     """
     document = documents()[study]
     scores, sweep = document["scores"], document["sweep"]
@@ -38,7 +41,7 @@ def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus:
                 axis.axhline(about["chance"] * scale, color="0.35", linestyle=":", label="chance")
             for (cell,), group in repeats[repeats["protocol"] == protocol].groupby(["cell"], sort=False):
                 points = pd.DataFrame(
-                    [(setting, *_spread(values)) for setting, values in group.groupby("setting")[score]],
+                    [(setting, *_spread(values, about)) for setting, values in group.groupby("setting")[score]],
                     columns=["setting", "mean", "below", "above"],
                 )
                 line, marker = style_of([protocol])
@@ -69,8 +72,8 @@ def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus:
     figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=len(lines), fontsize=9)
     counts = repeats.groupby(["cell", "setting", "protocol"])["repeat"].nunique()
     figure.suptitle(
-        f"{study}: {source(corpus)}; mean of {repeats_counted(counts)}, error bars: one standard deviation "
-        f"(of a share: 95 % interval)\n{'; '.join(shares_explained(study))}{custom_runs(repeats)}",
+        f"{study}: {source(corpus)}; mean of {repeats_counted(counts)}, error bars: 95 % interval\n"
+        f"{'; '.join(shares_explained(study))}{custom_runs(repeats)}",
         fontsize=10,
     )
     save(figure, folder / "scores")
@@ -87,10 +90,7 @@ def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus:
     )
 
 
-def _spread(values: pd.Series) -> tuple[float, float, float]:
-    """A score's mean over repeats, and how far its error bar goes below and above it."""
-    if values.dtype == bool:
-        share, low, high = share_interval(values.to_list())
-        return share, share - low, high - share
-    deviation = float(values.std()) if len(values) > 1 else 0.0
-    return float(values.mean()), deviation, deviation
+def _spread(values: pd.Series, about: Mapping[str, Any]) -> tuple[float, float, float]:
+    """A score's mean over repeats, and how far its error bar goes below and above it: not at all of one repeat."""
+    mean, low, high = score_interval(values.to_list(), about)
+    return (mean, 0.0, 0.0) if math.isnan(low) else (mean, max(0.0, mean - low), max(0.0, high - mean))

@@ -9,6 +9,8 @@ from stages.results.documents import PROTOCOLS
 from stages.results.table import Cell, Table
 
 LEVEL = 0.05
+PARTLY = "only a part of the interval lies"
+"""How the reason begins of what an interval leaves open."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def effect_text(verdict: Verdict) -> str:
     effect = amount_text(verdict.effect, verdict)
     if verdict.low is None or verdict.high is None:
         return effect
-    return f"{effect} [{_number(verdict.low, verdict)}, {_number(verdict.high, verdict)}]"
+    return f"{effect} [{_end(verdict.low, verdict)}, {_end(verdict.high, verdict)}]"
 
 
 def amount_text(value: float, verdict: Verdict) -> str:
@@ -102,24 +104,27 @@ def bounds_text(verdict: Verdict) -> str:
 
 
 def known_text(verdict: Verdict) -> str:
-    """What an open verdict knows, such as `gru 2.0 to 6.5 points above lstm; …`; empty of one without an interval."""
+    """What an open verdict knows, such as `gru 2.0 to 6.5 points above lstm; …`; empty of one without an interval.
+
+    Whether it lies on the claim's side is said where that is why it is open.
+    """
     if verdict.verdict != "open" or verdict.low is None or verdict.high is None:
         return ""
-    bounds = f"whether it lies {bounds_text(verdict)} is open"
-    low, high = (_number(end, verdict) for end in (verdict.low, verdict.high))
+    bounds = f"; whether it lies {bounds_text(verdict)} is open" if verdict.reason.startswith(PARTLY) else ""
+    low, high = (_end(end, verdict) for end in (verdict.low, verdict.high))
     if len(verdict.pair) != 2:
-        return f"between {low} and {high}; {bounds}"
+        return f"between {low} and {high}{bounds}"
     first, second = verdict.pair
     none = 0.0 if verdict.percent or verdict.difference else 1.0
     if verdict.low <= none <= verdict.high:
-        return f"{first} and {second} are not told apart; {bounds}"
+        return f"{first} and {second} are not told apart{bounds}"
     if verdict.percent or verdict.difference:
         above = verdict.low > none
-        ends = sorted((abs(verdict.low), abs(verdict.high)))
-        low, high = (_number(end, verdict) for end in ends)
+        ends = sorted((verdict.low, verdict.high), key=abs)
+        low, high = (_end(end, verdict).removeprefix("-") for end in ends)
         unit = " points" * verdict.percent
-        return f"{first} {low} to {high}{unit} {'above' if above else 'below'} {second}; {bounds}"
-    return f"{first} {low} to {high} times {second}; {bounds}"
+        return f"{first} {low} to {high}{unit} {'above' if above else 'below'} {second}{bounds}"
+    return f"{first} {low} to {high} times {second}{bounds}"
 
 
 def p_text(p: float) -> str:
@@ -201,38 +206,55 @@ def marks(recorded: Sequence[Verdict], here: Sequence[Verdict]) -> list[str]:
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """A line a claim, as Markdown, and its signs: as published and corrected (one: they are the same), and tuned."""
-    lines = []
+    """A line a claim, as Markdown, under its study: its signs as published and corrected (one: the same), and tuned.
+
+    What does not hold as one of the family is in brackets.
+    """
+    fallen = {(verdict.id, verdict.protocol) for verdict, p in family(verdicts) if p >= LEVEL}
+    lines: list[str] = []
+    study = ""
     for claim in by_claim(verdicts):
-        found = {name: SIGNS[verdict.verdict] for name, verdict in claim["verdicts"].items()}
+        if claim["study"] != study:
+            study = claim["study"]
+            lines += ["", f"{study}:"][not lines :]
+        found = {
+            name: f"({SIGNS[verdict.verdict]})"
+            if verdict.verdict != "open" and (verdict.id, name) in fallen
+            else SIGNS[verdict.verdict]
+            for name, verdict in claim["verdicts"].items()
+        }
         tuned = found.pop("tuned", "")
         signs = " ".join(filter(None, ["".join(found.values()), f"{tuned} tuned" if tuned else ""]))
         about = claim["about"]
-        lines.append(f"- {claim['study']}: {about.claim} **{signs}**" + (f" ({about.caveat})" if about.caveat else ""))
+        lines.append(f"- {about.claim} **{signs}**" + (f" ({about.caveat.partition(';')[0]})" if about.caveat else ""))
     return lines
 
 
-def family_table(verdicts: Sequence[Verdict]) -> Table:
-    """Every verdict that an interval decided, in one family with those that it left open (Holm): which would fall."""
+def family(verdicts: Sequence[Verdict]) -> list[tuple[Verdict, float]]:
+    """All verdicts that have a p, decided or left open, with their p as one of so many (Holm)."""
     from stages.results.statistics import holm
 
-    family = [verdict for verdict in verdicts if verdict.p is not None]
-    ps = [verdict.p for verdict in family if verdict.p is not None]
-    tested = zip(ps, family, holm(ps), strict=True)
-    decided = sorted((one for one in tested if one[1].verdict != "open"), key=lambda one: one[0])
+    tested = [(verdict, verdict.p) for verdict in verdicts if verdict.p is not None]
+    return [(verdict, float(p)) for (verdict, _), p in zip(tested, holm([p for _, p in tested]), strict=True)]
+
+
+def family_table(verdicts: Sequence[Verdict]) -> Table:
+    """Every verdict that a test decided, in one family with those that it left open (Holm): which would fall."""
+    tested = family(verdicts)
+    decided = [(verdict, verdict.p, p) for verdict, p in tested if verdict.verdict != "open" and verdict.p is not None]
     rows = [
         [
             Cell(f"{verdict.id} {verdict.protocol}".strip()),
             Cell(verdict.verdict),
             Cell(f"{verdict.repeats} {verdict.unit}"),
             Cell(p_text(p)),
-            Cell(p_text(float(p_holm))),
+            Cell(p_text(p_holm)),
             Cell("open" if p_holm >= LEVEL else "stays"),
         ]
-        for p, verdict, p_holm in decided
+        for verdict, p, p_holm in sorted(decided, key=lambda one: one[1])
     ]
     return Table(
-        f"The {len(rows)} verdicts that an interval decided, of a family of {len(family)}",
+        f"The {len(rows)} verdicts that an interval decided, of a family of {len(tested)}",
         ["verdict", "alone", "varied", "p", "p (Holm)", "in the family"],
         (),
         rows,
@@ -247,12 +269,22 @@ def _in_short(verdict: Verdict) -> str:
         return f"**open**: {verdict.effect_label}: {effect_text(verdict)}; {verdict.reason}"
     repeats = f", {verdict.repeats} {verdict.unit}" if verdict.low is not None else ""
     known = known_text(verdict)
+    if known and not verdict.reason.startswith(PARTLY):
+        known += f"; {verdict.reason}"
     said = f"**{verdict.verdict}**: {verdict.effect_label}: {effect_text(verdict)}{repeats}"
     return f"{said}: {known}" if known else said
 
 
-def _number(value: float, verdict: Verdict) -> str:
+def _end(value: float, verdict: Verdict) -> str:
+    """An interval's end, in so many digits that it is told from the claim's bounds."""
+    claimed = (verdict.claimed_low, verdict.claimed_high)
+    bounds = [bound for bound in claimed if bound is not None and bound != value]
+    texts = ((_number(value, verdict, more), {_number(bound, verdict, more) for bound in bounds}) for more in range(4))
+    return next((text for text, others in texts if text not in others), f"{value:g}")
+
+
+def _number(value: float, verdict: Verdict, more_digits: int = 0) -> str:
     if not verdict.percent:
-        return f"{value:.3g}"
+        return f"{value:.{3 + more_digits}g}"
     points = 100 * value
-    return f"{points:.1g}" if 0.0 < abs(points) < 0.1 else f"{points:.1f}"
+    return f"{points:.1g}" if 0.0 < abs(points) < 0.1 else f"{points:.{1 + more_digits}f}"

@@ -1,13 +1,8 @@
-"""Scores that need no recurrent cell: what many would use instead, and what no model can beat."""
+"""What many would use for reviews instead of a recurrent cell."""
 
-import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from stages.support.files import read_json
-from stages.support.process import InputError
 from stages.text.corpora.reviews_tar import Review, read_reviews
 
 _MAX_ITERATIONS = 1000
@@ -51,30 +46,6 @@ def bag_of_words_row(raw: Path, ready: Path) -> Row:
             for sentence, probability in zip(sentences, model.predict_proba(sentences)[:, 1], strict=True)
         },
     }
-
-
-def unigram_row(ready: Path) -> Row:
-    """Perplexities of predicting every token by its share of the training part, <eos> included.
-
-    Raises InputError for a token that the training part lacks: its perplexity would be infinite.
-    """
-    train, *scored = (np.load(ready / f"{split}.tokens.npy") for split in ("train", "validation", "test"))
-    counts = np.bincount(train, minlength=1 + max(int(tokens.max()) for tokens in scored))
-    row: Row = {"name": "unigram"}
-    for split, tokens in zip(("validation", "test"), scored, strict=True):
-        if not counts[tokens].all():
-            raise InputError(f"{ready}: the {split} split has a token that the training split lacks")
-        loss = -np.log(counts[tokens] / len(train)).mean()
-        row[split] = {"perplexity": round(math.exp(loss), 6)}
-    return row
-
-
-def source_row(raw: Path) -> Row | None:
-    """The perplexities of the source itself, the lowest that a model can expect; None for real text."""
-    floor = read_json(raw / "provenance.json").get("floor_perplexity")
-    if floor is None:
-        return None
-    return {"name": "source (lowest possible)", **{split: {"perplexity": value} for split, value in floor.items()}}
 
 
 def _lines(path: Path) -> list[str]:

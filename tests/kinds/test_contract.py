@@ -46,6 +46,7 @@ def test_a_kind_has_all_that_a_kind_has(name):
     assert is_dataclass(found.Hyperparameters)
     assert fields(found.Hyperparameters)[0].name == "cell"
     assert {"scores", "curve"} <= set(found.DOCUMENT)
+    assert found.DOCUMENT["epoch_chosen_by"] == task_module(name).Task.chosen_by
     for score in found.DOCUMENT["scores"].values():
         assert score["label"]
         assert score["better"] in ("higher", "lower")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stages.results.answer import FEWEST_TEST_ITEMS, HEADINGS, Arm, Naive, Score, answer, sentence
+from stages.results.answer import FEWEST_TEST_ITEMS, HEADINGS, Arm, Naive, Score, answer, behind_rnn, sentence
 from stages.results.forest import draw_forest, forest
 from stages.results.statistics import resampled_effect
 
@@ -111,6 +111,29 @@ def test_pairs_with_a_diverged_repeat_are_left_out_and_counted():
     assert found.diverged == {"lstm": 1, "gru": 1}
     assert dataclasses.replace(found, diverged=expected.diverged) == expected
     assert ask(PERPLEXITY, [math.nan] * 3, gru[:3]).means == {"lstm": None, "gru": None}
+
+
+def test_each_cell_beside_the_plain_rnn_in_the_repeats_that_it_has():
+    gru = plus(LSTM, 0.04, 0.05, 0.06, 0.03, 0.05)
+    rnn = [math.nan, *plus(LSTM, 0.0, 0.02, 0.03, 0.02, 0.03)[1:]]
+    found = ask(ACCURACY, LSTM, gru, rnn=rnn)
+    by_library = {cell: stats.ttest_rel(of[1:], rnn[1:]).pvalue for cell, of in (("lstm", LSTM), ("gru", gru))}
+    assert {cell: p < 0.05 for cell, p in by_library.items()} == {"lstm": True, "gru": True}
+    assert found.rnn == {"lstm": "behind", "gru": "ahead"}
+    assert behind_rnn(found) == ("LSTM",)
+    assert found.rnn_score == pytest.approx(np.mean(rnn[1:]))
+    assert found.p == pytest.approx(stats.ttest_rel(gru, LSTM).pvalue)
+    assert dataclasses.replace(found, rnn=None, rnn_score=None) == ask(ACCURACY, LSTM, gru)
+    assert ask(ACCURACY, LSTM, gru, rnn=[math.nan] * 5).rnn is None
+
+
+def test_a_cell_that_the_plain_rnn_beats_is_not_to_be_taken():
+    gru = plus(LSTM, 0.04, 0.05, 0.06, 0.03, 0.05)
+    taken, beaten = (sentence(ask(ACCURACY, LSTM, gru, rnn=plus(gru, *more))) for more in ([-0.1] * 5, [0.1] * 5))
+    assert "take the GRU" in taken
+    assert "rnn" not in taken
+    assert "take the" not in beaten
+    assert "the plain rnn (95.6 %) beats LSTM and GRU" in beaten
 
 
 @pytest.mark.parametrize(

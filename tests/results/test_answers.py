@@ -15,11 +15,13 @@ from stages.results.answers import (
     answers_json,
     answers_on_screen,
     answers_table,
+    cautions,
     first_headings,
     in_three_sentences,
     record_answers,
     study_answers,
 )
+from stages.results.record import comparable_rows, recorded_trials
 from stages.results.row import Machine, Provenance, read_rows
 from stages.show import screen
 from tests.copies import ROOT
@@ -184,6 +186,39 @@ def test_where_a_naive_row_is_not_beaten_the_third_sentence_says_so():
     better = study_answers("imdb", rows, [{"name": "TF-IDF", "test": {"accuracy": 0.5}}])
     assert "TF-IDF" not in in_three_sentences(better)[2]
     assert Naive("TF-IDF", [0.5]).name == better[0].naive_name
+
+
+def test_a_lead_that_does_not_hold_as_one_of_several_is_called_open():
+    rows = pair("imdb", reviews([0.80, 0.81, 0.79]), reviews([0.92, 0.90, 0.91]), protocols=("corrected",))
+    (found,) = study_answers("imdb", rows, BASELINES)
+    others = [replace(found, setting=f"of kind {number}", ahead="too close to tell", p=0.5) for number in range(3)]
+    for p in (0.011, 0.014):  # Holm: the least of four is held to 0.0125
+        first, *_ = in_three_sentences([replace(found, p=p), *others])
+        assert ("on imdb that is open" in first) == (4 * p >= 0.05)
+
+
+def test_what_else_must_be_known_is_said_of_the_arms_that_it_is_about():
+    rows = pair("imdb", reviews([0.80, 0.81, 0.79]), reviews([0.92, 0.90, 0.91]), protocols=("corrected",))
+    epochs = rows[0].hyperparameters["epochs"]
+    late = {"lstm": [epochs, epochs, 1], "gru": [epochs, 1, 1]}
+    rows = [replace(row, best_epoch=late[row.cell][row.repeat]) for row in rows]
+    (caution,) = cautions(study_answers("imdb", rows, BASELINES))
+    assert "2 of 3 LSTMs" in caution
+    assert "GRU" not in caution
+    # latch's nets are those of the last epoch, whatever they were before.
+    bits = comparable_rows("latch")
+    trials = recorded_trials("latch")
+    (said,) = cautions([one for one in study_answers("latch", bits, [], trials) if one.heading == "tuned"])
+    best = {
+        (row.cell, int(row.setting)): max(
+            other.validated["accuracy"] for other in trials if (other.cell, other.setting) == (row.cell, row.setting)
+        )
+        for row in trials
+    }
+    guessing = [length for (cell, length), accuracy in sorted(best.items()) if cell == "lstm" and accuracy <= 0.55]
+    assert [int(word) for word in re.findall(r"\d+", said)] == guessing
+    assert all(accuracy > 0.55 for (cell, _), accuracy in best.items() if cell == "gru")
+    assert study_answers("latch", bits, [])[0].cautions == ()
 
 
 def test_a_variant_has_no_word_in_the_sentences_and_another_setting_has():

@@ -15,7 +15,7 @@ from stages.results.record import headed, read_entries
 from stages.results.row import read_rows
 from stages.results.rules import Evidence, apply_rule
 from stages.results.runs import Runs
-from stages.results.verdict import Verdict, agreement, family_table, known_text, marks
+from stages.results.verdict import PARTLY, Verdict, agreement, family_table, known_text, marks
 from tests.copies import ROOT
 
 FIRST, SECOND = "I love this movie, by the way I hate the book.", "I hate this movie, by the way I love the book."
@@ -66,6 +66,25 @@ def test_a_cell_reaches_the_longest_length_that_half_of_its_repeats_solve(far, r
     verdict = decided(study_of("latch", by_length("gru", solved_to(far))), "x")
     assert (verdict.effect, verdict.verdict) == (reach, expected)
     assert verdict.low <= reach <= verdict.high
+
+
+def test_how_far_half_of_the_repeats_reach_has_the_sign_tests_interval_and_p(monkeypatch):
+    claimed(monkeypatch, {"reaches": ["gru"], "score": "test_accuracy", "at_least": 0.9, "below": 100})
+    generator, missed = np.random.default_rng(0), 0
+    for _ in range(200):
+        far = generator.choice([5, 20, 50, 100], p=[0.1, 0.3, 0.35, 0.25], size=10)  # the median is 50
+        verdict = decided(study_of("latch", by_length("gru", solved_to(far))), "x")
+        assert verdict.p == pytest.approx(min(1.0, stats.binomtest(int((far >= 100).sum()), 10).pvalue))
+        assert (verdict.verdict == "open") == (verdict.p >= 0.05)
+        missed += not verdict.low <= 50 <= verdict.high
+    assert missed <= 0.05 * 200
+    few = decided(study_of("latch", by_length("gru", solved_to([100] * 5))), "x")
+    assert (few.verdict, few.low) == ("open", None)
+
+
+def test_a_length_that_nobody_tried_is_neither_reached_nor_missed(monkeypatch):
+    claimed(monkeypatch, {"reaches": ["gru"], "score": "test_accuracy", "at_least": 0.9, "below": 101})
+    assert decided(study_of("latch", by_length("gru", solved_to([100] * 8))), "x").verdict == "open"
 
 
 def test_success_falls_with_length_by_each_repeats_slope(monkeypatch):
@@ -188,14 +207,16 @@ def test_the_p_value_is_that_of_the_interval():
 
 def test_an_open_verdict_says_what_is_known():
     shown = decided_by(
-        0.05, verdict="open", effect=0.042, low=0.02, high=0.065, percent=True, pair=("gru", "lstm"), claimed_low=-0.02,
-        claimed_high=0.02,
+        0.05, verdict="open", effect=0.042, low=0.0198, high=0.065, percent=True, pair=("gru", "lstm"),
+        claimed_low=-0.02, claimed_high=0.02, reason=f"{PARTLY} between -2 and 2 points",
     )  # fmt: skip
-    assert known_text(shown).startswith("gru 2.0 to 6.5 points above lstm; ")
+    # Rounded as its other end, the lower one would be the claim's bound.
+    assert known_text(shown) == "gru 1.98 to 6.5 points above lstm; whether it lies between -2 and 2 points is open"
     below = decided_by(
-        0.05, verdict="open", low=-0.065, high=-0.02, percent=True, pair=("gru", "lstm"), claimed_high=0.0
-    )
-    assert known_text(below).startswith("gru 2.0 to 6.5 points below lstm; ")
+        0.05, verdict="open", low=-0.065, high=-0.02, percent=True, pair=("gru", "lstm"), claimed_high=0.0,
+        reason="contradicted alone",
+    )  # fmt: skip
+    assert known_text(below) == "gru 2.0 to 6.5 points below lstm"
     assert known_text(decided_by(0.01, low=1.0, high=2.0)) == ""
 
 

@@ -43,8 +43,8 @@ def test_deviations_and_their_ratio_are_those_of_the_scores(made):
             assert int(repeats) == count
         value, low, high = (float(word.strip("[]")) for word in str(row[4]).split() if word.strip("[]")[:1].isdigit())
         f = (spreads[1] / spreads[0]) ** 2
-        ends = [max(1.0, f / stats.f.ppf(level, 5, 9)) ** 0.5 for level in (0.975, 0.025)]
-        assert (value, low, high) == pytest.approx((max(1.0, f**0.5), *ends), rel=0.06)
+        ends = [(f / stats.f.ppf(level, 5, 9)) ** 0.5 for level in (0.975, 0.025)]
+        assert (value, low, high) == pytest.approx((f**0.5, *ends), rel=0.06)
 
 
 def test_a_split_that_shifts_both_cells_alike_adds_to_each_and_not_to_their_difference(made):

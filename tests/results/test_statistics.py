@@ -10,15 +10,14 @@ from scipy import stats
 
 from stages.results.intervals import bootstrap_interval, mean_interval, share_interval
 from stages.results.statistics import (
-    confidence_of_look,
     fewest_for_bootstrap,
     holm,
     interquartile_mean,
+    p_value,
     paired_effect,
     probability_of_improvement,
     repeats_needed,
     resampled_effect,
-    sequential_effect,
     sign_flip_p_values,
     smallest_detectable,
     unpaired_effect,
@@ -297,22 +296,19 @@ def test_adding_repeats_until_there_is_an_effect_calls_none_one_within_the_nomin
         found = {"spent": False, "peeked": False}
         for i, repeats in enumerate(looks):
             seen = differences[:repeats]
-            for name, effect in (
-                ("spent", sequential_effect(seen, looks[: i + 1])),
-                ("peeked", paired_effect(seen)),
-            ):
-                found[name] |= effect.low > 0 or effect.high < 0
+            p, look = p_value(paired_effect(seen)), i + 1
+            found["spent"] |= p < 0.05 / (look * (look + 1))  # as docs/record.md has it: the shares sum to 0.05
+            found["peeked"] |= p < 0.05
         wrong = {name: wrong[name] + found[name] for name in wrong}
     assert wrong["spent"] <= at_most(0.05, trials)
     assert wrong["peeked"] > at_most(0.05, trials)
 
 
-def test_the_error_spent_over_all_looks_is_the_whole_and_no_more():
-    assert sum(1 - confidence_of_look(look, 0.95) for look in range(1, 10_000)) == pytest.approx(0.05, rel=1e-3)
-    assert confidence_of_look(1) == pytest.approx(0.975)
-    for looks in ([], [5, 5, 7], [8], [7, 6]):
-        with pytest.raises(ValueError, match="looks must rise"):
-            sequential_effect(np.ones(7), looks)
+def test_p_is_that_of_the_librarys_t_test_and_of_a_sign_where_repeats_agree_exactly():
+    sample = np.random.default_rng(3).normal(0.4, size=9)
+    for bound in (0.0, 0.3):
+        assert p_value(paired_effect(sample), bound) == pytest.approx(stats.ttest_1samp(sample, bound).pvalue)
+    assert p_value(paired_effect([2.0] * 6)) == pytest.approx(stats.binomtest(6, 6).pvalue)
 
 
 def test_the_interquartile_mean_is_the_trimmed_one_of_the_library():

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from stages.kinds.language_model import baselines
+from stages.results.row import read_baselines
 from stages.support.files import write_json
 from stages.support.params import load_project, resolved
-from stages.support.process import InputError
-from stages.text.baselines import bag_of_words_row, source_row, unigram_row
+from stages.text.baselines import bag_of_words_row
 from stages.text.corpora import sample_imdb, sample_ptb
 from stages.text.tokens.imdb import SENTENCES, tokenize_imdb
 from stages.text.tokens.ptb import read_stream, tokenize_ptb
@@ -34,30 +35,22 @@ def prepared(tmp_path_factory):
     return folder
 
 
-def test_unigram_is_the_perplexity_of_shares(prepared):
+def test_the_source_is_below_the_trigram_and_that_below_the_shares_of_words(prepared):
     train = Counter(read_stream(prepared / "data/raw/ptb/ptb.train.txt"))
-    row = unigram_row(prepared / "data/ready/ptb")
+    unigram, trigram, source = baselines(prepared / "data/raw/ptb", prepared / "data/ready/ptb")
     for split, name in (("validation", "valid"), ("test", "test")):
         words = read_stream(prepared / f"data/raw/ptb/ptb.{name}.txt")
         words = [word if word in train else "<unk>" for word in words]
         bits = -sum(math.log2(train[word] / train.total()) for word in words) / len(words)
-        assert row[split]["perplexity"] == pytest.approx(2**bits, rel=1e-6)
+        assert unigram[split]["perplexity"] == pytest.approx(2**bits, rel=1e-6)
+        assert source[split]["perplexity"] < trigram[split]["perplexity"] < unigram[split]["perplexity"] / 2
 
 
-def test_the_source_is_below_the_unigram_and_real_text_has_none(prepared, tmp_path):
-    source = source_row(prepared / "data/raw/ptb")
-    assert source["test"]["perplexity"] < unigram_row(prepared / "data/ready/ptb")["test"]["perplexity"] / 3
-    (tmp_path / "provenance.json").write_text('{"corpus": "ptb"}')
-    assert source_row(tmp_path) is None
-
-
-def test_a_token_without_a_share_is_refused(tmp_path):
-    import numpy as np
-
-    for split, tokens in (("train", [0, 1]), ("validation", [0, 1]), ("test", [2])):
-        np.save(tmp_path / f"{split}.tokens.npy", np.array(tokens, np.uint16))
-    with pytest.raises(InputError, match="the test split has a token"):
-        unigram_row(tmp_path)
+def test_the_recorded_trigram_of_the_real_text_is_the_published_one():
+    """148.3 on the test part (Mikolov, "Statistical language models based on neural networks", 2012, table 4.1)."""
+    rows = read_baselines(ROOT / "metrics/record/ptb/baseline.json")
+    (trigram,) = [row for row in rows if "3-gram" in row["name"]]
+    assert trigram["test"]["perplexity"] == pytest.approx(148.3, abs=0.2)
 
 
 def test_bag_of_words_trains_on_the_kept_reviews_alone(prepared, tmp_path):
@@ -83,7 +76,7 @@ def test_stage_writes_both_studies_rows(prepared):
     shutil.copy(ROOT / "params.yaml", prepared)
     for study, names in (
         ("imdb", ["TF-IDF + logistic regression"]),
-        ("ptb", ["unigram", "source (lowest possible)"]),
+        ("ptb", ["unigram", "Kneser–Ney 3-gram", "source (lowest possible)"]),
     ):
         settings = resolved(load_project(ROOT / "params.yaml"), study)["baseline"]
         write_json(prepared / "data/settings" / study / "baseline.json", settings)

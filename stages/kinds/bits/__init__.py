@@ -82,6 +82,7 @@ class Hyperparameters:
 
 
 DOCUMENT: Mapping[str, Any] = {
+    "epoch_chosen_by": None,
     "scores": {
         "validation_accuracy": {
             "label": "validation accuracy",

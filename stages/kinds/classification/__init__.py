@@ -105,6 +105,7 @@ class Hyperparameters:
 
 
 DOCUMENT: Mapping[str, Any] = {
+    "epoch_chosen_by": "loss",
     "scores": {
         "accuracy": {"label": "test accuracy", "better": "higher", "percent": True},
         "macro_f1": {"label": "test macro-F1", "better": "higher", "percent": True},

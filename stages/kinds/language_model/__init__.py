@@ -115,6 +115,7 @@ class Hyperparameters:
 
 
 DOCUMENT: Mapping[str, Any] = {
+    "epoch_chosen_by": "perplexity",
     "scores": {"perplexity": {"label": "test perplexity (a token)", "better": "lower", "logarithmic": True}},
     "curve": {
         "train": {"column": "loss", "label": "cross-entropy (nats)"},
@@ -152,6 +153,8 @@ def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:
     return {name: models[name] for name in dict.fromkeys(training.models)}
 
 
+LOWEST_POSSIBLE = "source (lowest possible)"
+"""The row of text that the project made, which no model can beat: it is no model."""
 SHARES_BATCHES = True
 
 
@@ -196,13 +199,13 @@ def tokenize(tokens: Tokens, raw: Path, ready: Path) -> None:
 
 
 def baselines(raw: Path, ready: Path) -> list[dict[str, Any]]:
-    """The unigram; of a person's own text Kneser-Ney's trigram, of text that the project made the lowest possible."""
-    if (raw / "text.txt").exists():
-        from stages.baselines.language_model import language_model_rows
+    """The unigram and Kneser-Ney's trigram; of text that the project made also the lowest possible."""
+    from stages.baselines.language_model import language_model_rows
 
-        parts = {name: np.load(ready / f"{name}.tokens.npy") for name in ("train", "validation", "test")}
-        size = read_json(ready / "manifest.json")["vocabulary_size"]
-        return language_model_rows(parts.pop("train"), parts, size)
-    from stages.text.baselines import source_row, unigram_row
-
-    return [row for row in (unigram_row(ready), source_row(raw)) if row]
+    parts = {name: np.load(ready / f"{name}.tokens.npy") for name in ("train", "validation", "test")}
+    size = read_json(ready / "manifest.json")["vocabulary_size"]
+    rows = language_model_rows(parts.pop("train"), parts, size)
+    floor = read_json(raw / "provenance.json").get("floor_perplexity")
+    if floor:
+        rows.append({"name": LOWEST_POSSIBLE, **{part: {"perplexity": value} for part, value in floor.items()}})
+    return rows

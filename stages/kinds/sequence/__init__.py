@@ -102,6 +102,7 @@ class Hyperparameters:
 
 
 DOCUMENT: Mapping[str, Any] = {
+    "epoch_chosen_by": None,
     "scores": {
         "closed_loop_rmse": {"label": "closed-loop error (RMSE)", "better": "lower", "logarithmic": True},
         "validation_loss": {

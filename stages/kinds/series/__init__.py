@@ -67,6 +67,7 @@ class Hyperparameters:
 
 
 DOCUMENT: Mapping[str, Any] = {
+    "epoch_chosen_by": "loss",
     "scores": {
         "mase": {"label": "test error (MASE)", "better": "lower", "logarithmic": True},
         "rmse": {"label": "test error (RMSE)", "better": "lower", "logarithmic": True},
