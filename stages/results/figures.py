@@ -1,5 +1,6 @@
 """Figures of a study: learning curves and scores."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages.results.comparison import Drawn
-from stages.results.documents import SAMPLE, documents, protocols_in_words, trains_on_all
+from stages.results.documents import PROTOCOLS, SAMPLE, documents, protocols_in_words, trains_on_all
 from stages.results.drawing import (
     Line,
     cell_colours,
@@ -90,7 +91,7 @@ def draw_curves(study: str, curves: pd.DataFrame, means: str, corpus: str, folde
 def draw_scores(
     study: str, repeats: pd.DataFrame, summary: pd.DataFrame, baselines: Baselines, corpus: str, folder: Path
 ) -> Drawn:
-    """A study's first score, cell by cell: each repeat a small dot, the mean with its interval, baselines.
+    """A study's first score, by heading and cell: each repeat a small dot, the mean with its interval, baselines.
 
     `summary` is what `scores.summary_table` makes of the study's repeats.
     """
@@ -98,6 +99,12 @@ def draw_scores(
     score, about = next(iter(document["scores"].items()))
     scale = 100.0 if about.get("percent") else 1.0
     repeats = equal_protocols_once(repeats.drop(columns=MADE_OF_LISTS))
+    repeats = repeats.sort_values(["protocol", "cell"], key=_in_order)  # the cells of a heading stand together
+    if "axis_ends" in about:  # nets that diverged must not flatten all others
+        arms_of = repeats.groupby(["setting", "cell", "protocol"])[score].median()
+        drawn = [*arms_of, *(row["test"][score] for row in baselines if score in row["test"])]
+        most = max((value for value in drawn if value < about["axis_ends"]), default=math.inf)
+        about = about | {"axis_ends": min(1.5 * most, about["axis_ends"])}
     settings = list(dict.fromkeys(repeats["setting"]))
     arms = repeats.drop_duplicates(["setting", "cell", "protocol"])["setting"].value_counts().max()
     columns = min(len(settings), 2 if arms <= _MOST_ARMS_OF_HALF_A_PAGE else 1)
@@ -155,6 +162,12 @@ def draw_scores(
         as_sentence(f"{about['label']}: every repeat, their mean and its 95 % interval {better}"),
         as_sentence(f"a dot with its interval for each cell and protocol; {means_in_words(study, summary)}"),
     )
+
+
+def _in_order(names: pd.Series) -> pd.Series:
+    """The places of arms' first headings, or of cells, among all."""
+    order = list(PROTOCOLS if names.name == "protocol" else cell_colours(names))
+    return names.map(lambda name: order.index(name.split(" = ")[0]))
 
 
 def _band(axis: Axes, group: pd.DataFrame, column: str, label: str, colour: str, line: Line) -> None:
