@@ -23,7 +23,7 @@ def main(study: str) -> None:
     with whole(tables) as new_tables, whole(figures) as new_figures:
         write_comparison(study, scored, trained, baselines, tables=new_tables, figures=new_figures)
         answers = study_answers(study, scored, baselines, **of_test_part(study))
-        write_json(new_tables / "answer.json", answers_json(study, answers))
+        write_json(new_tables / "answer.json", answers_json(answers))
     write_points(Path("plots/cells", f"{study}.csv"), validation_points(study, scored, trained))
     keep(study)
 

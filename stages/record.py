@@ -144,9 +144,9 @@ def _take_out_superseded(study: str, cell: str) -> None:
 
 
 def _draw_answers() -> None:
-    from stages.results.answers import draw_record  # scipy is slow
+    from stages.results.answers import draw_forest_of_record  # scipy is slow
 
-    draw_record()
+    draw_forest_of_record()
 
 
 def _tuning(project: Project, study: str) -> Tuning:

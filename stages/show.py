@@ -56,7 +56,13 @@ def show_study(name: str) -> None:
         raise InputError(f"{path} is not there yet: run `dvc repro compare@{name}` first")
     from stages.results.answer import sentence
     from stages.results.answers import run_answers  # scipy is slow
+    from stages.results.documents import documents
 
+    if documents()[name]["document"] is None:
+        from stages import own
+
+        own.show(name)
+        return
     for found in run_answers([name], params.cells):
         print("\n".join(textwrap.wrap(sentence(found), _WIDTH)), end="\n\n")
     print(path.read_text(encoding="utf-8"))

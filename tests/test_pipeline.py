@@ -132,17 +132,21 @@ def test_showing_the_other_cell_trains_nothing_and_metrics_diff_sets_it_beside_t
 
 
 def test_one_chain_alone_is_run_for_a_target_and_its_table_says_custom(clone):
+    before = digests(clone.folder / "models")
     done = clone.run("dvc", "exp", "run", "-S", "cell=gru", "-S", "dropout=0.3", "headline@imdb")
     assert sorted(clone.stages_run(done)) == ["check", "evaluate@imdb-gru", "headline@imdb", "train@imdb-gru"]
     assert {row["hyperparameters"]["dropout"] for row in scored(clone, "imdb", "gru")} == {0.3}
     clone.run("dvc", "exp", "run", "-S", "cells=[gru]", "compare@imdb")
-    assert "custom" in clone.read("plots/imdb/table.md")
-    assert "dropout 0.3 (0.5)" in clone.read("plots/imdb/table.md")
+    table = clone.read("plots/imdb/table.md")
+    assert "custom" in table
+    assert "dropout 0.3 (0.5)" in table
+    assert "| rnn" not in table
     # Put back, everything comes from the cache: nothing trains, and the bytes are the committed ones.
     clone.run("git", "checkout", "--quiet", "params.yaml")
     done = clone.run("dvc", "repro")
     assert not [stage for stage in clone.stages_run(done) if stage.startswith(("train", "fetch", "tokenize"))]
     assert clone.run("git", "status", "--porcelain").stdout == ""
+    assert digests(clone.folder / "models") == before
 
 
 WORDS = '"""', '""" '
@@ -215,30 +219,28 @@ def test_a_bad_setting_fails_at_once_in_one_line_and_nothing_is_lost(clone):
     assert {name: digests(clone.folder / name) for name in before} == before
 
 
-def test_narrowed_cells_leave_the_others_in_the_cache(clone):
-    before = digests(clone.folder / "models")
-    clone.run("dvc", "exp", "run", "-S", "cells=[lstm]", *sorted(each("compare")))
-    assert not [study for study in STUDIES if "| rnn" in clone.read(f"plots/{study}/table.md")]
-    clone.reset()
-    assert digests(clone.folder / "models") == before
-
-
 def test_a_misspelt_setting_is_refused_by_dvc_itself(clone):
     failed = clone.run("dvc", "exp", "run", "-S", "dropot=0.2", check=False)
     assert failed.returncode != 0
     assert "dropot" in failed.stdout + failed.stderr
 
 
+def experiments(clone):
+    """Git's names of the experiments that have ended well."""
+    refs = clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").stdout.split()
+    return {ref for ref in refs if ref.split("/")[2] not in ("celery", "exec", "stash")}
+
+
 def test_a_queued_sweep_runs_side_by_side(clone):
+    before = experiments(clone)
     clone.run("dvc", "exp", "run", "--queue", "-S", "dropout=0.2,0.5", "-S", "cell=gru", "headline@imdb")
     with (clone.folder / ".git/queue.out").open("w") as out:  # a pipe would be held open by the workers
         command = ["dvc", "queue", "start", "-j", "2"]
         subprocess.run(command, cwd=clone.folder, env=clone.environment(), stdout=out, stderr=out, check=True)
     deadline = time.monotonic() + 300
-    while (status := clone.run("dvc", "queue", "status").stdout).count("Success") < 2:
-        assert "Failed" not in status, status
-        assert time.monotonic() < deadline, status
-        time.sleep(5)  # asking takes as much of a processor as what is waited for
+    while len(experiments(clone) - before) < 2:  # asking DVC takes as much of a processor as what is waited for
+        assert time.monotonic() < deadline, clone.run("dvc", "queue", "status").stdout
+        time.sleep(0.5)
     rows = list(csv.DictReader(clone.run("dvc", "exp", "show", "--csv", "--no-pager").stdout.splitlines()))
     swept = {row["dropout"]: row["accuracy.mean"] for row in rows if row["Experiment"] and row["cell"] == "gru"}
     assert {"0.2", "0.5"} <= set(swept)

@@ -28,10 +28,11 @@ from stages.results.answer import (
     margin_text,
     score_text,
 )
+from stages.results.claims import read_run
 from stages.results.documents import SAMPLE, documents, trains_on_all
 from stages.results.measures import custom_of, diverged, score_of, setting_of
 from stages.results.record import FIGURES, RECORD, comparable_rows, recorded_trials
-from stages.results.row import Baselines, Row, read_baselines, read_rows
+from stages.results.row import Baselines, Row, read_baselines
 from stages.results.runs import unit
 from stages.results.statistics import holm
 from stages.results.table import Cell as Shown
@@ -131,16 +132,13 @@ def record_answers() -> list[Answer]:
 def run_answers(studies: Sequence[str], cells: Sequence[str]) -> list[Answer]:
     """The answers of this workspace's run, of metrics/STUDY/CELL.json."""
     found = []
-    for study in studies:
-        paths = [Path("metrics", study, f"{cell}.json") for cell in cells]
-        rows = [row for path in paths if path.exists() for row in read_rows(path)]
-        if rows:
-            baselines = read_baselines(Path("metrics", study, "baseline.json"))
-            found += study_answers(study, rows, baselines, **of_test_part(study))
+    for study, rows in read_run(studies, cells).items():
+        baselines = read_baselines(Path("metrics", study, "baseline.json"))
+        found += study_answers(study, rows, baselines, **of_test_part(study))
     return found
 
 
-def draw_record() -> None:
+def draw_forest_of_record() -> None:
     """Draw plots/record/answers.png and .svg."""
     from stages.results.forest import forest  # matplotlib is slow
 
@@ -297,7 +295,7 @@ def cautions(answers: Sequence[Answer]) -> list[str]:
     return [f"{', '.join(names)}: {caution}." for caution, names in said.items()]
 
 
-def answers_json(study: str, answers: Sequence[Answer]) -> list[dict[str, Any]]:
+def answers_json(answers: Sequence[Answer]) -> list[dict[str, Any]]:
     """What plots/STUDY/answer.json holds: an object a setting, under the heading that says most about the question.
 
     No seconds are in it: the same scores give the same bytes.

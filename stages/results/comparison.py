@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from stages.results.documents import data_source, documents
-from stages.results.table import Table, table_of
+from stages.results.table import Table
 from stages.support.files import read_json, write_text
 from stages.support.process import InputError
 
@@ -62,11 +64,4 @@ def read_comparison(folder: Path) -> Comparison:
     """
     if not (folder / NAME).exists():
         raise InputError(f"{folder / NAME} is not there: `dvc repro compare@{folder.name}` writes it")
-    stored = read_json(folder / NAME)
-    return Comparison(
-        stored["study"],
-        stored["corpus"],
-        [table_of(table) for table in stored["tables"]],
-        stored["notes"],
-        [Drawn(**figure) for figure in stored["figures"]],
-    )
+    return TypeAdapter(Comparison).validate_python(read_json(folder / NAME))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import tabulate
 
@@ -43,12 +42,6 @@ class Table:
             rows = [escaped[0], ["---"] * len(escaped[0]), *escaped[1:]]
             return "\n".join(f"| {' | '.join(row)} |" for row in rows)
         return str(tabulate.tabulate(escaped[1:], escaped[0], tablefmt="github", disable_numparse=True))
-
-
-def table_of(stored: dict[str, Any]) -> Table:
-    """The table that `dataclasses.asdict` made an object of JSON of."""
-    rows = [[Cell(**cell) for cell in row] for row in stored["rows"]]
-    return Table(stored["caption"], stored["leading"], [(label, columns) for label, columns in stored["groups"]], rows)
 
 
 def as_sentence(text: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from stages.support.process import InputError, is_alive, short
+from stages.support.process import InputError, short
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -67,8 +67,10 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            from psutil import pid_exists
+
             process = left.name.split(".")[-2]
-            if process.isdecimal() and not is_alive(int(process)):
+            if process.isdecimal() and not pid_exists(int(process)):
                 _remove(left)
         yield temporary
         if path.is_dir() and not path.is_symlink():

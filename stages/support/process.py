@@ -38,17 +38,6 @@ class InputError(StageError):
     exit_code = 2
 
 
-def is_alive(process: int) -> bool:
-    """Whether a process of this id exists, anybody's."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
 def protect() -> None:
     """Make this process stop as a command should. It comes before all that is slow: `stages/__init__.py` calls it.
 

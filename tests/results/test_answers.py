@@ -262,7 +262,7 @@ def test_a_file_has_an_answer_a_setting_under_the_heading_that_says_most():
     rows = pair("imdb", reviews([0.8, 0.82, 0.84]), reviews([0.83, 0.84, 0.88]))
     rows += pair("imdb", reviews([0.9, 0.91, 0.92]), reviews([0.91, 0.93, 0.95]), protocols=("tuned",), first=100)
     found = study_answers("imdb", rows, [])
-    (written,) = answers_json("imdb", found)
+    (written,) = answers_json(found)
     assert written == {
         "setting": "",
         "heading": "tuned",

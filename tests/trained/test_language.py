@@ -53,7 +53,7 @@ def test_drawn_words_have_the_frequencies_of_the_softmax():
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_two_words_in_a_row_have_the_joint_distribution_of_the_model(cell, tmp_path):
     model = word_model(tmp_path, cell)
-    prompt, number = [1, 4, 0], 3000
+    prompt, number = [1, 4, 0], 2000
     chance = generator(1)
     pairs = [tuple(model.sample(prompt, 2, 1.0, chance)) for _ in range(number)]
     expected = {}

@@ -17,12 +17,6 @@ import pytest
 pytestmark = pytest.mark.end_to_end
 
 
-@pytest.fixture(autouse=True)
-def _as_committed(clone):
-    yield
-    clone.reset()
-
-
 TEXTS = ["I loved the movie", "This film is horrible", "hogehoge", "", "the " * 3000, "nul \x00 😀"]
 
 
@@ -32,9 +26,17 @@ def client(clone):
     return MlflowClient(f"sqlite:///{clone.folder}/mlflow.db")
 
 
-def show(clone, cell):
-    clone.run("dvc", "exp", "run", "-S", f"cell={cell}", "headline@imdb")
-    clone.run("python", "-m", "stages.track")
+@pytest.fixture(scope="module")
+def shown(clone):
+    """The versions on show while one cell was, then the other, then the first again, which it still is."""
+    versions = []
+    for cell in ("gru", "lstm", "gru"):
+        clone.run("dvc", "exp", "run", "-S", f"cell={cell}", "headline@imdb")
+        clone.run("python", "-m", "stages.track")
+        versions.append(client(clone).get_model_version_by_alias("imdb-on-show", "on-show"))
+        assert versions[-1].tags["cell"] == cell
+    yield versions
+    clone.reset()
 
 
 def predicted(clone, cell, folder):
@@ -81,10 +83,8 @@ def post(address, body):
         return json.load(reply)["predictions"]
 
 
+@pytest.mark.usefixtures("shown")
 def test_the_served_model_answers_what_predict_answers(clone, tmp_path):
-    show(clone, "gru")
-    shown = client(clone).get_model_version_by_alias("imdb-on-show", "on-show")
-    assert shown.tags["cell"] == "gru"
     expected = predicted(clone, "gru", tmp_path)
     with serving(f"sqlite:///{clone.folder}/mlflow.db", tmp_path) as address:
         for body in (
@@ -121,23 +121,21 @@ def test_the_served_model_answers_what_predict_answers(clone, tmp_path):
         assert len(post(address, {"inputs": {"text": ["good"]}})) == 1  # it goes on after what it refused
 
 
-def test_the_registered_model_is_whole_without_the_repository_and_holds_no_pickle(clone, tmp_path):
-    show(clone, "lstm")
-    store = client(clone)
-    shown = store.get_model_version_by_alias("imdb-on-show", "on-show")
+def test_a_registered_model_is_whole_without_the_repository_and_holds_no_pickle(clone, shown, tmp_path):
+    _, registered, _ = shown
     scored = json.loads(clone.read("metrics/imdb/lstm.json"))
-    assert (shown.tags["cell"], shown.tags["corpus"]) == ("lstm", "sample")
-    assert shown.tags["data_digest"] == scored[0]["data_digest"]
+    assert (registered.tags["cell"], registered.tags["corpus"]) == ("lstm", "sample")
+    assert registered.tags["data_digest"] == scored[0]["data_digest"]
     commits = clone.run("git", "log", "--format=%H").stdout.split()
-    assert shown.tags["commit"] in commits
-    run = store.get_run(shown.run_id)
+    assert registered.tags["commit"] in commits
+    run = client(clone).get_run(registered.run_id)
     assert run.data.params["cell"] == "lstm"
     code = """
 import json
+import sys
 from pathlib import Path
 import mlflow
-model = mlflow.pyfunc.load_model("models:/imdb-on-show@on-show")
-import sys
+model = mlflow.pyfunc.load_model(f"models:/imdb-on-show/{sys.argv[1]}")
 assert "stages" not in sys.modules
 (package,) = [module for name, module in sys.modules.items() if name.startswith("lstm_vs_gru_") and "." not in name]
 print(json.dumps({
@@ -151,7 +149,12 @@ print(json.dumps({
     env = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "PYTHON", "MLFLOW_"))}
     env["MLFLOW_TRACKING_URI"] = f"sqlite:///{clone.folder}/mlflow.db"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(registered.version)],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     loaded = json.loads(done.stdout.splitlines()[-1])
     assert "/code/lstm_vs_gru_" in loaded["code"]
@@ -163,14 +166,9 @@ print(json.dumps({
     assert not [name for name in names if name.endswith((".pkl", ".pickle", ".pt", ".pth"))]
 
 
-def test_a_version_a_set_of_weights_and_the_alias_follows_the_cell_on_show(clone):
-    shown_versions = []
-    for cell in ("gru", "lstm", "gru"):
-        show(clone, cell)
-        shown = client(clone).get_model_version_by_alias("imdb-on-show", "on-show")
-        assert shown.tags["cell"] == cell
-        shown_versions.append(shown.version)
-    assert shown_versions[0] == shown_versions[2] != shown_versions[1]
+def test_a_version_a_set_of_weights_and_the_alias_follows_the_cell_on_show(clone, shown):
+    first, second, again = (version.version for version in shown)
+    assert first == again != second
     assert "nothing new" in clone.run("python", "-m", "stages.track").stdout
     versions = client(clone).search_model_versions("name = 'imdb-on-show'")
     assert len(versions) == len({version.tags["weights_digest"] for version in versions})
