@@ -228,7 +228,7 @@ def sentence(answer: Answer) -> str:
     """The answer in one sentence: which cell, by how much, at what cost, and whether rnn or no net does as well."""
     parts = [*_beaten(answer), _verdict(answer), _cost(answer), *_diverged(answer), *_rnn(answer)]
     parts += [*_naive(answer), *answer.cautions]
-    return f"On {answer.title} ({answer.heading}) {'; '.join(parts)}."
+    return f"On {answer.title}, {answer.heading}, {'; '.join(parts)}."
 
 
 def _to_line(study: str, scores: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from scipy.special import expit
 
 from stages.results.statistics import MOST_REPEATS, Effect, p_value, repeats_needed, smallest_detectable
-from stages.results.verdict import LEVEL, PARTLY, Verdict, bounds_text
+from stages.results.verdict import LEVEL, PARTLY, Verdict, bounds_text, few_text
 
 Sides = tuple[float, float]
 """A claim says that the effect lies between these two; either may be infinite."""
@@ -35,7 +35,7 @@ def judge(
     where = bounds_text(part)
     two_sided = all(map(math.isfinite, sides))
     if math.isnan(effect.low):
-        reason = f"{effect.repeats} are too few: an interval takes {fewest}"
+        reason = few_text(effect.repeats, fewest)
     else:
         p = p_value(effect, min(filter(math.isfinite, sides), key=lambda side: abs(effect.mean - side)))
         part = replace(part, low=back(effect.low), high=back(effect.high), p=p)

@@ -31,7 +31,7 @@ from stages.results.statistics import (
     sign_flip_p_values,
     unpaired_effect,
 )
-from stages.results.verdict import LEVEL, Verdict
+from stages.results.verdict import LEVEL, Verdict, few_text
 
 Timing = Mapping[str, Any]
 """A row of benchmarks/results that is read by `claims.read_seconds`: seconds of epochs, hardware, library, version."""
@@ -276,7 +276,7 @@ def _reaches(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
         outside = int((bdtr(np.arange(repeats), repeats, 0.5) <= LEVEL / 2).sum())  # repeats at either end
         part = replace(part, effect=float(reached[repeats // 2]), repeats=repeats)
         if not outside:
-            return replace(part, reason=f"{repeats} are too few: an interval takes {fewest_for_bootstrap()}")
+            return replace(part, reason=few_text(repeats, fewest_for_bootstrap()))
         low, high = float(reached[outside - 1]), float(reached[-outside])
         far = int((reached >= bound).sum())
         said = f"of the lengths {lengths.min()} to {lengths.max()}; solved: {rule['at_least']:.0%} right on test"

@@ -127,6 +127,11 @@ def known_text(verdict: Verdict) -> str:
     return f"{first} {low} to {high} times {second}{bounds}"
 
 
+def few_text(repeats: int, fewest: int) -> str:
+    """Why so many repeats have no interval."""
+    return f"{repeats} repeat{'s' * (repeats != 1)}, where an interval takes {fewest}"
+
+
 def p_text(p: float) -> str:
     """A p-value in two digits."""
     return "< 0.0001" if p < 0.0001 else f"{p:.2g}"

@@ -266,11 +266,11 @@ def test_too_few_repeats_are_open_and_their_number_is_said():
     arms = [arm("imdb", cell, reviews([0.8])) for cell in ("lstm", "gru")]
     one = decided(study_of("imdb", *arms), "imdb-accuracy-equal")
     assert (one.verdict, one.repeats, one.low, one.detectable) == ("open", 1, None, None)
-    assert "1 are too few: an interval takes 2" in one.reason
+    assert "1 repeat, where an interval takes 2" in one.reason
     rnn, lstm = normal(0.9, 0.01, 5)[:, None], np.full((5, 1), 0.5)
     five = decided(study_of("latch", by_length("rnn", rnn), by_length("lstm", lstm)), "latch-rnn-beats-lstm")
     assert (five.verdict, five.repeats, five.repeats_needed) == ("open", 5, 6)
-    assert "5 are too few: an interval takes 6" in five.reason
+    assert "5 repeats, where an interval takes 6" in five.reason
 
 
 EQUAL_TO_RNN = {"score": "validation_accuracy", "pairs": [["gru", "rnn"]], "expect": "equal", "margin": 0.05}
