@@ -39,10 +39,8 @@ def main(study: str, cell: str) -> None:
 
 def test_job(study: str, settings: Evaluation, models: Path, rows: Sequence[Row]) -> list[Row]:
     """The rows of one job with their scores in the place of their curves and weights."""
-    import torch
-
     from stages.nn.parameters import parameter_count
-    from stages.support.tensors import read_tensors
+    from stages.trained.weights import load_weights
     from stages.training.device import prepare
 
     kind, module = kinds.kind(settings.kind), kinds.task_module(settings.kind)
@@ -54,8 +52,7 @@ def test_job(study: str, settings: Evaluation, models: Path, rows: Sequence[Row]
         [row.repeat for row in rows],
         prepare(settings.device, settings.threads),
     )
-    weights, _ = read_tensors(models / rows[0].weights)
-    task.model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    load_weights(task.model, models / rows[0].weights)
     shared: dict[str, Any] = {
         "parameters": parameter_count(task.model) // len(rows),
         "parameters_in_torch": parameter_count(task.model, frozen=True) // len(rows),

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from stages.support.files import decode
 from stages.support.params import load_project
-from stages.support.process import InputError, run_stage
-from stages.trained.command_line import as_text, chosen_model, make_parser, printable, say_dropped
+from stages.support.process import InputError, one_line, run_stage
+from stages.trained.command_line import as_text, chosen_model, make_parser, say_dropped
 
 _UNKNOWN_WORDS_SHOWN = 5
 
@@ -40,10 +40,10 @@ def main(*words: str) -> None:
             print(json.dumps(asdict(verdict)))
             continue
         unknown = verdict.unknown_words
-        named = ", ".join(printable(word, 20) for word in unknown[:_UNKNOWN_WORDS_SHOWN])
+        named = ", ".join(one_line(word, 20) for word in unknown[:_UNKNOWN_WORDS_SHOWN])
         more = f" and {len(unknown) - _UNKNOWN_WORDS_SHOWN} more" * (len(unknown) > _UNKNOWN_WORDS_SHOWN)
         note = f"   (unknown: {named}{more})" if unknown else ""
-        print(f"{verdict.label}  {verdict.probabilities[verdict.label]:.4f}  {printable(verdict.text, 80)}{note}")
+        print(f"{verdict.label}  {verdict.probabilities[verdict.label]:.4f}  {one_line(verdict.text, 80)}{note}")
 
 
 def _texts(words: list[str], file: Path | None, column: str) -> list[str]:

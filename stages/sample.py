@@ -3,8 +3,8 @@
 import math
 import sys
 
-from stages.support.process import InputError, run_stage
-from stages.trained.command_line import as_text, chosen_model, make_parser, printable
+from stages.support.process import InputError, one_line, run_stage
+from stages.trained.command_line import as_text, chosen_model, make_parser
 
 
 def main(*words: str) -> None:
@@ -36,7 +36,7 @@ def main(*words: str) -> None:
     prompt, unknown = model.encode(as_text(arguments.prompt, "--prompt"))
     print(trained, file=sys.stderr)
     if unknown:
-        print(f"unknown, read as <unk>: {printable(', '.join(unknown), 200)}", file=sys.stderr)
+        print(f"unknown, read as <unk>: {one_line(', '.join(unknown), 200)}", file=sys.stderr)
     generator = torch.Generator().manual_seed(arguments.seed)
     drawn = model.sample(prompt, arguments.tokens, arguments.temperature, generator, arguments.no_unknown)
     print(model.text([*prompt[1:], *drawn]))

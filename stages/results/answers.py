@@ -275,7 +275,7 @@ def in_three_sentences(answers: Sequence[Answer]) -> list[str]:
         "Neither is shown to beat what takes no net on "
         + listed([f"{study} ({name})" for study, name in beaten.items()])
         if beaten
-        else "Wherever a row without a net has that score, at least one of the two beats it"
+        else "Wherever a row without a net has that score, one of the cells beats it"
     )
     by_rnn: dict[tuple[str, ...], list[Answer]] = {}
     for found in decided:

@@ -159,9 +159,9 @@ def run_stage(main: Callable[..., None], has_help: bool = False) -> None:
         sys.exit(exit_code)
 
 
-def one_line(text: str) -> str:
-    """`text` without line breaks and control characters, and of at most 1000 characters."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in short(text, _MOST_CHARACTERS))
+def one_line(text: str, most: int = _MOST_CHARACTERS) -> str:
+    """`text` without line breaks and control characters, cut to `most` characters."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in short(text, most))
 
 
 def short(value: object, most: int = 60) -> str:

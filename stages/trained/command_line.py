@@ -86,9 +86,3 @@ def as_text(word: str, name: str) -> str:
             byte = error.object[error.start]
             raise InputError(f"{name}: byte {byte:#04x} is no UTF-8 text; allowed is UTF-8") from None
     return word
-
-
-def printable(words: str, width: int) -> str:
-    """Words on one line of at most `width` characters, without control characters."""
-    line = "".join(c if c.isprintable() else "�" for c in " ".join(words[: 10 * width].split()))
-    return line if len(line) <= width else f"{line[: width - 1]}…"
