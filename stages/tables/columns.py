@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 from stages.support.process import InputError
-from stages.tables.dates import DateForm, date_forms, read_date, read_time_of_day
+from stages.tables.dates import DateForm, date_forms, is_month, read_date, read_time_of_day, seem_dates
 from stages.tables.findings import Chosen
 from stages.tables.layout import Drops, Layout, rows
 from stages.tables.numerals import decimal_mark, is_missing, read_number
@@ -29,7 +29,8 @@ _LABEL_NAMES = frozenset([
     "score", "overall", "feedback", "spam", "emotion", "topic", "intent", "toxic", "v1", "y", "airline_sentiment"
 ])  # fmt: skip
 _TIME_NAMES = frozenset(
-    "date time year month day week quarter period timestamp datetime hour minute unix ds jahr datum monat".split()  # noqa: SIM905
+    "date time year month day week quarter period timestamp datetime hour minute unix epoch ds ts jahr datum "  # noqa: SIM905
+    "monat".split()
 )
 _IDENTIFIERS = frozenset("id index rownames rownum unnamed idx sno".split())  # noqa: SIM905
 _COUNTERS = frozenset("no nr row number n".split())  # noqa: SIM905
@@ -43,6 +44,7 @@ _CALENDAR = {  # how a value of each looks in a date
     "second": "2000-1-1 0:00:{:0>2}",
 }
 _GROUPED_BY_POINT = re.compile(r"[-+]?[1-9]\d{0,2}(\.\d{3})+")
+_NEARLY_A_NUMBER = re.compile(r"\W{0,3}\d[\d.,'’\s]*[^\d\s]{0,6}")  # <0.5, 10*, 5.5 kWh, 1,10,100
 _START = ["", "1", "1", "0", "0", "0"]
 _PARTS_OF_A_YEAR = {"quarter": "2000-Q{}", "week": "2000-W{}"}
 
@@ -110,6 +112,18 @@ class Column:
         return date_forms(self.cells)
 
     @cached_property
+    def has_unread_dates(self) -> bool:
+        """Whether the cells look like dates, and none of the known ways to write them fits."""
+        return not (self.is_number or self.forms or self.is_time_of_day) and seem_dates(self.cells)
+
+    @property
+    def holds_nearly_numbers(self) -> bool:
+        """Whether nine of ten cells are numbers but for a sign or a unit that is not known."""
+        if self.is_number or self.forms or self.is_time_of_day or self.is_text:
+            return False
+        return self._share(lambda cell: bool(self.reads(cell) or _NEARLY_A_NUMBER.fullmatch(cell))) >= 0.9
+
+    @cached_property
     def is_index(self) -> bool:
         """Whether the cells only count the rows, or tell them apart."""
         if not (self.cells and self.is_number and all(map(str.isdecimal, self.cells))):
@@ -127,7 +141,7 @@ class Column:
     @cached_property
     def is_text(self) -> bool:
         """Whether the cells are mostly different texts of several words, or of several characters without spaces."""
-        if not self.cells or self.is_number or self.forms or self.is_time_of_day:
+        if not self.cells or self.is_number or self.forms or self.is_time_of_day or self.has_unread_dates:
             return False
         if len(set(self.cells)) < 0.3 * len(self.cells) and not self.words & _TEXT_NAMES:
             return False
@@ -237,7 +251,10 @@ def choose_text(path: Path, columns: Sequence[Column], text: str | None, label: 
     if not found:
         found = [column for column in others if column.words & _TEXT_NAMES and not column.is_number]
         if not found:
-            found = [c for c in others if not (c.is_number or c.forms or c.is_time_of_day or c.constant or c.is_index)]
+            others = [c for c in others if not (c.is_number or c.forms or c.is_time_of_day or c.has_unread_dates)]
+            if not others:
+                raise InputError(f"{path}: no column holds texts; there are: {_list(columns)}")
+            found = [c for c in others if not (c.constant or c.is_index)]
             found = [c for c in found if c.distinct is None or len(c.distinct) > max(2, 0.5 * len(c.cells))]
     if len(found) == 1:
         return found[0], Chosen("text", found[0].name, "the only column of texts")
@@ -260,7 +277,7 @@ def label_candidates(columns: Sequence[Column], text: Column | None, total: int)
         and 2 <= len(column.distinct - {""}) <= min(MOST_LABELS, total // 2)
         and column.missing < 0.5
         and not column.is_index
-        and not (column.forms or column.is_time_of_day)
+        and not (column.forms or column.is_time_of_day or column.has_unread_dates)
         and not (column.is_text and len(set(column.cells)) > 0.5 * len(column.cells))
         and not (column.is_number and any(c in ".," for cell in column.cells[:200] for c in cell.removesuffix(".0")))
     ]
@@ -321,7 +338,13 @@ def choose_value(
     if len(by_name) == 1:
         return by_name[0], Chosen("value", by_name[0].name, "by its name")
     if not varying:
+        refuse_nearly_numbers(path, columns)
         raise InputError(f"{path}: no column of numbers; there are: {_list(columns)}")
+    heads = [column.name for column in varying if is_month(column.name) or date_forms([column.name])]
+    if len(heads) > max(5, 0.8 * len(varying)):
+        raise InputError(
+            f"{path}: dates stand in the header ({heads[0]} to {heads[-1]}): transpose the table, one row a date"
+        )
     raise InputError(f"{path}: which column is to be predicted? Set VALUE= to one of: {_list(varying)}")
 
 
@@ -399,6 +422,25 @@ def read_time(cells: Sequence[str], form: DateForm) -> float | None:
     if clock is None:
         clock = read_time_of_day(f"{_part(cells[1])}:00")
     return None if date is None or clock is None else date + clock
+
+
+def refuse_nearly_numbers(path: Path, columns: Sequence[Column]) -> None:
+    """Raise InputError, with a cell, where a column would be numbers but for what stands beside them."""
+    for column in columns:
+        if column.holds_nearly_numbers:
+            raise InputError(
+                f"{path}: {column.name} is nearly numbers, but {_no_number(column)}; leave the digits alone"
+            )
+
+
+def refuse_unread_dates(path: Path, columns: Sequence[Column]) -> None:
+    """Raise InputError, with a cell, where a column seems to hold dates that cannot be read."""
+    for column in columns:
+        if column.has_unread_dates:
+            raise InputError(
+                f"{path}: {column.name} seems to hold dates, and {column.cells[0]!r} can't be read; write them as "
+                f"2018-07-31, or set VALUE= to read the rows in the order of the file, or TEXT={column.name}"
+            )
 
 
 def _no_number(column: Column) -> str:

@@ -16,6 +16,8 @@ from stages.tables.columns import (
     named,
     number_columns,
     profile,
+    refuse_nearly_numbers,
+    refuse_unread_dates,
     time_columns,
 )
 from stages.tables.common import count, listed
@@ -147,6 +149,8 @@ def _guess_kind(path: Path, columns: list[Column], total: int, given: dict[str, 
         if len(columns) == 1:
             return LANGUAGE_MODEL, "one column of texts and no label"
         return CLASSIFICATION, f"has a column of texts ({given['TEXT'] or texts[0].name})"
+    refuse_unread_dates(path, columns)
+    refuse_nearly_numbers(path, [] if numbers else columns)
     labels = label_candidates(columns, None, total)
     others = [c for c in columns if not (c.is_number or c.forms or c.is_time_of_day or c.constant or not c.cells)]
     words = [column for column in others if not column.named_as_time]
@@ -159,8 +163,8 @@ def _guess_kind(path: Path, columns: list[Column], total: int, given: dict[str, 
         return SERIES, "has a date and columns of numbers"
     listed = ", ".join(column.name for column in columns[:20])
     raise InputError(
-        f"{path}: neither texts with labels nor a series by its look; set KIND= to classification (with TEXT= "
-        f"and LABEL=), language_model (TEXT=) or series (VALUE=); columns: {listed}"
+        f"{path}: texts with labels, or a series of numbers? Set KIND= to classification (with TEXT= and LABEL=), "
+        f"language_model (TEXT=) or series (VALUE=); columns: {listed}"
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from stages.support.process import InputError
 from stages.tables.columns import Column, choose_inputs, choose_value, time_columns, time_forms
-from stages.tables.common import count, finished, listed
+from stages.tables.common import count, finished, listed, shortened
 from stages.tables.dates import DateForm
 from stages.tables.findings import Chosen, Findings
 from stages.tables.layout import Drops
@@ -111,8 +111,12 @@ def look_at_series(findings: Findings, columns: Sequence[Column], value: str | N
         series = series[np.argsort(seconds, kind="stable")]
         _judge_times(np.sort(seconds), columns, target, times, warnings, refusals)
     else:
-        unread = [column.name for column in columns if column.named_as_time and column not in read]
-        what = f"{listed(unread)} could not be read as dates of known years" if unread else "no dates were found"
+        unread = [
+            f"{column.name} ({shortened(column.cells[0])} in row {column.rows[0]})"
+            for column in columns
+            if (column.named_as_time or column.has_unread_dates) and column.cells and column not in read
+        ]
+        what = f"{listed(unread)} can't be read as a date with its year" if unread else "no dates were found"
         warnings.append(f"{what}; the rows are taken to be in time order")
     if not varying[0]:
         refusals.append(f"{target.name} is constant ({series[0]:g}); there is nothing to predict")

@@ -14,7 +14,6 @@ import pytest
 
 from stages.support.process import InputError
 from stages.tables.dates import read_date
-from stages.tables.findings import text_report
 from stages.tables.inspect import inspect
 from stages.tables.numerals import read_number
 from stages.tables.records import records
@@ -48,27 +47,6 @@ def archived(text):
     with tarfile.open(fileobj=packed, mode="w") as archive:
         archive.addfile(member, io.BytesIO(content))
     return packed.getvalue()
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Write content to a file, look at it, and return the findings and what is read."""
-
-    def run(content, name="mine.csv", **options):
-        path = tmp_path / name
-        if isinstance(content, dict):
-            for inner, text in content.items():
-                (path / inner).parent.mkdir(parents=True, exist_ok=True)
-                (path / inner).write_bytes(text if isinstance(text, bytes) else text.encode())
-        else:
-            path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        found = inspect(path, **options)
-        read_records = list(records(path, found))
-        assert len(read_records) == found.rows
-        assert all("\n" not in line for line in text_report(found))
-        return found, read_records
-
-    return run
 
 
 def refused(read, *content, **options):
