@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import groupby, islice, pairwise
 from pathlib import Path
 
 from stages.support.process import InputError
@@ -34,6 +34,8 @@ _TIME_NAMES = frozenset(
 )
 _IDENTIFIERS = frozenset("id index rownames rownum unnamed idx sno".split())  # noqa: SIM905
 _COUNTERS = frozenset("no nr row number n".split())  # noqa: SIM905
+_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"}
+_FEWEST_OF_A_BLOCK = 5
 _HOUR = "2000-1-1 {}:00"
 _CALENDAR = {  # how a value of each looks in a date
     "year": "{}-1-1",
@@ -137,6 +139,26 @@ class Column:
             for (above, before), (row, cell) in pairwise(zip(self.rows, self.cells, strict=True))
         ]
         return all(step > 0 for step in steps) if self.words <= _COUNTERS else len(set(steps)) < 2
+
+    @cached_property
+    def stands_in_blocks(self) -> bool:
+        """Whether a few names or whole numbers stand in the file, each in one stretch of rows, as stations might."""
+        if self.named_as_time or self.forms or self.is_time_of_day or self.has_unread_dates or self.names_parts:
+            return False
+        blocks = [cell for cell, _ in groupby(self.cells)]
+        if not 1 < len(blocks) == len(set(blocks)) <= len(self.cells) / _FEWEST_OF_A_BLOCK:
+            return False
+        if not self.is_number:
+            return True
+        counted = [int(cell) for cell in blocks if cell.isdecimal()]
+        is_rising = counted in (sorted(counted), sorted(counted, reverse=True))  # as a total that goes on does
+        return len(counted) == len(blocks) and (bool(self.words & _IDENTIFIERS) or not is_rising)
+
+    @property
+    def names_parts(self) -> bool:
+        """Whether the cells say of which part of a split a row is."""
+        found = {cell.casefold() for cell in self.cells}
+        return len(found) > 1 and found <= _PARTS
 
     @cached_property
     def is_text(self) -> bool:

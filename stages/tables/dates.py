@@ -16,7 +16,7 @@ _TIME = re.compile(
 _DOTTED_TIME = re.compile(r"(\d{1,2})\.(\d{2})\.(\d{2})")
 _TOKENS = re.compile(r"\d+|[^\W\d_]+")
 _PERIOD = re.compile(r"(\d{4})\W?(q|m|k?w)\W?(\d{1,2})|(q|m|k?w)\W?(\d{1,2})\W?(\d{4})", re.IGNORECASE)  # KW: German
-_DAY_SECONDS = 86_400
+DAY_SECONDS = 86_400
 ORDERS = ("ymd", "dmy", "mdy", "md")
 _NO_YEAR = 2000  # has a 29th of February
 _LONGEST_DATE = 40
@@ -61,7 +61,7 @@ def read_date(cell: str, form: DateForm) -> float | None:
         seconds = int(dotted[1]) * 3600.0 + int(dotted[2]) * 60 + int(dotted[3])
         text = text[: dotted.start()]
     day = _day(text, form)
-    return None if day is None else day * _DAY_SECONDS + seconds
+    return None if day is None else day * DAY_SECONDS + seconds
 
 
 def is_month(cell: str) -> bool:
@@ -197,8 +197,10 @@ def _with_numbers(numbers: list[str], form: DateForm) -> int | None:
 
 def _period_day(year: int, unit: str, number: int) -> int | None:
     if unit == "w":
-        first = _ordinal(year, 1, 4)
-        return None if first is None or not 1 <= number <= 53 else first + 7 * (number - 1)
+        within_first = _ordinal(year, 1, 4)
+        if within_first is None or not 1 <= number <= 53:
+            return None
+        return within_first - (within_first - 1) % 7 + 7 * (number - 1)  # its Monday
     return _ordinal(year, 3 * number - 2 if unit == "q" else number, 1)
 
 

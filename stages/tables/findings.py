@@ -49,7 +49,7 @@ class Findings:
         script: The script of most letters, as Unicode calls it, such as "latin".
         words_by_spaces: Whether spaces part words.
         unit: What a net had better read: "words" or "characters".
-        first_date: The earliest date, as written; "" without dates.
+        first_date: The earliest date, as 2018-07-31 with its time where it has one; "" without dates.
         last_date: The latest.
         order: "ascending", "descending" or "unsorted" by date as the file stands, or "as in the file" without dates.
         lowest: The target's lowest value.

@@ -27,8 +27,6 @@ from stages.tables.layout import UNPAIRED, Drops, Layout, find_layout, is_quoted
 from stages.tables.records import label_folders, text_files
 from stages.tables.series import look_at_series
 
-_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"}
-
 
 def inspect(
     path: Path,
@@ -128,12 +126,11 @@ def _table(
 
 def _parts_named(columns: Sequence[Column]) -> list[str]:
     """A warning where a column says which part each row belongs to."""
-    found = {column.name: {cell.casefold() for cell in column.cells} for column in columns}
+    found = {column.name: {cell.casefold() for cell in column.cells} for column in columns if column.names_parts}
     return [
-        f"column {name} divides the rows ({', '.join(sorted(values))}) and is not read: the parts are drawn here. For "
-        "a test part of your own leave its rows out, and give them to `predict` or `forecast` afterwards"
-        for name, values in found.items()
-        if values <= _PARTS and len(values) > 1
+        f"column {name} divides the rows ({', '.join(sorted(parts))}) and is not read: the parts are drawn here. For a "
+        "test part of your own leave its rows out, and give them to `predict` or `forecast` afterwards"
+        for name, parts in found.items()
     ]
 
 

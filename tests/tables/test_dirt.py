@@ -85,7 +85,7 @@ def test_coin_prices_with_thousands_in_quotes_magnitudes_per_cent_and_newest_fir
         "\ufeff" + "\n".join(['"Date","Price","Vol.","Change %"', *rows]), value="price", inputs="Vol.,Change %"
     )
     assert got == [[round(3994.1 + d, 1), (d + 0.5) * 1e6, -d / 100] for d in range(1, 32)]
-    assert (found.order, found.first_date, found.last_date) == ("descending", "Mar 01, 2019", "Mar 31, 2019")
+    assert (found.order, found.first_date, found.last_date) == ("descending", "2019-03-01", "2019-03-31")
 
 
 def test_numbers_with_dirt_are_left_out_by_row(read):
@@ -534,7 +534,7 @@ def test_numbers_between_spaces_are_a_table(read):
         "".join(f" {1900 + i}   {i % 7}.5\n" for i in range(100)).join(["year value\n", ""]), name="mine.dat"
     )
     assert got == [[i % 7 + 0.5] for i in range(100)]
-    assert found.first_date == "1900"
+    assert found.first_date == "1900-01-01"
     found, got = read("".join(f"{i % 7}.5\n" for i in range(100)), name="mine.txt")
     assert (found.kind, got[6]) == ("series", [6.5])
 

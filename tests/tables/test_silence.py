@@ -1,11 +1,14 @@
 """What could be read wrongly without a word is read right, said with its number, or refused with a cell."""
 
-from datetime import date, timedelta
+import random
+from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from stages.tables.date_words import LANGUAGES
+from stages.tables.findings import text_report
 from tests.tables.test_dirt import refused, reviews
 
 DAYS = [date(2019, 11, 20) + timedelta(day) for day in range(400)]
@@ -142,6 +145,150 @@ def test_a_date_is_never_offered_as_a_text(read):
     line = refused(read, f"timestamp,event\n{rows}", label="event")
     assert "TEXT= to one of" not in line
     assert "timestamp" in line
+
+
+def series(values, dates=DAYS):
+    return "date,value\n" + "".join(f"{day},{value}\n" for day, value in zip(dates, values, strict=False))
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "scale", "offset"),
+    [
+        (-999, 1, 10),
+        (-9999, 30, 0),
+        (99.9, 1, 5),
+        (-1, 4, 3),
+        (-99, 500, 0),
+        (-200, 1000, 800),
+        (0, 40, 500),
+        (1e20, 9, 0),
+    ],
+)
+@pytest.mark.parametrize("rows", [2, 40])
+def test_a_number_that_says_no_value_is_said_with_its_rows(read, stand_in, scale, offset, rows):
+    rng = random.Random(rows)
+    values = [round(offset + scale * rng.random(), 3) for _ in DAYS]
+    assert not warned(read(series(values))[0], "apart")
+    for place in rng.sample(range(400), rows):
+        values[place] = stand_in
+    found, got = read(series(values))
+    assert got == [[float(value)] for value in values]
+    (warning,) = warned(found, "apart")
+    assert f"{stand_in:g} in {rows} rows" in warning
+    both = "".join(f"{day},{n % 7},{value}\n" for n, (day, value) in enumerate(zip(DAYS, values, strict=True)))
+    assert warned(read(f"date,y,x\n{both}", value="y", inputs=["x"])[0], "x", f"{rows} rows lies apart")
+
+
+def test_several_stand_ins_in_a_column(read):
+    values = [n % 17 + 0.5 for n in range(400)]
+    for place, stand_in in ((3, -999), (30, -999), (50, -9999), (70, 999.9), (90, 999.9)):
+        values[place] = stand_in
+    said = warned(read(series(values))[0], "apart")
+    assert [next(n for n in ("-9999", "-999", "999.9") if n in one) for one in said] == ["-9999", "-999", "999.9"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nothing_is_said_to_lie_apart_among_ordinary_numbers(read, seed):
+    rng = random.Random(seed)
+    for values in (
+        [rng.gauss(0, 1) for _ in DAYS],
+        [round(rng.lognormvariate(0, 1.5), 2) for _ in DAYS],
+        [max(0, round(rng.gauss(-2, 6), 1)) for _ in DAYS],  # rain: mostly 0
+        [rng.randint(-1, 1) for _ in DAYS],
+        [rng.choice([0, 0, 0, 5, 10, 20, 50]) for _ in DAYS],
+        [100 + sum(rng.gauss(0, 1) for _ in range(n)) for n in range(400)],
+        [round(rng.paretovariate(1.2), 3) for _ in DAYS],
+        [n % 12 * 900 / 11 for n in range(400)],
+    ):
+        assert not warned(read(series(values))[0], "apart")
+
+
+@pytest.mark.parametrize(
+    ("names", "column"), [(["Ulm", "Rom", "Bern"], "place"), ([2, 9, 4], "place"), ([1, 2, 3], "site_id")]
+)
+def test_stations_one_after_the_other_are_said_or_refused(read, names, column):
+    values = [n % 13 + 0.5 for n in range(400)]
+    place_of = [names[n // 140] for n in range(400)]
+    rows = [f"{day},{value},{place}" for day, value, place in zip(DAYS, values, place_of, strict=True)]
+    found, got = read("\n".join([f"date,value,{column}", *rows]), value="value")
+    assert got == [[value] for value in values]
+    (warning,) = warned(found, column)
+    assert "3 blocks" in warning
+    hours = [
+        f"{DAYS[n % 140]} {n // 140:02}:00,{value},{place}"
+        for n, (value, place) in enumerate(zip(values, place_of, strict=True))
+    ]
+    found, _ = read("\n".join([f"date,value,{column}", *hours]), value="value")
+    assert "anew" in found.refusals[0]
+    assert column in found.refusals[0]
+    same = [f"{DAYS[n % 140]},{value},{place}" for n, (value, place) in enumerate(zip(values, place_of, strict=True))]
+    found, _ = read("\n".join([f"date,value,{column}", *same]), value="value")
+    assert column in found.refusals[0]
+
+
+def test_what_changes_beside_a_series_is_no_station(read):
+    total = 0
+    rows = []
+    for n, day in enumerate(DAYS):
+        total += n % 40 == 0
+        rows.append(f"{day},{n % 13}.5,{total},{day:%B},{('wet', 'dry')[n % 3 == 0]},{('train', 'test')[n > 300]}")
+    found, _ = read("\n".join(["date,value,total,month,sky,split", *rows]), value="value")
+    assert not warned(found, "blocks")
+    assert found.refusals == ()
+
+
+def times(hours):
+    start = datetime(2020, 1, 1)
+    return [start + timedelta(hours=hour) for hour in hours]
+
+
+def test_uneven_steps_are_said_however_many(read):
+    values = [n % 13 + 0.5 for n in range(400)]
+    for share in (0.02, 0.3, 0.7):
+        rng = random.Random(1)
+        hours = [0]
+        while len(hours) < 400:
+            hours.append(hours[-1] + (rng.choice([5, 30, 500]) if rng.random() < share else 1))
+        found, _ = read(series(values, times(hours)))
+        longer = sum(b - a > 1 for a, b in pairwise(hours))
+        if share == 0.02:
+            assert warned(found, f"{longer} steps", "longer")
+        else:
+            assert warned(found, "uneven", "1 hour", f"{500 / 24:.3g} days")
+    quick = [n if n < 200 else 200 + (n - 200) / 60 for n in range(400)]
+    assert warned(read(series(values, times(quick)))[0], "uneven", "1 minute", "1 hour")
+    few = list(range(190)) + [190 + n / 2 for n in range(6)] + [193 + n for n in range(100)]
+    assert warned(read(series(values, times(few)))[0], "6 steps", "shorter")
+
+
+def test_even_steps_are_not_said_to_be_uneven(read):
+    values = [n % 13 + 0.5 for n in range(400)]
+    working = [day for day in DAYS if day.weekday() < 5]
+    months = [date(2000 + n // 12, n % 12 + 1, 1) for n in range(200)]
+    weeks = [
+        f"{day.isocalendar().year}-W{day.isocalendar().week:02}"
+        for day in (DAYS[0] + timedelta(7 * n) for n in range(300))
+    ]
+    for dates in (DAYS, working, months, weeks, times(range(400)), range(1700, 2000)):
+        found, _ = read(series(values, dates), value="value")
+        assert found.first_date
+        assert not warned(found, "step")
+    without = [day for n, day in enumerate(working) if n not in (50, 90)]  # holidays
+    assert warned(read(series(values, without))[0], "2 steps", "longer")
+
+
+def test_dates_are_shown_as_they_are_read(read):
+    values = [n % 13 + 0.5 for n in range(60)]
+    months = [date(2015 + n // 12, n % 12 + 1, 1) for n in range(60)]
+    found, _ = read(series(values, [f"{day:%d/%m/%Y}" for day in months]))
+    assert any("from 2015-01-01 to 2019-12-01" in line for line in text_report(found))
+    weeks = read(series(values, [f"{2016 + n // 52}-W{n % 52 + 1:02}" for n in range(60)]))[0]
+    assert (weeks.first_date, weeks.last_date) == (
+        f"{date.fromisocalendar(2016, 1, 1)}",
+        f"{date.fromisocalendar(2017, 8, 1)}",
+    )
+    late = read(series(values, [f"{day:%d/%m}/{day.year + 543}" for day in months]))[0]
+    assert warned(late, "2558", "2562")
 
 
 def test_the_document_names_the_languages_of_dates():
