@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from stages.support.process import InputError
 from stages.tables.findings import Findings
-from stages.tables.layout import Drops, Layout
+from stages.tables.layout import HEADER_AGAIN, Drops, Layout
 
 _MOST_BAD_ROWS = 0.2  # of a table; with more, what is dropped may be what matters
-_HARMLESS = ("empty row", "empty text", "no label")
+_HARMLESS = ("empty row", "empty text", "no label", HEADER_AGAIN)
 
 
 def finished(findings: Findings, drops: Drops, warnings: list[str], refusals: list[str]) -> Findings:

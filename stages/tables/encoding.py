@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 from stages.support.process import InputError
 
-_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # of the byte order; some programs put a second one before it
+MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # of the byte order; some programs put a second one before it
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -131,7 +131,7 @@ def lines(path: Path, encoding: Encoding) -> Iterator[str]:
         try:
             for line in io.TextIOWrapper(file, encoding.name, newline="", errors=errors):
                 number += 1
-                yield line.lstrip(_MARK) if number == 1 else line
+                yield line.lstrip(MARK) if number == 1 else line
         except UnicodeError as error:
             raise InputError(
                 f"{path}: after line {number}: not text in the encoding {encoding.name}; save it as UTF-8"
@@ -141,7 +141,7 @@ def lines(path: Path, encoding: Encoding) -> Iterator[str]:
 def decode(content: bytes, path: Path) -> str:
     """The text of one small file, whatever its encoding; raises InputError where it is none."""
     try:
-        return content.decode("utf-8").lstrip(_MARK)
+        return content.decode("utf-8").lstrip(MARK)
     except UnicodeDecodeError:
         encoding = find_encoding(path)
         return "".join(lines(path, encoding))

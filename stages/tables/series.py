@@ -15,7 +15,7 @@ from stages.tables.columns import Column, choose_inputs, choose_value, time_colu
 from stages.tables.common import count, finished, listed, shortened
 from stages.tables.dates import DAY_SECONDS, DateForm
 from stages.tables.findings import Chosen, Findings
-from stages.tables.layout import Drops
+from stages.tables.layout import HEADER_AGAIN, Drops
 from stages.tables.records import timed_rows
 
 TRAINING_SHARE = 0.7  # of a series, when it is asked whether later values leave the range of the earlier ones
@@ -87,9 +87,10 @@ def look_at_series(findings: Findings, columns: Sequence[Column], value: str | N
     flat = array("d")
     before = inner = 0
     for _, _, known, row in timed_rows(path, findings, forms, drops):
+        left_out = drops.counts.total() - drops.counts[HEADER_AGAIN]
         if not flat:
-            before = drops.counts.total()
-        inner = drops.counts.total() - before  # what is dropped after the last row is a footer
+            before = left_out
+        inner = left_out - before  # what is dropped after the last row is a footer
         flat.extend(row)
         for reading, time in zip(readings, known, strict=True):
             reading.seconds.append(time)

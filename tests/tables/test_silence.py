@@ -291,6 +291,55 @@ def test_dates_are_shown_as_they_are_read(read):
     assert warned(late, "2558", "2562")
 
 
+@pytest.mark.parametrize("quote", ["", "'"])
+@pytest.mark.parametrize("commas", [1, 2, 3])
+@pytest.mark.parametrize("label_first", [False, True])
+def test_texts_are_not_cut_at_commas_without_quotes(read, commas, quote, label_first):
+    pairs = [(text.replace(",", "").replace(" ", ", ", commas), label) for text, label in reviews(90)]
+    rows = [
+        f"{label},{quote}{text}{quote}" if label_first else f"{quote}{text}{quote},{label}" for text, label in pairs
+    ]
+    header = "label,text" if label_first else "text,label"
+    line = refused(read, "\n".join([header, *rows]))
+    assert f"2 columns and the rows have {2 + commas}" in line
+    mixed = [row if n % 3 else row.replace(", ", " ") for n, row in enumerate(rows)]
+    refused(read, "\n".join([header, *mixed]))
+    quoted = "".join(f'"{text}",{label}\n' for text, label in pairs)
+    assert read(f"text,label\n{quoted}")[1] == pairs
+
+
+def test_names_of_rows_as_r_writes_them_are_none_of_the_columns(read):
+    cars = ["Mazda RX4 Wag", "Datsun 710", "Hornet Sportabout", "Valiant", "Merc 240D"]
+    rows = [f'"{cars[n % 5]}{n}",{n % 7}.5,{n}' for n in range(60)]
+    assert read("\n".join(['"mpg","weight"', *rows]), value="mpg")[1] == [[n % 7 + 0.5] for n in range(60)]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_files_put_together_with_their_headers(read, mark):
+    pairs = reviews(900)
+    for parts in (3, 6, 90):
+        size = 900 // parts
+        content = "".join(
+            mark + "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in pairs[start : start + size])
+            for start in range(0, 900, size)
+        )
+        found, got = read(content)
+        assert got == pairs
+        assert [(d.rows, d.first[0]) for d in found.dropped] == [(parts - 1, size + 2)]
+    days = [(f"{DAYS[n]}", f"{n % 9}.5") for n in range(400)]
+    rows = [("date", "value"), *days[:200], ("date", "value"), *days[200:]]
+    found, got = read("\n".join(map(",".join, rows)))
+    assert got == [[n % 9 + 0.5] for n in range(400)]
+    assert not warned(found, "within the series")
+
+
+def test_a_first_row_that_recurs_beside_others_of_its_label_is_no_header(read):
+    pairs = [("so good", "pos"), *reviews(60), ("so good", "pos")]
+    found, got = read("".join(f'"{text}",{label}\n' for text, label in pairs))
+    assert got == pairs
+    assert not found.layout.header
+
+
 def test_the_document_names_the_languages_of_dates():
     document = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text(encoding="utf-8")
     assert [language for language in LANGUAGES if language not in document] == []
