@@ -60,7 +60,7 @@ _WEEKDAYS_IN = (
 )
 _FILLERS_IN = (
     "t z utc gmt at of de le the st nd rd th um uhr pst pdt est edt cst cdt mst mdt cet cest bst jst "
-    "er o den del il r roku г года году р року"
+    "er o den del il r roku г года году р року 年 月 日 년 월 일"
 )
 
 
@@ -80,5 +80,5 @@ MONTHS = {
     for name in names.split("/")
 }
 """The month of each name, however short."""
-WEEKDAYS = frozenset(plain(name) for names in _WEEKDAYS_IN for name in names.split())
-FILLERS = frozenset(_FILLERS_IN.split())
+WORDS_BESIDE = frozenset(plain(name) for names in (*_WEEKDAYS_IN, _FILLERS_IN) for name in names.split())
+"""Weekdays, and what may stand between the others."""

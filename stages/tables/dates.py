@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
-from stages.tables.date_words import FILLERS, MONTHS, WEEKDAYS, plain
+from stages.tables.date_words import MONTHS, WORDS_BESIDE, plain
 
 _TIME = re.compile(
     r"(?:(?<=[\sT])|^)(\d{1,2})[:h](\d{2})(?::(\d{2})(?:[.,](\d+))?)?\s*([ap]\.?m\.?)?\s*(Z|[-+]\d{2}:?\d{2})?",
@@ -151,7 +151,7 @@ def _day(text: str, form: DateForm) -> int | None:
             numbers.append(token)
         elif (word := plain(token)) in MONTHS and named in ("", "mar"):  # which is a Tuesday as well
             month, named = MONTHS[word], word
-        elif word not in WEEKDAYS and word not in FILLERS and token not in "年月日년월일":
+        elif word not in WORDS_BESIDE or (named, word) == ("out", "of"):  # 4 out of 5: no October in Portuguese
             return None
     if month:
         return _with_month_name(numbers, month, form)

@@ -17,7 +17,8 @@ from stages.tables.numerals import is_missing, read_number, unit
 
 FEWEST_OF_A_LABEL = 3  # one for each part of a split
 _TOTALS = frozenset(["total", "totals", "sum", "mean", "average", "summe", "gesamt", "insgesamt", "mittelwert"])
-_NO_LABEL = frozenset({"", "nan", "na", "n/a", "#n/a", "null", "<na>"})
+_NO_LABEL = frozenset({"", "nan", "na", "n/a", "#n/a", "null", "<na>", r"\n"})
+UNLABELLED = "no label"
 
 
 def records(path: Path, findings: Findings) -> Iterator[tuple[str, str] | str | list[float]]:
@@ -63,7 +64,7 @@ def labelled_rows(path: Path, findings: Findings, drops: Drops) -> Iterator[Labe
         if not text or text.isspace():
             drops.add("empty text", number)
         elif label.lower() in _NO_LABEL:
-            drops.add("no label", number)
+            drops.add(f"{UNLABELLED} ({label})" if label else UNLABELLED, number)
         else:
             yield LabelledRow(number, row, text, label)
 

@@ -57,7 +57,7 @@ class _Times:
         return float(steps.max() / np.median(steps[steps > 0])) if steps.any() else 1.0
 
 
-def look_at_series(findings: Findings, columns: Sequence[Column], value: str | None, inputs: list[str]) -> Findings:
+def look_at_series(findings: Findings, columns: Sequence[Column], value: str | None, inputs: Sequence[str]) -> Findings:
     """Choose the columns and read all rows; raises InputError where a choice is unsure or no row has numbers."""
     path = findings.path
     said_when = time_columns(columns)
@@ -152,7 +152,6 @@ def look_at_series(findings: Findings, columns: Sequence[Column], value: str | N
         order=dated.order if dated else "as in the file",
         lowest=float(series.min()),
         highest=float(series.max()),
-        outside_training=outside,
     )
     return finished(findings, drops, warnings, refusals)
 

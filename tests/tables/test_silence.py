@@ -1,5 +1,6 @@
 """What could be read wrongly without a word is read right, said with its number, or refused with a cell."""
 
+import json
 import random
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -9,7 +10,7 @@ import pytest
 
 from stages.tables.date_words import LANGUAGES
 from stages.tables.findings import text_report
-from tests.tables.test_dirt import refused, reviews
+from tests.tables.test_dirt import refused, reviews, table
 
 DAYS = [date(2019, 11, 20) + timedelta(day) for day in range(400)]
 MONTHS = {
@@ -82,7 +83,7 @@ def test_titles_with_their_years_are_texts(read):
 def test_numbers_of_two_units_are_refused_with_a_cell_of_each(read, one, other):
     cells = [(other if n in (70, 90) else one).format(n + 11) for n in range(200)]
     rows = "".join(f"{day},{cell},{n}\n" for n, (day, cell) in enumerate(zip(DAYS, cells, strict=False)))
-    for options in ({"value": "price"}, {"value": "n", "inputs": "price"}):
+    for options in ({"value": "price"}, {"value": "n", "inputs": ["price"]}):
         line = refused(read, f"date,price,n\n{rows}", **options)
         assert f"row 2 has {cells[0]!r}" in line
         assert f"row 72 has {cells[70]!r}" in line
@@ -338,6 +339,72 @@ def test_a_first_row_that_recurs_beside_others_of_its_label_is_no_header(read):
     found, got = read("".join(f'"{text}",{label}\n' for text, label in pairs))
     assert got == pairs
     assert not found.layout.header
+
+
+@pytest.mark.parametrize("mark", [",", ";", "|", " / ", " + "])
+def test_labels_that_are_sets_are_said_to_be_taken_whole(read, mark):
+    rng = random.Random(2)
+    sets = [mark.join(sorted(rng.sample(["action", "comedy", "drama"], rng.choice([1, 2, 3])))) for _ in range(200)]
+    texts = [text for text, _ in reviews(200)]
+    found, got = read(table(zip(texts, (f'"{one}"' for one in sets), strict=True)), label="sentiment")
+    assert got == list(zip(texts, sets, strict=True))
+    (warning,) = warned(found, "sets")
+    assert any(one in warning for one in sets if mark in one)
+    lines = [json.dumps({"text": text, "tags": one.split(mark)}) for text, one in zip(texts, sets, strict=True)]
+    assert warned(read("\n".join(lines), name="mine.jsonl", label="tags")[0], "sets", '["')
+
+
+@pytest.mark.parametrize(
+    "labels", [["very good", "very bad"], ["5 out of 5", "1 out of 5"], ["yes/no", "maybe"], ["[1]", "[2]"]]
+)
+def test_labels_of_several_words_are_no_sets(read, labels):
+    found, _ = read(table((text, f'"{labels[n % 2]}"') for n, (text, _) in enumerate(reviews(60))))
+    assert not warned(found, "sets")
+
+
+@pytest.mark.parametrize("cell", ["NA", "\\N", "NaN", "null", ""])
+def test_rows_that_lose_their_label_are_said_with_the_cell(read, cell):
+    pairs = [(text, ("Europe", "Asia", cell)[n % 3]) for n, (text, _) in enumerate(reviews(300))]
+    found, got = read(table(pairs), label="sentiment")
+    assert got == [pair for pair in pairs if pair[1] != cell]
+    assert warned(found, "100 (33.3%)", f"'{cell}'" if cell else "empty cell")
+    one = [(text, cell if n == 7 else label) for n, (text, label) in enumerate(reviews(300))]
+    found, got = read(table(one))
+    assert not warned(found, "label", "left out")
+    assert [d.rows for d in found.dropped] == [1]
+
+
+def test_texts_with_tags_are_said_and_files_of_tags_refused(read):
+    tagged = [
+        (f"<p>{text}<br /> indeed</p>" if n % 4 == 0 else text, label) for n, (text, label) in enumerate(reviews(80))
+    ]
+    found, got = read(table(tagged))
+    assert got == tagged
+    assert warned(found, "25%", "HTML")
+    assert not warned(read(table([(f"{text} <3 if a<b", label) for text, label in reviews(80)]))[0], "HTML")
+    prose = "\n".join(text for text, _ in reviews(200))
+    for content, name in (
+        (f"<!DOCTYPE html>\n<html><body>{prose}</body></html>", "mine.txt"),
+        (f"\ufeff \n<HTML lang='en'><table><tr><td>{prose}</table></HTML>", "mine.xls"),
+        ("{\\rtf1\\ansi " + prose + "}", "mine.txt"),
+        ("% comment\n\n@RELATION reviews\n@attribute text string\n@attribute class {a,b}\n@data\n'x',a\n", "mine.arff"),
+    ):
+        assert "save" in refused(read, content, name=name)
+    refused(read, {f"{n}.html": f"<html>{text}</html>" for n, (text, _) in enumerate(reviews(40))}, name="pages")
+
+
+def test_a_text_whose_lines_or_files_may_have_labels(read):
+    pairs = [(text.replace(",", ""), {"pos": "+1", "neg": "-1"}[label]) for text, label in reviews(200)]
+    lines = "".join(f"{label} {text}\n" for text, label in pairs)
+    line = refused(read, lines, name="mine.txt")
+    assert "+1, -1" in line
+    assert "".join(read(lines, name="mine.txt", kind="language_model")[1]) == lines
+    verses = "".join(f"{n % 40 + 1} {text.replace(',', '')}\n" for n, (text, _) in enumerate(reviews(200)))
+    assert "".join(read(verses, name="mine.txt")[1]) == verses
+    files = {f"{name}.txt": "\n".join(text for text, label in reviews(200) if label == name) for name in ("pos", "neg")}
+    assert warned(read(files, name="two")[0], "2 files")
+    assert not warned(read(files, name="said", kind="language_model")[0], "2 files")
+    assert not warned(read({f"{n}.txt": text for n, (text, _) in enumerate(reviews(90))}, name="many")[0], "files")
 
 
 def test_the_document_names_the_languages_of_dates():
