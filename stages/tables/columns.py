@@ -11,7 +11,7 @@ from pathlib import Path
 from stages.support.process import InputError
 from stages.tables.dates import DateForm, date_forms, is_month, read_date, read_time_of_day, seem_dates
 from stages.tables.findings import Chosen
-from stages.tables.layout import Drops, Layout, rows
+from stages.tables.layout import Drops, Layout, place_of, rows
 from stages.tables.numerals import decimal_mark, is_missing, read_number
 from stages.tables.texts import script
 
@@ -254,12 +254,9 @@ def _may_be_grouped(cells: Sequence[str]) -> bool:
 
 def named(path: Path, columns: Sequence[Column], option: str, name: str) -> Column:
     """The column that an option names, by its name or its position from 1; raises InputError where there is none."""
-    name = name.strip()
-    exact = [column for column in columns if column.name == name]
-    if found := exact or [column for column in columns if column.name.casefold() == name.casefold()]:
-        return found[0]
-    if name.isdigit() and 1 <= int(name) <= len(columns):
-        return columns[int(name) - 1]
+    place = place_of(name, [column.name for column in columns])
+    if place is not None:
+        return columns[place]
     raise InputError(f"{path}: {option}={name}: no such column; there are: {_list(columns)}")
 
 

@@ -5,7 +5,7 @@ import json
 import re
 import sys
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, islice, pairwise
 from pathlib import Path
@@ -88,6 +88,17 @@ class Layout:
     header: bool = False
     rows_above: int = 0
     repeated_names: tuple[str, ...] = ()
+
+
+def place_of(name: str, names: Sequence[str]) -> int | None:
+    """The place among a table's columns of one that is named so, whatever the case, or by its position from 1."""
+    name = name.strip()
+    folded = [one.casefold() for one in names]
+    if name in names:
+        return names.index(name)
+    if name.casefold() in folded:
+        return folded.index(name.casefold())
+    return int(name) - 1 if name.isdecimal() and 1 <= int(name) <= len(names) else None
 
 
 def find_layout(path: Path, is_text: bool = False) -> Layout:
