@@ -76,14 +76,13 @@ def seem_dates(cells: Sequence[str]) -> bool:
     for cell in cells:
         if len(cell) > _LONGEST_DATE:
             continue
-        numbers, others = [], set()
-        for token in _TOKENS.findall(cell):
-            if token.isdecimal():
-                numbers.append(int(token))
-            else:
-                others.add(plain(token))
-        has_year = any(1300 <= number < 2700 for number in numbers[:3]) or "年" in cell
-        if has_year and len(others) <= _MOST_WORDS_OF_A_DATE and (others or len(numbers) > 1):
+        tokens = _TOKENS.findall(cell)
+        numbers = [token for token in tokens if token.isdecimal()]
+        others = {plain(token) for token in tokens if not token.isdecimal()}
+        years = [number for number in numbers if len(number) == 4 and 1300 <= int(number) < 2700]
+        has_year = len(years) == 1 or "年" in cell
+        are_short = all(len(number) < 4 for number in numbers if number not in years)
+        if has_year and are_short and len(others) <= _MOST_WORDS_OF_A_DATE and len(tokens) > 1:
             words |= others
             fitting += 1
     return fitting >= max(3, 0.9 * len(cells)) and len(words) <= min(_MOST_WORDS_OF_DATES, fitting / 2)
@@ -180,7 +179,9 @@ def _with_numbers(numbers: list[str], form: DateForm) -> int | None:
         case [4]:
             return _ordinal(int(numbers[0]), 1, 1)
         case [4, 1 | 2]:
-            return _ordinal(int(numbers[0]), int(numbers[1]), 1)
+            first, second = map(int, numbers)
+            is_season = second == (first + 1) % 100 and not 1 <= second <= 12  # 2018/19
+            return _ordinal(first, 1 if is_season else second, 1)
         case [1 | 2, 4]:
             return _ordinal(int(numbers[1]), int(numbers[0]), 1)
         case [4, 1 | 2, 1 | 2]:

@@ -5,7 +5,6 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from datetime import time as midnight
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ _HALF_A_YEAR_SECONDS = 180 * DAY_SECONDS
 _UNEVEN = 1.5
 _WORKING_DAYS = 5
 _UNITS = (("day", DAY_SECONDS), ("hour", 3600), ("minute", 60), ("second", 1))
+_LAST_SECOND = datetime.max.toordinal() * DAY_SECONDS - 1
 _FIRST_YEAR, _LAST_YEAR = "1600", "2200"
 _NO_VALUES = re.compile(r"-[19]|-?9[9.]+")
 _FEWEST_DISTINCT = 5  # to say of one value that it lies apart
@@ -200,9 +200,10 @@ def _as_date(time: float, form: DateForm) -> str:
     """A time as ISO 8601 has it; a number of the form "number", and no year where there is none."""
     if form.order == "number":
         return f"{time:.15g}"
-    moment = datetime(1, 1, 1) + timedelta(seconds=round(time) - DAY_SECONDS)
-    said = f"{moment:%m-%d}" if form.order == "md" else moment.date().isoformat()
-    return said if moment.time() == midnight.min else f"{said} {moment.time().isoformat()}"
+    seconds = min(max(round(time) - DAY_SECONDS, 0), _LAST_SECOND)  # an offset or 24:00 may go beyond
+    day, clock = (datetime.min + timedelta(seconds=seconds)).isoformat().split("T")
+    day = day[5:] if form.order == "md" else day
+    return day if clock == "00:00:00" else f"{day} {clock}"
 
 
 def _stand_ins(name: str, values: np.ndarray) -> list[str]:

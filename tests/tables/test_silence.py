@@ -70,6 +70,23 @@ def test_dates_in_words_that_nobody_knows_are_refused_by_name(read, way, value):
     assert read("\n".join(["sana,text,label", *with_texts]))[1] == reviews(400)
 
 
+def test_seasons_and_numbers_of_cases_are_no_unread_dates(read):
+    rows = [f"{1970 + n}/{(71 + n) % 100:02},{n % 9}.5" for n in range(45)]
+    found, got = read("\n".join(["season,goals", *reversed(rows)]))
+    assert (found.order, found.first_date[:4]) == ("descending", "1970")
+    assert got == [[n % 9 + 0.5] for n in range(45)]
+    rows = [f"2019-{n:05},{n % 9}.5" for n in range(60)]
+    assert read("\n".join(["case,weight", *rows]))[1] == [[n % 9 + 0.5] for n in range(60)]
+
+
+@pytest.mark.parametrize("day", ["9999-12-31 24:00", "0001-01-01 00:30+05:00"])
+def test_a_date_at_an_end_of_the_calendar(read, day):
+    rows = [f"{one} 00:00,{n % 13}.5" for n, one in enumerate(DAYS)] + [f"{day},3.5"]
+    found, got = read("\n".join(["date,value", *rows]))
+    assert len(got) == 401
+    assert warned(found, "years", day[:4])
+
+
 def test_titles_with_their_years_are_texts(read):
     words = [f"{first}{second}ix" for first in ("Bal", "Dor", "Fen", "Gul", "Hob") for second in "abdegiklmnoprstuvz"]
     titles = [f"{word} Returns ({1950 + n % 70})" for n, word in enumerate(words)]
