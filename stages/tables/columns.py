@@ -347,7 +347,7 @@ def choose_value(
     if value is not None:
         column = named(path, columns, "VALUE", value)
         if not column.is_number:
-            raise InputError(f"{path}: VALUE={value}: the column holds no numbers: {_no_number(column)}")
+            raise InputError(f"{path}: VALUE={value}: the column holds no numbers: {no_number(column)}")
         return column, Chosen("value", column.name, "as VALUE= says")
     found = number_columns(columns, times)
     varying = [column for column in found if not column.constant] or found
@@ -373,7 +373,7 @@ def choose_inputs(path: Path, columns: Sequence[Column], inputs: Sequence[str], 
     for name in inputs:
         column = named(path, columns, "INPUTS", name)
         if not column.is_number:
-            raise InputError(f"{path}: INPUTS={name}: the column holds no numbers: {_no_number(column)}")
+            raise InputError(f"{path}: INPUTS={name}: the column holds no numbers: {no_number(column)}")
         if column is value:
             raise InputError(f"{path}: INPUTS={name}: it is the column to predict, which is looked at anyway")
         if column not in chosen:
@@ -448,7 +448,7 @@ def refuse_nearly_numbers(path: Path, columns: Sequence[Column]) -> None:
     for column in columns:
         if column.holds_nearly_numbers:
             raise InputError(
-                f"{path}: {column.name} is nearly numbers, but {_no_number(column)}; leave the digits alone"
+                f"{path}: {column.name} is nearly numbers, but {no_number(column)}; leave the digits alone"
             )
 
 
@@ -462,7 +462,7 @@ def refuse_unread_dates(path: Path, columns: Sequence[Column]) -> None:
             )
 
 
-def _no_number(column: Column) -> str:
+def no_number(column: Column) -> str:
     """The first cell of the sample that is no number, as the others are read."""
     odd = ((row, cell) for row, cell in zip(column.rows, column.cells, strict=True) if not column.reads(cell))
     return next((f"row {row} has {cell[:30]!r}" for row, cell in odd), "each cell is empty")

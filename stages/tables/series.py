@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.support.process import InputError
-from stages.tables.columns import Column, choose_inputs, choose_value, time_columns, time_forms
+from stages.tables.columns import Column, choose_inputs, choose_value, no_number, time_columns, time_forms
 from stages.tables.common import count, finished, listed, shortened
 from stages.tables.dates import DAY_SECONDS, DateForm
 from stages.tables.findings import Chosen, Findings
@@ -124,6 +124,12 @@ def look_at_series(findings: Findings, columns: Sequence[Column], value: str | N
             refusals.append(f"{found}, and the dates start anew: several series in one file; keep one")
         else:
             warnings.append(f"{found}: if they are several series, keep one")
+    if value is None:
+        warnings += [
+            f"{column.name} is nearly numbers, but {no_number(column)}: it is not read"
+            for column in columns
+            if column not in times and column.holds_nearly_numbers
+        ]
     if not varying[0]:
         refusals.append(f"{target.name} is constant ({series[0]:g}); there is nothing to predict")
     outside = _outside_training(series)

@@ -128,6 +128,10 @@ def test_what_is_nearly_a_number_is_named_with_a_cell(read, odd):
     line = refused(read, content)
     assert "use" in line
     assert f"row 3 has {cells[1]!r}" in line
+    beside = "".join(f'{day},"{cell}",{n % 7}.5\n' for n, (day, cell) in enumerate(zip(DAYS, cells, strict=True)))
+    found, got = read(f"date,use,temp\n{beside}")
+    assert got == [[n % 7 + 0.5] for n in range(400)]
+    assert warned(found, "use", f"row 3 has {cells[1]!r}")
 
 
 def test_a_point_before_a_currency_is_in_doubt_as_without_it(read):
