@@ -5,11 +5,13 @@ It imports no torch: a person who misspelt a key should not wait for it.
 
 import os
 from pathlib import Path
+from typing import Any
 
 from stages.nn.cells import CELLS
 from stages.support.files import digest, file_digest, root, whole, write_json
 from stages.support.params import load_project, resolved, resolved_report
 from stages.support.process import InputError, run_stage
+from stages.tables.layout import find_layout, place_of
 from stages.text.corpora.download import Mirror
 
 SETTINGS = Path("data/settings")
@@ -36,6 +38,7 @@ def main() -> None:
             corpus = contents["fetch"]["corpus"]
             if corpus["source"] == "file":
                 corpus["digest"] = _digest(study, Path(corpus["path"]))
+                _check_columns(study, corpus)
             for name, content in contents.items():
                 write_json(folder / study / f"{name}.json", content)
         write_json(folder / "report.json", resolved_report(project))
@@ -47,6 +50,23 @@ def _digest(study: str, path: Path) -> str:
         raise InputError(f"params.yaml: {study}.corpus.path: {path} is not there; `make own FILE=...` links a file")
     files = sorted(inner for inner in path.rglob("*") if inner.is_file()) if path.is_dir() else [path]
     return digest({str(file.relative_to(path.parent)): file_digest(file) for file in files})
+
+
+def _check_columns(study: str, corpus: dict[str, Any]) -> None:
+    """Refuse columns that the head of a person's table does not have."""
+    path = Path(corpus["path"])
+    named = {key: [corpus[key]] for key in ("text", "label", "value") if corpus.get(key)}
+    named["inputs"] = list(corpus.get("inputs", ()))
+    if path.is_dir() or not any(named.values()):
+        return
+    columns = find_layout(path).columns
+    for key, names in named.items():
+        for name in names:
+            if place_of(name, columns) is None:
+                there = ", ".join(columns[:20]) or "none"
+                raise InputError(
+                    f"params.yaml: {study}.corpus.{key}: {path} has no column {name!r}; there are: {there}"
+                )
 
 
 if __name__ == "__main__":

@@ -13,13 +13,14 @@ import sys
 import time
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from stages.studies import documented
 from stages.support.files import digest, root, write_text
 from stages.support.params import Params, load_project
-from stages.support.process import InputError, StageError, run_stage, run_to_its_end, taking_back
+from stages.support.process import REFUSAL, InputError, StageError, run_stage, run_to_its_end, taking_back
 from stages.tables.findings import SERIES, text_report
 from stages.tables.inspect import inspect
 from stages.tables.sizes import section
@@ -83,6 +84,8 @@ def _make(file: str, words: tuple[str, ...]) -> None:
     how = "failed (see above)"
     try:
         done = _dvc_repro(*targets)
+    except InputError as error:
+        done, how = False, f"failed ({error})"
     except KeyboardInterrupt:
         done, how = False, "was interrupted"
     if not done:
@@ -94,8 +97,14 @@ def _make(file: str, words: tuple[str, ...]) -> None:
 
 
 def _dvc_repro(*words: str) -> bool:
-    """Whether `dvc repro` came to its end."""
-    return not run_to_its_end(["dvc", "repro", *words])
+    """Whether `dvc repro` came to its end; raises InputError, with its line, where a stage refused what it read."""
+    with TemporaryDirectory() as folder:
+        refusal = Path(folder, "refusal")
+        if not run_to_its_end(["dvc", "repro", *words], {REFUSAL: str(refusal)}):
+            return True
+        if refusal.exists():
+            raise InputError(refusal.read_text(encoding="utf-8"))
+        return False
 
 
 def show(study: str) -> None:

@@ -259,3 +259,40 @@ def test_its_model_names_labels_and_a_changed_file_reruns_its_chain(trained):
     failed = clone.run("python", "-m", "stages.own", str(other), check=False)
     assert failed.returncode == 2
     assert "NAME=" in failed.stderr
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize(
+    ("header", "rows", "words", "named"),
+    [
+        (["date", "y"], series(WAVE), ["HORIZON=40"], ["horizon 40"]),
+        (["date", "y"], series(WAVE), ["WINDOW=90"], ["window 90"]),
+        (["date", "y"], series([*WAVE[:80], *[7] * 19]), [], ["y is 7", "test"]),
+        (["text", "label"], [*reviews(120), *[("all the same", "odd")] * 5], [], ["'odd'", "1 different"]),
+    ],
+)
+def test_what_a_stage_refuses_is_said_in_its_own_line(trained, header, rows, words, named):
+    clone, _ = trained
+    table(clone.folder.parent / "unfit.csv", rows, header)
+    before = clone.read("params.yaml")
+    failed = clone.run("python", "-m", "stages.own", "../unfit.csv", *words, check=False)
+    assert failed.returncode == 2
+    last = failed.stderr.splitlines()[-1]
+    assert last.startswith("error: unfit: ")
+    assert all(word in last for word in named)
+    assert clone.read("params.yaml") == before
+    assert not [path for made in ("own", "raw", "ready") for path in clone.folder.glob(f"data/{made}/unfit*")]
+
+
+@pytest.mark.end_to_end
+def test_a_column_that_the_file_lacks_is_refused_by_check(trained):
+    clone, _ = trained
+    before = clone.read("params.yaml")
+    for named in ("text: 'Größe'", "label: Urteil"):
+        key = named.partition(":")[0]
+        clone.edit("params.yaml", named, f"{key}: Preis")
+        failed = clone.run("python", "-m", "stages.check", check=False)
+        (clone.folder / "params.yaml").write_text(before, encoding="utf-8")
+        assert failed.returncode == 2
+        assert all(word in failed.stderr for word in (f"kritiken_2.corpus.{key}", "'Preis'", "Größe, Urteil"))
+    clone.run("python", "-m", "stages.check")

@@ -11,10 +11,12 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+REFUSAL = "LSTM_VS_GRU_REFUSAL"
+"""In the environment: a file that gets the line of a stage's InputError, for who started it through DVC."""
 _MOST_CHARACTERS = 1000
 _MENDABLE = {  # by whoever ran the command
     errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EISDIR,
@@ -113,12 +115,12 @@ def taking_back() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def run_to_its_end(command: Sequence[str]) -> int:
+def run_to_its_end(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
     """Run a command that Ctrl-C reaches as it does this process, and wait until it has ended by itself: its exit code.
 
-    Within `taking_back`: raises KeyboardInterrupt then, once it has ended.
+    `environment` is added to this process's. Within `taking_back`: raises KeyboardInterrupt then, once it has ended.
     """
-    interrupted, process = False, subprocess.Popen(command)
+    interrupted, process = False, subprocess.Popen(command, env=os.environ | (environment or {}))
     while True:
         try:
             code = process.wait()
@@ -152,6 +154,9 @@ def run_stage(main: Callable[..., None], has_help: bool = False) -> None:
             _flush_output()
     except Exception as error:
         line, exit_code = _said_of(error)
+        if isinstance(error, InputError) and (path := os.environ.get(REFUSAL)):
+            with suppress(OSError):
+                Path(path).write_text(line, encoding="utf-8")
         if len(words) < len(sys.argv) - 1:
             traceback.print_exc()
         elif not (_output_is_closed() and isinstance(error, BrokenPipeError)):

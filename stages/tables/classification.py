@@ -3,7 +3,7 @@
 import re
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -12,13 +12,14 @@ from stages.tables.columns import MOST_DISTINCT, MOST_LABELS, Column
 from stages.tables.common import count, finished, listed, share, shortened
 from stages.tables.findings import Findings
 from stages.tables.layout import Drops, Layout
-from stages.tables.records import FEWEST_OF_A_LABEL, LabelledRow, labelled_rows
-from stages.tables.texts import Measures, script
+from stages.tables.records import FEWEST_OF_A_LABEL, UNLABELLED, LabelledRow, labelled_rows
+from stages.tables.texts import Measures, script, tags
 
 _FEW_TEXTS = 200
 _FEWEST_TEXTS = 10
 _CHUNK = 5000
 _SAMPLE_TEXTS = 5000
+_FEW_UNLABELLED = 0.01
 
 
 @dataclass
@@ -69,13 +70,13 @@ def look_at_classification(findings: Findings, columns: Sequence[Column]) -> Fin
     refusals = _judge_labels(reading, drops)
     labels = reading.labels
     rows = labels.total()
-    leaks = tuple(
+    leaks = [
         column.name for column, counter in zip(beside, reading.pairs, strict=True) if _gives_away(counter, labels, rows)
-    )
+    ]
     words, characters = reading.measures.lengths()
     duplicates, crossing, contradictions = reading.measures.repetitions(reading.label_codes)
     letters, by_spaces = script(text for text, _ in reading.sample)
-    warnings = _label_warnings(labels, rows)
+    warnings = [*_label_warnings(labels, rows), *_unlabelled(drops, rows), *tags([text for text, _ in reading.sample])]
     if reading.like_rows:
         warnings.append(f"row {reading.like_rows[0]}: its text holds lines that look like rows; is a quote missing?")
     if leaks:
@@ -83,7 +84,7 @@ def look_at_classification(findings: Findings, columns: Sequence[Column]) -> Fin
     if duplicates:
         warnings.append(
             f"{share(duplicates, total)} of the texts repeat others; in a random split {crossing:.1%} of the test "
-            "texts would stand in training as well: equal texts belong into one part"
+            "texts would stand in training as well, so equal texts are put into one part"
         )
     if contradictions:
         warnings.append(f"{share(contradictions, total)} of the texts repeat an earlier one under another label")
@@ -99,10 +100,6 @@ def look_at_classification(findings: Findings, columns: Sequence[Column]) -> Fin
         script=letters,
         words_by_spaces=by_spaces,
         unit="words" if by_spaces else "characters",
-        duplicates=duplicates,
-        split_duplicates=crossing,
-        contradictions=contradictions,
-        leaks=leaks,
     )
     return finished(findings, drops, [*warnings, *warnings_of_text], [*refusals, *refusals_of_text])
 
@@ -144,6 +141,11 @@ def _label_warnings(labels: Counter[str], total: int) -> list[str]:
             )
         if _FEWEST_TEXTS <= total < _FEW_TEXTS:
             warnings.append(f"{total} texts are too few to tell two models apart")
+    if sets := _like_sets(labels):
+        warnings.append(
+            f"labels look like sets ({listed(map(shortened, sets[:2]))}): each combination counts as a label "
+            "of its own, since a text has one label here"
+        )
     alike: dict[str, list[str]] = {}
     for label in labels:
         alike.setdefault(_as_number(label) or " ".join(label.casefold().split()), []).append(label)
@@ -153,6 +155,27 @@ def _label_warnings(labels: Counter[str], total: int) -> list[str]:
                 f"labels differ in writing alone and count as different: {listed(list(map(shortened, same)))}"
             )
     return warnings
+
+
+def _like_sets(labels: Iterable[str]) -> list[str]:
+    """Labels that put together what other labels have as well, with a mark between."""
+    parts = {
+        label: {part.strip(" \"'") for part in re.split(r"[,;|/+&]", label.strip("[]{}()"))} - {""} for label in labels
+    }
+    labels_with = Counter(part for found in parts.values() for part in found)
+    return [name for name, found in parts.items() if len(found) > 1 and any(labels_with[part] > 1 for part in found)]
+
+
+def _unlabelled(drops: Drops, rows: int) -> list[str]:
+    """A warning where more than a few rows have no label, with what stands there instead."""
+    lost = {reason: count for reason, count in drops.counts.items() if reason.startswith(UNLABELLED)}
+    left_out = sum(lost.values())
+    if left_out <= _FEW_UNLABELLED * (rows + left_out):
+        return []
+    words = [reason.removeprefix(UNLABELLED).strip(" ()") for reason in lost]
+    cells = listed([f"'{word}'" if word else "an empty cell" for word in words])
+    otherwise = "; if that is a label, write it in another way" if any(words) else ""
+    return [f"{share(left_out, rows + left_out)} of the rows have {cells} for a label and are left out{otherwise}"]
 
 
 def _as_number(label: str) -> str:

@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import groupby, islice, pairwise
 from pathlib import Path
 
 from stages.support.process import InputError
-from stages.tables.dates import DateForm, date_forms, read_date, read_time_of_day
+from stages.tables.dates import DateForm, date_forms, is_month, read_date, read_time_of_day, seem_dates
 from stages.tables.findings import Chosen
-from stages.tables.layout import Drops, Layout, rows
+from stages.tables.layout import Drops, Layout, place_of, rows
 from stages.tables.numerals import decimal_mark, is_missing, read_number
 from stages.tables.texts import script
 
@@ -29,10 +29,13 @@ _LABEL_NAMES = frozenset([
     "score", "overall", "feedback", "spam", "emotion", "topic", "intent", "toxic", "v1", "y", "airline_sentiment"
 ])  # fmt: skip
 _TIME_NAMES = frozenset(
-    "date time year month day week quarter period timestamp datetime hour minute unix ds jahr datum monat".split()  # noqa: SIM905
+    "date time year month day week quarter period timestamp datetime hour minute unix epoch ds ts jahr datum "  # noqa: SIM905
+    "monat".split()
 )
 _IDENTIFIERS = frozenset("id index rownames rownum unnamed idx sno".split())  # noqa: SIM905
 _COUNTERS = frozenset("no nr row number n".split())  # noqa: SIM905
+_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"}
+_FEWEST_OF_A_BLOCK = 5
 _HOUR = "2000-1-1 {}:00"
 _CALENDAR = {  # how a value of each looks in a date
     "year": "{}-1-1",
@@ -43,6 +46,7 @@ _CALENDAR = {  # how a value of each looks in a date
     "second": "2000-1-1 0:00:{:0>2}",
 }
 _GROUPED_BY_POINT = re.compile(r"[-+]?[1-9]\d{0,2}(\.\d{3})+")
+_NEARLY_A_NUMBER = re.compile(r"\W{0,3}\d[\d.,'’\s]*[^\d\s]{0,6}")  # <0.5, 10*, 5.5 kWh, 1,10,100
 _START = ["", "1", "1", "0", "0", "0"]
 _PARTS_OF_A_YEAR = {"quarter": "2000-Q{}", "week": "2000-W{}"}
 
@@ -110,6 +114,18 @@ class Column:
         return date_forms(self.cells)
 
     @cached_property
+    def has_unread_dates(self) -> bool:
+        """Whether the cells look like dates, and none of the known ways to write them fits."""
+        return not (self.is_number or self.forms or self.is_time_of_day) and seem_dates(self.cells)
+
+    @property
+    def holds_nearly_numbers(self) -> bool:
+        """Whether nine of ten cells are numbers but for a sign or a unit that is not known."""
+        if self.is_number or self.forms or self.is_time_of_day or self.is_text:
+            return False
+        return self._share(lambda cell: bool(self.reads(cell) or _NEARLY_A_NUMBER.fullmatch(cell))) >= 0.9
+
+    @cached_property
     def is_index(self) -> bool:
         """Whether the cells only count the rows, or tell them apart."""
         if not (self.cells and self.is_number and all(map(str.isdecimal, self.cells))):
@@ -125,9 +141,29 @@ class Column:
         return all(step > 0 for step in steps) if self.words <= _COUNTERS else len(set(steps)) < 2
 
     @cached_property
+    def stands_in_blocks(self) -> bool:
+        """Whether a few names or whole numbers stand in the file, each in one stretch of rows, as stations might."""
+        if self.named_as_time or self.forms or self.is_time_of_day or self.has_unread_dates or self.names_parts:
+            return False
+        blocks = [cell for cell, _ in groupby(self.cells)]
+        if not 1 < len(blocks) == len(set(blocks)) <= len(self.cells) / _FEWEST_OF_A_BLOCK:
+            return False
+        if not self.is_number:
+            return True
+        counted = [int(cell) for cell in blocks if cell.isdecimal()]
+        is_rising = counted in (sorted(counted), sorted(counted, reverse=True))  # as a total that goes on does
+        return len(counted) == len(blocks) and (bool(self.words & _IDENTIFIERS) or not is_rising)
+
+    @property
+    def names_parts(self) -> bool:
+        """Whether the cells say of which part of a split a row is."""
+        found = {cell.casefold() for cell in self.cells}
+        return len(found) > 1 and found <= _PARTS
+
+    @cached_property
     def is_text(self) -> bool:
         """Whether the cells are mostly different texts of several words, or of several characters without spaces."""
-        if not self.cells or self.is_number or self.forms or self.is_time_of_day:
+        if not self.cells or self.is_number or self.forms or self.is_time_of_day or self.has_unread_dates:
             return False
         if len(set(self.cells)) < 0.3 * len(self.cells) and not self.words & _TEXT_NAMES:
             return False
@@ -218,12 +254,9 @@ def _may_be_grouped(cells: Sequence[str]) -> bool:
 
 def named(path: Path, columns: Sequence[Column], option: str, name: str) -> Column:
     """The column that an option names, by its name or its position from 1; raises InputError where there is none."""
-    name = name.strip()
-    exact = [column for column in columns if column.name == name]
-    if found := exact or [column for column in columns if column.name.casefold() == name.casefold()]:
-        return found[0]
-    if name.isdigit() and 1 <= int(name) <= len(columns):
-        return columns[int(name) - 1]
+    place = place_of(name, [column.name for column in columns])
+    if place is not None:
+        return columns[place]
     raise InputError(f"{path}: {option}={name}: no such column; there are: {_list(columns)}")
 
 
@@ -237,7 +270,10 @@ def choose_text(path: Path, columns: Sequence[Column], text: str | None, label: 
     if not found:
         found = [column for column in others if column.words & _TEXT_NAMES and not column.is_number]
         if not found:
-            found = [c for c in others if not (c.is_number or c.forms or c.is_time_of_day or c.constant or c.is_index)]
+            others = [c for c in others if not (c.is_number or c.forms or c.is_time_of_day or c.has_unread_dates)]
+            if not others:
+                raise InputError(f"{path}: no column holds texts; there are: {_list(columns)}")
+            found = [c for c in others if not (c.constant or c.is_index)]
             found = [c for c in found if c.distinct is None or len(c.distinct) > max(2, 0.5 * len(c.cells))]
     if len(found) == 1:
         return found[0], Chosen("text", found[0].name, "the only column of texts")
@@ -260,7 +296,7 @@ def label_candidates(columns: Sequence[Column], text: Column | None, total: int)
         and 2 <= len(column.distinct - {""}) <= min(MOST_LABELS, total // 2)
         and column.missing < 0.5
         and not column.is_index
-        and not (column.forms or column.is_time_of_day)
+        and not (column.forms or column.is_time_of_day or column.has_unread_dates)
         and not (column.is_text and len(set(column.cells)) > 0.5 * len(column.cells))
         and not (column.is_number and any(c in ".," for cell in column.cells[:200] for c in cell.removesuffix(".0")))
     ]
@@ -311,7 +347,7 @@ def choose_value(
     if value is not None:
         column = named(path, columns, "VALUE", value)
         if not column.is_number:
-            raise InputError(f"{path}: VALUE={value}: the column holds no numbers: {_no_number(column)}")
+            raise InputError(f"{path}: VALUE={value}: the column holds no numbers: {no_number(column)}")
         return column, Chosen("value", column.name, "as VALUE= says")
     found = number_columns(columns, times)
     varying = [column for column in found if not column.constant] or found
@@ -321,7 +357,13 @@ def choose_value(
     if len(by_name) == 1:
         return by_name[0], Chosen("value", by_name[0].name, "by its name")
     if not varying:
+        refuse_nearly_numbers(path, columns)
         raise InputError(f"{path}: no column of numbers; there are: {_list(columns)}")
+    heads = [column.name for column in varying if is_month(column.name) or date_forms([column.name])]
+    if len(heads) > max(5, 0.8 * len(varying)):
+        raise InputError(
+            f"{path}: dates stand in the header ({heads[0]} to {heads[-1]}): transpose the table, one row a date"
+        )
     raise InputError(f"{path}: which column is to be predicted? Set VALUE= to one of: {_list(varying)}")
 
 
@@ -331,7 +373,7 @@ def choose_inputs(path: Path, columns: Sequence[Column], inputs: Sequence[str], 
     for name in inputs:
         column = named(path, columns, "INPUTS", name)
         if not column.is_number:
-            raise InputError(f"{path}: INPUTS={name}: the column holds no numbers: {_no_number(column)}")
+            raise InputError(f"{path}: INPUTS={name}: the column holds no numbers: {no_number(column)}")
         if column is value:
             raise InputError(f"{path}: INPUTS={name}: it is the column to predict, which is looked at anyway")
         if column not in chosen:
@@ -401,7 +443,26 @@ def read_time(cells: Sequence[str], form: DateForm) -> float | None:
     return None if date is None or clock is None else date + clock
 
 
-def _no_number(column: Column) -> str:
+def refuse_nearly_numbers(path: Path, columns: Sequence[Column]) -> None:
+    """Raise InputError, with a cell, where a column would be numbers but for what stands beside them."""
+    for column in columns:
+        if column.holds_nearly_numbers:
+            raise InputError(
+                f"{path}: {column.name} is nearly numbers, but {no_number(column)}; leave the digits alone"
+            )
+
+
+def refuse_unread_dates(path: Path, columns: Sequence[Column]) -> None:
+    """Raise InputError, with a cell, where a column seems to hold dates that cannot be read."""
+    for column in columns:
+        if column.has_unread_dates:
+            raise InputError(
+                f"{path}: {column.name} seems to hold dates, and {column.cells[0]!r} can't be read; write them as "
+                f"2018-07-31, or set VALUE= to read the rows in the order of the file, or TEXT={column.name}"
+            )
+
+
+def no_number(column: Column) -> str:
     """The first cell of the sample that is no number, as the others are read."""
     odd = ((row, cell) for row, cell in zip(column.rows, column.cells, strict=True) if not column.reads(cell))
     return next((f"row {row} has {cell[:30]!r}" for row, cell in odd), "each cell is empty")

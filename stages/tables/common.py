@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from stages.support.process import InputError
 from stages.tables.findings import Findings
-from stages.tables.layout import Drops, Layout
+from stages.tables.layout import HEADER_AGAIN, Drops, Layout
 
 _MOST_BAD_ROWS = 0.2  # of a table; with more, what is dropped may be what matters
-_HARMLESS = ("empty row", "empty text", "no label")
+_HARMLESS = ("empty row", "empty text", "no label", HEADER_AGAIN)
 
 
 def finished(findings: Findings, drops: Drops, warnings: list[str], refusals: list[str]) -> Findings:
@@ -16,7 +16,7 @@ def finished(findings: Findings, drops: Drops, warnings: list[str], refusals: li
     layout = findings.layout
     dropped = drops.listed()
     for one in dropped:
-        if one.reason not in _HARMLESS and one.rows > _MOST_BAD_ROWS * (findings.rows + one.rows):
+        if not one.reason.startswith(_HARMLESS) and one.rows > _MOST_BAD_ROWS * (findings.rows + one.rows):
             raise InputError(
                 f"{findings.path}: {one.rows:,} of {findings.rows + one.rows:,} rows can't be read: {one.reason}; "
                 f"the first is {'row ' * isinstance(one.first[0], int)}{one.first[0]}"

@@ -1,50 +1,27 @@
 """Dates as people write them, read for their order in time; a column decides together what one date leaves open."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
-_MONTHS = {
-    name: month
-    for month, names in enumerate(
-        (
-            "jan january januar janvier janv ene enero gennaio",
-            "feb february februar février févr fév febrero",
-            "mar march märz mär mrz mars marzo",
-            "apr april avril avr abr abril",
-            "may mai mayo",
-            "jun june juni juin junio",
-            "jul july juli juillet juil julio",
-            "aug august août ago agosto",
-            "sep sept september septembre septiembre",
-            "oct october okt oktober octobre octubre",
-            "nov november novembre noviembre",
-            "dec december dez dezember décembre déc dic diciembre",
-        ),
-        1,
-    )
-    for name in names.split()
-}
-_WEEKDAYS = frozenset([
-    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
-    "mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri", "sat", "sun",
-    "mo", "di", "mi", "do", "fr", "sa", "so", "lun", "mar", "mer", "jeu", "ven", "sam", "dim",
-])  # fmt: skip
-_FILLERS = frozenset(
-    "t z utc gmt at of de le the st nd rd th um uhr pst pdt est edt cst cdt mst mdt cet cest bst jst".split()  # noqa: SIM905
-)
+from stages.tables.date_words import MONTHS, WORDS_BESIDE, plain
+
 _TIME = re.compile(
     r"(?:(?<=[\sT])|^)(\d{1,2})[:h](\d{2})(?::(\d{2})(?:[.,](\d+))?)?\s*([ap]\.?m\.?)?\s*(Z|[-+]\d{2}:?\d{2})?",
     re.IGNORECASE,
 )
 _DOTTED_TIME = re.compile(r"(\d{1,2})\.(\d{2})\.(\d{2})")
 _TOKENS = re.compile(r"\d+|[^\W\d_]+")
-_PERIOD = re.compile(r"(\d{4})\W?([qmw])\W?(\d{1,2})|([qmw])(\d{1,2})\W?(\d{4})", re.IGNORECASE)
-_DAY_SECONDS = 86_400
+_PERIOD = re.compile(r"(\d{4})\W?(q|m|k?w)\W?(\d{1,2})|(q|m|k?w)\W?(\d{1,2})\W?(\d{4})", re.IGNORECASE)  # KW: German
+DAY_SECONDS = 86_400
 ORDERS = ("ymd", "dmy", "mdy", "md")
 _NO_YEAR = 2000  # has a 29th of February
+_LONGEST_DATE = 40
+_MOST_WORDS_OF_A_DATE = 4  # a weekday, a month, and of both sides of it
+_MOST_WORDS_OF_DATES = 40  # twelve months, some of them in two forms, and seven weekdays
 
 
 @dataclass(frozen=True)
@@ -84,7 +61,31 @@ def read_date(cell: str, form: DateForm) -> float | None:
         seconds = int(dotted[1]) * 3600.0 + int(dotted[2]) * 60 + int(dotted[3])
         text = text[: dotted.start()]
     day = _day(text, form)
-    return None if day is None else day * _DAY_SECONDS + seconds
+    return None if day is None else day * DAY_SECONDS + seconds
+
+
+def is_month(cell: str) -> bool:
+    """Whether a cell names a month and nothing else."""
+    return plain(cell.strip(" .")) in MONTHS
+
+
+def seem_dates(cells: Sequence[str]) -> bool:
+    """Whether cells look like dates of whatever language or calendar: all but a year and a day are a few words."""
+    words: set[str] = set()
+    fitting = 0
+    for cell in cells:
+        if len(cell) > _LONGEST_DATE:
+            continue
+        tokens = _TOKENS.findall(cell)
+        numbers = [token for token in tokens if token.isdecimal()]
+        others = {plain(token) for token in tokens if not token.isdecimal()}
+        years = [number for number in numbers if len(number) == 4 and 1300 <= int(number) < 2700]
+        has_year = len(years) == 1 or "年" in cell
+        are_short = all(len(number) < 4 for number in numbers if number not in years)
+        if has_year and are_short and len(others) <= _MOST_WORDS_OF_A_DATE and len(tokens) > 1:
+            words |= others
+            fitting += 1
+    return fitting >= max(3, 0.9 * len(cells)) and len(words) <= min(_MOST_WORDS_OF_DATES, fitting / 2)
 
 
 def read_time_of_day(cell: str) -> float | None:
@@ -139,15 +140,17 @@ def _day(text: str, form: DateForm) -> int | None:
     period = _PERIOD.fullmatch(text.strip())
     if period:
         year, unit, number = period.group(1, 2, 3) if period[1] else (period[6], period[4], period[5])
-        return _period_day(int(year), unit.lower(), int(number))
+        return _period_day(int(year), unit[-1].lower(), int(number))
     numbers: list[str] = []
-    month = 0
+    month, named = 0, ""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)  # else an accent may be a character of its own
     for token in map(re.Match.group, _TOKENS.finditer(text)):
         if token.isdigit():
             numbers.append(token)
-        elif (word := token.lower()) in _MONTHS and not month:
-            month = _MONTHS[word]
-        elif word not in _WEEKDAYS and word not in _FILLERS and token not in "年月日년월일":
+        elif (word := plain(token)) in MONTHS and named in ("", "mar"):  # which is a Tuesday as well
+            month, named = MONTHS[word], word
+        elif word not in WORDS_BESIDE or (named, word) == ("out", "of"):  # 4 out of 5: no October in Portuguese
             return None
     if month:
         return _with_month_name(numbers, month, form)
@@ -176,7 +179,9 @@ def _with_numbers(numbers: list[str], form: DateForm) -> int | None:
         case [4]:
             return _ordinal(int(numbers[0]), 1, 1)
         case [4, 1 | 2]:
-            return _ordinal(int(numbers[0]), int(numbers[1]), 1)
+            first, second = map(int, numbers)
+            is_season = second == (first + 1) % 100 and not 1 <= second <= 12  # 2018/19
+            return _ordinal(first, 1 if is_season else second, 1)
         case [1 | 2, 4]:
             return _ordinal(int(numbers[1]), int(numbers[0]), 1)
         case [4, 1 | 2, 1 | 2]:
@@ -193,8 +198,10 @@ def _with_numbers(numbers: list[str], form: DateForm) -> int | None:
 
 def _period_day(year: int, unit: str, number: int) -> int | None:
     if unit == "w":
-        first = _ordinal(year, 1, 4)
-        return None if first is None or not 1 <= number <= 53 else first + 7 * (number - 1)
+        within_first = _ordinal(year, 1, 4)
+        if within_first is None or not 1 <= number <= 53:
+            return None
+        return within_first - (within_first - 1) % 7 + 7 * (number - 1)  # its Monday
     return _ordinal(year, 3 * number - 2 if unit == "q" else number, 1)
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 from stages.support.process import InputError
 
-_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # of the byte order; some programs put a second one before it
+MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # of the byte order; some programs put a second one before it
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -34,6 +34,11 @@ _NOT_TEXT = (
     (b"\x93NUMPY", "a NumPy array: save it as CSV"),
     (b"\x80\x04", "a pickle, which can run any code: save its table as CSV"),
     (b"\x80\x05", "a pickle, which can run any code: save its table as CSV"),
+)
+_MARKUP = (  # texts of which a net would learn the tags; small letters, as they begin
+    (re.compile(rb"\{\\rtf"), "an RTF document: save it as plain text"),
+    (re.compile(rb"<!doctype html|<html"), "a web page: save its text, or its table as CSV"),
+    (re.compile(rb"(?:%[^\n]*\s+)*@relation"), "an ARFF file: save it as CSV"),
 )
 _CONTROLS = bytes(set(range(1, 32)) - set(b"\b\t\n\v\f\r\x1a\x1b"))  # NUL characters are left out where they stand
 _MULTIBYTE = ("cp932", "euc_jp", "gb18030", "big5", "euc_kr")
@@ -106,6 +111,7 @@ def find_encoding(path: Path) -> Encoding:
     for magic, what in _NOT_TEXT:
         if head.startswith(magic):
             raise InputError(f"{path}: is {what}")
+    _refuse_markup(path, head)
     if head[257:262] == b"ustar":
         raise InputError(f"{path}: is a tar archive: unpack it, and take one of its files or their folder")
     marked = next((name for mark, name in _BOMS if head.startswith(mark)), None)
@@ -131,7 +137,7 @@ def lines(path: Path, encoding: Encoding) -> Iterator[str]:
         try:
             for line in io.TextIOWrapper(file, encoding.name, newline="", errors=errors):
                 number += 1
-                yield line.lstrip(_MARK) if number == 1 else line
+                yield line.lstrip(MARK) if number == 1 else line
         except UnicodeError as error:
             raise InputError(
                 f"{path}: after line {number}: not text in the encoding {encoding.name}; save it as UTF-8"
@@ -140,11 +146,19 @@ def lines(path: Path, encoding: Encoding) -> Iterator[str]:
 
 def decode(content: bytes, path: Path) -> str:
     """The text of one small file, whatever its encoding; raises InputError where it is none."""
+    _refuse_markup(path, content)
     try:
-        return content.decode("utf-8").lstrip(_MARK)
+        return content.decode("utf-8").lstrip(MARK)
     except UnicodeDecodeError:
         encoding = find_encoding(path)
         return "".join(lines(path, encoding))
+
+
+def _refuse_markup(path: Path, content: bytes) -> None:
+    beginning = content[:10_000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for begins, what in _MARKUP:
+        if begins.match(beginning):
+            raise InputError(f"{path}: is {what}")
 
 
 def _is_gzip(path: Path) -> bool:

@@ -49,16 +49,11 @@ class Findings:
         script: The script of most letters, as Unicode calls it, such as "latin".
         words_by_spaces: Whether spaces part words.
         unit: What a net had better read: "words" or "characters".
-        first_date: The earliest date, as written; "" without dates.
+        first_date: The earliest date, as 2018-07-31 with its time where it has one; "" without dates.
         last_date: The latest.
         order: "ascending", "descending" or "unsorted" by date as the file stands, or "as in the file" without dates.
         lowest: The target's lowest value.
         highest: The target's highest value.
-        outside_training: Share of the last 30 % of a series that lies outside the range of what comes before.
-        duplicates: Texts that repeat an earlier one, whatever their case and spaces.
-        split_duplicates: Share of a random tenth of the texts that would also stand in the rest.
-        contradictions: Texts that repeat an earlier one under another label.
-        leaks: Columns that give the label away (none of them is read), by name.
         warnings: What a person should know, a sentence each.
         refusals: What makes the file unfit for a comparison of models, a sentence each.
     """
@@ -86,11 +81,6 @@ class Findings:
     order: str = ""
     lowest: float = 0.0
     highest: float = 0.0
-    outside_training: float = 0.0
-    duplicates: int = 0
-    split_duplicates: float = 0.0
-    contradictions: int = 0
-    leaks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
 

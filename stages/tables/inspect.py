@@ -1,7 +1,9 @@
 """Looking at a file that a person brings: what it is, what would be read, what is wrong with it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from stages.support.process import InputError
@@ -16,16 +18,21 @@ from stages.tables.columns import (
     named,
     number_columns,
     profile,
+    refuse_nearly_numbers,
+    refuse_unread_dates,
     time_columns,
 )
 from stages.tables.common import count, listed
+from stages.tables.encoding import lines
 from stages.tables.findings import CLASSIFICATION, KINDS, LANGUAGE_MODEL, SERIES, Findings
 from stages.tables.language_model import look_at_language
 from stages.tables.layout import UNPAIRED, Drops, Layout, find_layout, is_quoted
 from stages.tables.records import label_folders, text_files
 from stages.tables.series import look_at_series
 
-_PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"}
+_LINES_LOOKED_AT = 500
+_MOST_MARKS = 10
+_MARK = re.compile(r"[-+]?\d{1,2}")
 
 
 def inspect(
@@ -63,6 +70,8 @@ def inspect(
     layout = find_layout(path, is_text=kind == LANGUAGE_MODEL and text is None)
     if layout.format == "plain text" and kind in (None, LANGUAGE_MODEL):
         _refuse_options(path, given, "a plain text has no columns")
+        if kind is None:
+            _refuse_marked_lines(path, layout)
         return look_at_language(Findings(path, LANGUAGE_MODEL, "a plain text", "plain text", layout))
     if layout.format == "plain text":
         raise InputError(f"{path}: KIND={kind}: needs a table, and this is a plain text")
@@ -85,6 +94,17 @@ def _profile(path: Path, layout: Layout) -> tuple[Layout, list[Column], int]:
     return layout, columns, total
 
 
+def _refuse_marked_lines(path: Path, layout: Layout) -> None:
+    """Raise InputError where each of the first lines of a text begins with one of a few numbers, as with a label."""
+    head = [line.split() for line in islice(lines(path, layout.encoding), _LINES_LOOKED_AT) if line.strip()]
+    marks = sorted({words[0] for words in head})
+    if len(head) >= 2 * len(marks) > 2 and all(map(_MARK.fullmatch, marks)) and len(marks) <= _MOST_MARKS:
+        raise InputError(
+            f"{path}: each line begins with one of {', '.join(marks)}: are these labels? Write a table with a column "
+            "of labels and one of texts, or set KIND=language_model"
+        )
+
+
 def _refuse_options(path: Path, given: dict[str, str | None], why: str) -> None:
     for option, said in given.items():
         if said is not None:
@@ -98,7 +118,7 @@ def _table(
     total: int,
     kind: str | None,
     given: dict[str, str | None],
-    inputs: list[str],
+    inputs: Sequence[str],
 ) -> Findings:
     kind, reason = (kind, "as KIND= says") if kind else _guess_kind(path, columns, total, given)
     unused = {
@@ -126,12 +146,11 @@ def _table(
 
 def _parts_named(columns: Sequence[Column]) -> list[str]:
     """A warning where a column says which part each row belongs to."""
-    found = {column.name: {cell.casefold() for cell in column.cells} for column in columns}
+    found = {column.name: {cell.casefold() for cell in column.cells} for column in columns if column.names_parts}
     return [
-        f"column {name} divides the rows ({', '.join(sorted(values))}) and is not read: the parts are drawn here. For "
-        "a test part of your own leave its rows out, and give them to `predict` or `forecast` afterwards"
-        for name, values in found.items()
-        if values <= _PARTS and len(values) > 1
+        f"column {name} divides the rows ({', '.join(sorted(parts))}) and is not read: the parts are drawn here. For a "
+        "test part of your own leave its rows out, and give them to `predict` or `forecast` afterwards"
+        for name, parts in found.items()
     ]
 
 
@@ -147,6 +166,8 @@ def _guess_kind(path: Path, columns: list[Column], total: int, given: dict[str, 
         if len(columns) == 1:
             return LANGUAGE_MODEL, "one column of texts and no label"
         return CLASSIFICATION, f"has a column of texts ({given['TEXT'] or texts[0].name})"
+    refuse_unread_dates(path, columns)
+    refuse_nearly_numbers(path, [] if numbers else columns)
     labels = label_candidates(columns, None, total)
     others = [c for c in columns if not (c.is_number or c.forms or c.is_time_of_day or c.constant or not c.cells)]
     words = [column for column in others if not column.named_as_time]
@@ -159,8 +180,8 @@ def _guess_kind(path: Path, columns: list[Column], total: int, given: dict[str, 
         return SERIES, "has a date and columns of numbers"
     listed = ", ".join(column.name for column in columns[:20])
     raise InputError(
-        f"{path}: neither texts with labels nor a series by its look; set KIND= to classification (with TEXT= "
-        f"and LABEL=), language_model (TEXT=) or series (VALUE=); columns: {listed}"
+        f"{path}: texts with labels, or a series of numbers? Set KIND= to classification (with TEXT= and LABEL=), "
+        f"language_model (TEXT=) or series (VALUE=); columns: {listed}"
     )
 
 
@@ -193,4 +214,10 @@ def _folder(path: Path, kind: str | None, given: dict[str, str | None]) -> Findi
         )
     if all(file.suffix.lower() in (".csv", ".tsv", ".json", ".jsonl") for file in files):
         raise InputError(f"{path}: a folder of tables; name one: {listed([file.name for file in files[:10]])}")
-    return look_at_language(Findings(path, LANGUAGE_MODEL, "a folder of texts", "folder of texts", None))
+    found = look_at_language(Findings(path, LANGUAGE_MODEL, "a folder of texts", "folder of texts", None))
+    if kind is None and 1 < len(files) <= MOST_LABELS:
+        one = (
+            f"{len(files)} files are read as one text: for texts with labels each label needs a folder, or use a table"
+        )
+        found = replace(found, warnings=(one, *found.warnings))
+    return found

@@ -7,7 +7,7 @@ from stages.tables.common import finished, share
 from stages.tables.findings import Findings
 from stages.tables.layout import Drops
 from stages.tables.records import pieces
-from stages.tables.texts import Measures, script
+from stages.tables.texts import Measures, script, tags
 
 _FEWEST_WORDS = 100_000  # of a text whose words a net had better read
 _FEW_CHARACTERS = 20_000
@@ -29,7 +29,7 @@ def look_at_language(findings: Findings) -> Findings:
     words, characters = measures.lengths()
     total_words, total_characters = sum(measures.words), sum(measures.characters) + len(measures.characters)
     duplicates = 0 if lines else measures.repetitions()[0]
-    warnings, refusals = [], []
+    warnings, refusals = tags(sample), []
     unit = "words" if by_spaces and total_words >= _FEWEST_WORDS else "characters"
     if by_spaces and unit == "characters":
         warnings.append(
@@ -51,6 +51,5 @@ def look_at_language(findings: Findings) -> Findings:
         script=letters,
         words_by_spaces=by_spaces,
         unit=unit,
-        duplicates=duplicates,
     )
     return finished(findings, drops, warnings, refusals)

@@ -5,14 +5,14 @@ import json
 import re
 import sys
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, islice, pairwise
 from pathlib import Path
 from typing import Any
 
 from stages.support.process import InputError
-from stages.tables.encoding import Encoding, find_encoding, lines
+from stages.tables.encoding import MARK, Encoding, find_encoding, lines
 from stages.tables.parquet import is_parquet, parquet_objects
 
 _DELIMITERS = (";", "\t", "|", ",")  # of two that fit alike, the earlier: decimal commas part cells as well
@@ -20,7 +20,7 @@ _SAMPLE_LINES = 500
 _SAMPLE_OBJECTS = 1000
 _OF_OBJECTS = {
     "json lines": "begins with { but is no JSON object a line",
-    "json array": "holds no JSON array of objects or object of columns, or several",
+    "json array": "is JSON, but neither one array of objects nor one object of columns that are equally long",
     "parquet": "a Parquet file without rows or columns",
     "fastText": "holds no line with one __label__NAME and a text",
 }
@@ -29,7 +29,9 @@ _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".psv", ".parquet", *_JSON_SUFFIXES)
 _PLAIN_SUFFIXES = (".txt", ".text", ".md", "")
 _MOST_PLACES = 5
+_WORDS_OF_A_TEXT = 3
 _MOST_LINES_OF_A_ROW = 10_000
+HEADER_AGAIN = "the header again"  # of a file that was put together from several
 UNPAIRED = "quotes do not pair, or the file is cut off within them"
 
 
@@ -88,6 +90,17 @@ class Layout:
     repeated_names: tuple[str, ...] = ()
 
 
+def place_of(name: str, names: Sequence[str]) -> int | None:
+    """The place among a table's columns of one that is named so, whatever the case, or by its position from 1."""
+    name = name.strip()
+    folded = [one.casefold() for one in names]
+    if name in names:
+        return names.index(name)
+    if name.casefold() in folded:
+        return folded.index(name.casefold())
+    return int(name) - 1 if name.isdecimal() and 1 <= int(name) <= len(names) else None
+
+
 def find_layout(path: Path, is_text: bool = False) -> Layout:
     """Look at a file's bytes and first lines; raises InputError where it is empty or no text.
 
@@ -138,41 +151,37 @@ def rows(path: Path, layout: Layout, drops: Drops) -> Iterator[tuple[int, list[s
         yield from _rows_of_objects(path, layout, drops)
         return
     width = len(layout.columns)
-    skipped = layout.rows_above
+    header: list[str] = []
     waiting: tuple[int, list[str]] | None = None
     for number, row in _numbered(path, layout):
         if row is None:
             drops.add(UNPAIRED, number)
             continue
-        if number <= skipped:
-            if any(cell.strip() for cell in row):
-                drops.add("above the table", number)
-            else:
-                drops.add("empty row", number)
-            continue
-        if layout.header and number == skipped + 1:
+        if layout.header and number == layout.rows_above + 1:
+            header = _bare(row)
             continue
         if waiting is not None:
             yield waiting
         waiting = None
-        if len(row) != width:
-            if not any(map(str.strip, row)):
-                drops.add("empty row", number)
-                continue
-            if len(row) > width and not any(map(str.strip, row[width:])):
-                row = row[:width]
-            else:
-                drops.add("fewer cells than columns" if len(row) < width else "more cells than columns", number)
-                continue
-        elif not any(map(str.strip, row)):
+        if not any(map(str.strip, row)):
             drops.add("empty row", number)
-            continue
-        if layout.encoding.cut_off:
-            waiting = (number, row)
+        elif number <= layout.rows_above:
+            drops.add("above the table", number)
+        elif len(row) == len(header) and row[-1].strip() == header[-1] and _bare(row) == header:
+            drops.add(HEADER_AGAIN, number)
+        elif len(row) < width or any(map(str.strip, row[width:])):
+            drops.add("fewer cells than columns" if len(row) < width else "more cells than columns", number)
+        elif layout.encoding.cut_off:
+            waiting = (number, row[:width])
         else:
-            yield number, row
+            yield number, row[:width]
     if waiting is not None:
         drops.add("cut off within a character at the end of the file", waiting[0])
+
+
+def _bare(row: list[str]) -> list[str]:
+    """A header's cells without spaces, and without the byte-order mark of a file that was put behind another."""
+    return [cell.lstrip(MARK).strip() for cell in row]
 
 
 def _numbers_between_spaces(head: list[str]) -> int:
@@ -304,42 +313,56 @@ def _named(path: Path, layout: Layout, table: list[list[str]]) -> Layout:
     # A title has only its first cell, whatever a spreadsheet puts behind it.
     top = next((place for place in whole if width == 1 or any(map(str.strip, filled[place][1:]))), whole[0])
     body = [row for row in table[top + 1 :] if len(row) == width]
-    header = is_header(table[top], body)
-    if not header and top and len(table[top - 1]) == width - 1 > 0 and all(map(_is_name, table[top - 1])):
-        names_of_all = _names_of_all(table[top - 1], [table[top], *body], path)
-        top -= 1
-        table = [*table[:top], names_of_all, *table[top + 1 :]]
-        header = True
+    header = is_header(table[top], body) or _recurs(table[top], body)
+    names, first = table[top], min(filled)
+    upper = filled[first]
+    is_short = 1 < len(upper) < width or (len(upper), width) == (1, 2)
+    if not header and first < top and is_short and all(map(_is_name, upper)):
+        names, top, header = _names_of_all(upper, [names, *body], path), first, True
     if not header:
         return replace(layout, columns=tuple(str(place) for place in range(1, width + 1)), rows_above=top)
-    names: list[str] = []
+    columns: list[str] = []
     repeated: list[str] = []
-    for place, cell in enumerate(table[top], 1):
+    for place, cell in enumerate(names, 1):
         name = base = cell.strip() or f"column {place}"
         copy = 1
-        while name in names:
+        while name in columns:
             copy += 1
             name = f"{base} ({copy})"
         if copy > 1:
             repeated.append(base)
-        names.append(name)
+        columns.append(name)
     return replace(
-        layout, columns=tuple(names), header=True, rows_above=top, repeated_names=tuple(dict.fromkeys(repeated))
+        layout, columns=tuple(columns), header=True, rows_above=top, repeated_names=tuple(dict.fromkeys(repeated))
     )
 
 
 def _names_of_all(names: list[str], body: list[list[str]], path: Path) -> list[str]:
-    """The names of columns where the header has one less than the rows have cells; raises InputError if in doubt."""
-    if not any(row[-1].strip() for row in body):
-        return [*names, ""]  # a delimiter ends each row
+    """The names of columns where the header has fewer than the rows have cells; raises InputError if in doubt."""
+    missing = len(body[0]) - len(names)
+    if not any(cell.strip() for row in body for cell in row[-missing:]):
+        return [*names, *[""] * missing]  # delimiters end each row
     first = [row[0].strip() for row in body]
     numbers = [int(cell) for cell in first if cell.isdecimal()]
     counts = len(numbers) == len(first) and all(a < b for a, b in pairwise(numbers)) and numbers[0] < 1000
-    if counts or all(any(map(str.isalpha, cell)) for cell in first):
+    are_names = len(set(first)) == len(first) and all(any(map(str.isalpha, cell)) for cell in first)
+    if missing == 1 and (counts or (are_names and len(" ".join(first).split()) < _WORDS_OF_A_TEXT * len(first))):
         return ["", *names]  # R leaves out the name of the first column, which numbers or names the rows
     raise InputError(
-        f"{path}: the header names {len(names)} columns and the rows have {len(names) + 1}: a decimal comma without "
-        "quotes, or a column without a name?"
+        f"{path}: the header names {len(names)} column{'s' * (len(names) > 1)} and the rows have {len(body[0])}: a "
+        "text with a comma or a decimal comma without quotes, or a column without a name?"
+    )
+
+
+def _recurs(first: list[str], body: list[list[str]]) -> bool:
+    """Whether the first row names the columns for standing below again, and its cells nowhere else in their columns."""
+    head, *below = map(_bare, [first, *body])
+    copies = below.count(head)
+    return (
+        len(head) > 1
+        and copies > 0
+        and all(map(_is_name, head))
+        and all(column.count(cell) == copies for cell, column in zip(head, zip(*below, strict=True), strict=True))
     )
 
 

@@ -4,11 +4,16 @@ import re
 from collections.abc import Iterable
 
 MISSING = frozenset(
-    {"", "-", "--", "—", "–", ".", "..", "?", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "<na>"}
+    {"", "-", "--", "—", "–", ".", "..", "?", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "<na>", r"\n"}
 )
 _MAGNITUDES = {"k": 1e3, "m": 1e6, "b": 1e9}
 _SPACES = dict.fromkeys(map(ord, " \u00a0\u2009\u202f'’_"))
-_DECORATION = re.compile(r"^([-+(]?)\s*[$€£¥₹₽]?\s*|\s*(?:[$€£¥₹₽]|[A-Z]{3})?\s*%?\s*$")
+_CURRENCY = (
+    r"[$€£¥₹₽]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|RUB|SEK|NOK|DKK|ISK|PLN|CZK|HUF|RON|BGN|TRY|UAH|ILS|BRL|MXN|ARS|"
+    r"CLP|COP|PEN|CAD|AUD|NZD|ZAR|KRW|SGD|HKD|TWD|THB|IDR|MYR|PHP|VND|PKR|EGP|NGN|KES|SAR|AED|DEM|FRF|ITL|BTC|ETH)(?![A-Z])"
+)
+_DECORATION = re.compile(rf"^([-+(]?)\s*(?:{_CURRENCY})?\s*|\s*(?:{_CURRENCY})?\s*%?\s*$")
+_UNIT = re.compile(rf"{_CURRENCY}|%")
 _POINT = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?")
 _COMMA = re.compile(r"(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d*)?(?:[eE][-+]?\d+)?|,\d+(?:[eE][-+]?\d+)?")
 _GROUPED = re.compile(r"\d{1,3}(?:[ \u00a0\u2009\u202f'’_]\d{3})+")
@@ -31,12 +36,13 @@ def decimal_mark(cells: Iterable[str]) -> tuple[str | None, str | None]:
     votes = {".": 0, ",": 0}
     doubt = None
     for cell in cells:
+        cell = _DECORATION.sub(r"\1", cell.rstrip("- "))
         marks = [c for c in cell if c in ".,"]
         if not marks or not any(c.isdigit() for c in cell):
             continue
         last = marks[-1]
         before, _, after = cell.rpartition(last)
-        after = after.strip(" )%€$£").rstrip("kKmMbB")
+        after = after.strip(" )%").rstrip("kKmMbB")
         before = before.strip(" (+-$€£")
         other = "," if last == "." else "."
         if marks.count(last) > 1:
@@ -54,7 +60,8 @@ def read_number(cell: str, mark: str = ".") -> float | None:
     """The number that a cell holds, or None where it holds none.
 
     Args:
-        cell: As written: `1,234.5`, `1.234,5` or `1 234,5` (with mark ","), `$3`, `-0.4%`, `(12)`, `9.5M`.
+        cell: As written: `1,234.5`, `1.234,5` or `1 234,5` (with mark ","), `$3`, `CHF 3`, `-0.4%`, `(12)`, `12-`,
+            `9.5M`.
         mark: The decimal mark.
     """
     if mark == "." and _PLAIN.fullmatch(cell):
@@ -64,7 +71,9 @@ def read_number(cell: str, mark: str = ".") -> float | None:
     text = cell.strip().replace("−", "-")
     negative = text.startswith("(") and text.endswith(")")
     text = _DECORATION.sub(r"\1", text.strip("()") if negative else text)
-    if text[:1] in ("-", "+"):
+    if text[-1:] == "-" and text[0].isdigit():  # as accountants put it
+        negative, text = True, text[:-1].rstrip()
+    elif text[:1] in ("-", "+"):
         negative = negative or text[0] == "-"
         text = text[1:].lstrip(" $€£¥₹₽")
     scale = 1.0
@@ -82,6 +91,12 @@ def read_number(cell: str, mark: str = ".") -> float | None:
     text = text.replace(",", "") if mark == "." else text.replace(".", "").replace(",", ".")
     number = _finite(text)
     return None if number is None else (-number if negative else number) * scale
+
+
+def unit(cell: str) -> str:
+    """The currency or per cent sign that `read_number` leaves out; "" where there is none."""
+    found = None if _PLAIN.fullmatch(cell) else _UNIT.search(cell)
+    return found[0] if found else ""
 
 
 def _finite(text: str) -> float | None:

@@ -13,11 +13,12 @@ from stages.tables.dates import DateForm
 from stages.tables.encoding import decode, lines
 from stages.tables.findings import CLASSIFICATION, LANGUAGE_MODEL, Findings
 from stages.tables.layout import Drops, rows
-from stages.tables.numerals import is_missing, read_number
+from stages.tables.numerals import is_missing, read_number, unit
 
 FEWEST_OF_A_LABEL = 3  # one for each part of a split
 _TOTALS = frozenset(["total", "totals", "sum", "mean", "average", "summe", "gesamt", "insgesamt", "mittelwert"])
-_NO_LABEL = frozenset({"", "nan", "na", "n/a", "#n/a", "null", "<na>"})
+_NO_LABEL = frozenset({"", "nan", "na", "n/a", "#n/a", "null", "<na>", r"\n"})
+UNLABELLED = "no label"
 
 
 def records(path: Path, findings: Findings) -> Iterator[tuple[str, str] | str | list[float]]:
@@ -63,7 +64,7 @@ def labelled_rows(path: Path, findings: Findings, drops: Drops) -> Iterator[Labe
         if not text or text.isspace():
             drops.add("empty text", number)
         elif label.lower() in _NO_LABEL:
-            drops.add("no label", number)
+            drops.add(f"{UNLABELLED} ({label})" if label else UNLABELLED, number)
         else:
             yield LabelledRow(number, row, text, label)
 
@@ -91,13 +92,18 @@ def pieces(path: Path, findings: Findings, drops: Drops) -> Iterator[str]:
 def timed_rows(
     path: Path, findings: Findings, forms: Sequence[DateForm], drops: Drops
 ) -> Iterator[tuple[int, list[str], list[float], list[float]]]:
-    """The rows of a series: number, cells of its date, times under each form (none without dates), and numbers."""
+    """The rows of a series: number, cells of its date, times under each form (none without dates), and numbers.
+
+    Raises:
+        InputError: a column's numbers have several units.
+    """
     layout = findings.layout
     assert layout is not None, "a folder holds no series"
     index = layout.columns.index
     times = [index(name) for name in findings.columns("date")]
     numbers = [index(name) for name in (*findings.columns("value"), *findings.columns("input"))]
     marks = findings.decimal_marks
+    units: dict[int, tuple[str, int, str]] = {}  # of each column the first, its row and cell
     follows = False
     for number, row in rows(path, layout, drops):
         begins = next(filter(None, map(str.strip, row)), "").casefold().rstrip(":.")
@@ -113,15 +119,23 @@ def timed_rows(
                 missing = "no value" if is_missing(cell) else "no number"
                 drops.add(f"{missing} in {layout.columns[place]}", number)
                 break
+            if value:  # 0 is as much in every unit
+                mine = unit(cell)
+                first, where, known = units.setdefault(place, (mine, number, cell))
+                if mine != first:
+                    raise InputError(
+                        f"{path}: {layout.columns[place]} holds numbers of several units: row {where} has "
+                        f"{known.strip()!r}, row {number} has {cell.strip()!r}; write all of them in one"
+                    )
             values.append(value)
         else:
             cells = [row[place] for place in times]
             read = [read_time(cells, form) for form in forms]
-            known = [time for time in read if time is not None]
-            if len(known) < len(read):
+            known_times = [time for time in read if time is not None]
+            if len(known_times) < len(read):
                 drops.add(f"no date in {' and '.join(findings.columns('date'))}", number)
             else:
-                yield number, cells, known, values
+                yield number, cells, known_times, values
 
 
 def series_rows(

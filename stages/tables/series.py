@@ -1,46 +1,43 @@
 """A series of numbers: its order in time, gaps, a constant, a trend that leaves the training range."""
 
-import math
 import re
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
 from stages.support.process import InputError
-from stages.tables.columns import Column, choose_inputs, choose_value, time_columns, time_forms
-from stages.tables.common import count, finished, listed
-from stages.tables.dates import DateForm
+from stages.tables.columns import Column, choose_inputs, choose_value, no_number, time_columns, time_forms
+from stages.tables.common import count, finished, listed, shortened
+from stages.tables.dates import DAY_SECONDS, DateForm
 from stages.tables.findings import Chosen, Findings
-from stages.tables.layout import Drops
+from stages.tables.layout import HEADER_AGAIN, Drops
 from stages.tables.records import timed_rows
 
 TRAINING_SHARE = 0.7  # of a series, when it is asked whether later values leave the range of the earlier ones
 _FEW_STEPS = 200
 _FEWEST_STEPS = 30
 _CLEARLY = 10  # times more even
-_HALF_A_YEAR_SECONDS = 180 * 86_400
+_HALF_A_YEAR_SECONDS = 180 * DAY_SECONDS
+_UNEVEN = 1.5
+_WORKING_DAYS = 5
+_UNITS = (("day", DAY_SECONDS), ("hour", 3600), ("minute", 60), ("second", 1))
+_LAST_SECOND = datetime.max.toordinal() * DAY_SECONDS - 1
+_FIRST_YEAR, _LAST_YEAR = "1600", "2200"
+_NO_VALUES = re.compile(r"-[19]|-?9[9.]+")
+_FEWEST_DISTINCT = 5  # to say of one value that it lies apart
+_MANY_DISTINCT = 30
 
 
 @dataclass
 class _Times:
-    """The times of all rows under one form of their dates, and the first and the last date as written."""
+    """The times of all rows under one form of their dates."""
 
     form: DateForm
     seconds: "array[float]" = field(default_factory=lambda: array("d"))
-    lowest: float = math.inf
-    highest: float = -math.inf
-    first: str = ""
-    last: str = ""
-
-    def add(self, time: float, cells: list[str]) -> None:
-        self.seconds.append(time)
-        if time < self.lowest:
-            self.lowest, self.first = time, " ".join(cells).strip()
-        if time >= self.highest:
-            self.highest, self.last = time, " ".join(cells).strip()
 
     @property
     def order(self) -> str:
@@ -60,7 +57,7 @@ class _Times:
         return float(steps.max() / np.median(steps[steps > 0])) if steps.any() else 1.0
 
 
-def look_at_series(findings: Findings, columns: Sequence[Column], value: str | None, inputs: list[str]) -> Findings:
+def look_at_series(findings: Findings, columns: Sequence[Column], value: str | None, inputs: Sequence[str]) -> Findings:
     """Choose the columns and read all rows; raises InputError where a choice is unsure or no row has numbers."""
     path = findings.path
     said_when = time_columns(columns)
@@ -87,33 +84,52 @@ def look_at_series(findings: Findings, columns: Sequence[Column], value: str | N
     forms = time_forms(times)
     drops = Drops()
     readings = [_Times(form) for form in forms]
-    values = array("d")
-    varying = [False] * len(read)
-    first: list[float] = []
+    flat = array("d")
     before = inner = 0
-    for _, cells, known, row in timed_rows(path, findings, forms, drops):
-        if not first:
-            first, before = row, drops.counts.total()
-        inner = drops.counts.total() - before  # what is dropped after the last row is a footer
-        values.append(row[0])
+    for _, _, known, row in timed_rows(path, findings, forms, drops):
+        left_out = drops.counts.total() - drops.counts[HEADER_AGAIN]
+        if not flat:
+            before = left_out
+        inner = left_out - before  # what is dropped after the last row is a footer
+        flat.extend(row)
         for reading, time in zip(readings, known, strict=True):
-            reading.add(time, cells)
-        if row != first:
-            varying = [was or now != then for was, now, then in zip(varying, row, first, strict=True)]
-    if not values:
+            reading.seconds.append(time)
+    if not flat:
         raise InputError(f"{path}: no row has a number in {listed([column.name for column in read])}")
-    series = np.frombuffer(values)
+    values = np.frombuffer(flat).reshape(-1, len(read))
+    varying = np.ptp(values, axis=0) > 0
+    series = values[:, 0]
     warnings: list[str] = []
     refusals: list[str] = []
+    for column, numbers in zip(read, values.T, strict=True):
+        warnings += _stand_ins(column.name, numbers)
     dated = _choose_times(path, readings, times)
+    blocks = [column for column in columns if column not in (*read, *times) and column.stands_in_blocks]
     if dated is not None:
         seconds = np.frombuffer(dated.seconds)
         series = series[np.argsort(seconds, kind="stable")]
-        _judge_times(np.sort(seconds), columns, target, times, warnings, refusals)
+        _judge_times(np.sort(seconds), dated.form, columns, blocks, target, times, warnings, refusals)
     else:
-        unread = [column.name for column in columns if column.named_as_time and column not in read]
-        what = f"{listed(unread)} could not be read as dates of known years" if unread else "no dates were found"
+        unread = [
+            f"{column.name} ({shortened(column.cells[0])} in row {column.rows[0]})"
+            for column in columns
+            if (column.named_as_time or column.has_unread_dates) and column.cells and column not in read
+        ]
+        what = f"{listed(unread)} can't be read as a date with its year" if unread else "no dates were found"
         warnings.append(f"{what}; the rows are taken to be in time order")
+    if blocks and not refusals:
+        column = blocks[0]
+        found = f"{column.name} divides the rows into {len(set(column.cells))} blocks ({column.cells[0]}, ...)"
+        if dated and dated.order == "unsorted":
+            refusals.append(f"{found}, and the dates start anew: several series in one file; keep one")
+        else:
+            warnings.append(f"{found}: if they are several series, keep one")
+    if value is None:
+        warnings += [
+            f"{column.name} is nearly numbers, but {no_number(column)}: it is not read"
+            for column in columns
+            if column not in times and column.holds_nearly_numbers
+        ]
     if not varying[0]:
         refusals.append(f"{target.name} is constant ({series[0]:g}); there is nothing to predict")
     outside = _outside_training(series)
@@ -128,7 +144,7 @@ def look_at_series(findings: Findings, columns: Sequence[Column], value: str | N
         if not varies
     ]
     if inner:
-        warnings.append(f"{count(inner, 'row')} between the others left out: time steps may differ there")
+        warnings.append(f"{count(inner, 'row')} within the series not read (see above): the steps there are longer")
     if len(series) < _FEWEST_STEPS:
         refusals.append(f"{len(series)} rows; a series needs at least {_FEWEST_STEPS}")
     elif len(series) < _FEW_STEPS:
@@ -137,12 +153,11 @@ def look_at_series(findings: Findings, columns: Sequence[Column], value: str | N
         findings,
         date_form=dated.form if dated else None,
         rows=len(series),
-        first_date=dated.first if dated else "",
-        last_date=dated.last if dated else "",
+        first_date=_as_date(min(dated.seconds), dated.form) if dated else "",
+        last_date=_as_date(max(dated.seconds), dated.form) if dated else "",
         order=dated.order if dated else "as in the file",
         lowest=float(series.min()),
         highest=float(series.max()),
-        outside_training=outside,
     )
     return finished(findings, drops, warnings, refusals)
 
@@ -187,9 +202,87 @@ def _choose_times(path: Path, readings: Sequence[_Times], times: Sequence[Column
     return best
 
 
+def _as_date(time: float, form: DateForm) -> str:
+    """A time as ISO 8601 has it; a number of the form "number", and no year where there is none."""
+    if form.order == "number":
+        return f"{time:.15g}"
+    seconds = min(max(round(time) - DAY_SECONDS, 0), _LAST_SECOND)  # an offset or 24:00 may go beyond
+    day, clock = (datetime.min + timedelta(seconds=seconds)).isoformat().split("T")
+    day = day[5:] if form.order == "md" else day
+    return day if clock == "00:00:00" else f"{day} {clock}"
+
+
+def _stand_ins(name: str, values: np.ndarray) -> list[str]:
+    """A warning for each value at an end that lies apart from all others, as -999 does that says "no value"."""
+    warnings = []
+    distinct, counts = np.unique(values, return_counts=True)
+    while len(distinct) > _FEWEST_DISTINCT:
+        gaps = np.diff(distinct)
+        if _lies_apart(distinct[0], counts[0], distinct[1:], gaps[0], gaps[1:]):
+            end, others = 0, slice(1, None)
+        elif _lies_apart(distinct[-1], counts[-1], distinct[:-1], gaps[-1], gaps[:-1]):
+            end, others = -1, slice(None, -1)
+        else:
+            break
+        value, rows, distinct, counts = distinct[end], int(counts[end]), distinct[others], counts[others]
+        warnings.append(
+            f"{name}: {value:.10g} in {count(rows, 'row')} lies apart from all other values ({distinct[0]:g} to "
+            f"{distinct[-1]:g}); if it says that there is none, leave those cells empty"
+        )
+    return warnings
+
+
+def _lies_apart(value: float, rows: int, others: np.ndarray, gap: float, gaps: np.ndarray) -> bool:
+    """Whether a lowest or highest value is none of what is measured; `gap` is to its neighbour, `gaps` theirs.
+
+    It recurs exactly, or is a number that usually says "no value", and is farther from the others than they are apart,
+    or ten times farther than any two neighbours of many; or it is such a number and the only one below 0.
+    """
+    is_usual = bool(_NO_VALUES.fullmatch(f"{value:.10g}"))
+    if gap > others[-1] - others[0]:
+        return rows > 1 or is_usual
+    if value < 0 <= others[0] and is_usual:
+        return rows > 1 or value < -9
+    return rows > 1 and len(others) > _MANY_DISTINCT and bool(gap > _CLEARLY * gaps.max())
+
+
+def _uneven_steps(time: np.ndarray, form: DateForm) -> list[str]:
+    """A warning where steps in time are longer or shorter than the usual one; of working days, in working days."""
+    days = time / DAY_SECONDS
+    if form.order != "number" and not (days % 1).any() and ((days - 1) % 7 < _WORKING_DAYS).all():
+        dates = np.datetime64("0001-01-01", "D") + (days.astype(np.int64) - 1)
+        steps = np.busday_count(dates[:-1], dates[1:]) * float(DAY_SECONDS)
+    else:
+        steps = np.diff(time)
+    steps = steps[steps > 0]
+    if not len(steps):
+        return []
+    usual = float(np.median(steps))
+    other = int(((steps > _UNEVEN * usual) | (steps < usual / _UNEVEN)).sum())
+    if other > 0.1 * len(steps):
+        low, middle, high = (
+            f"{step:g}" if form.order == "number" else _as_duration(step) for step in (steps.min(), usual, steps.max())
+        )
+        return [f"steps in time are uneven: from {low} to {high}, half of them up to {middle}; they are read as equal"]
+    longer = int((steps > _UNEVEN * usual).sum())
+    return [
+        f"{count(number, 'step')} in time {which} than the usual one"
+        for number, which in ((longer, "longer"), (other - longer, "shorter"))
+        if number
+    ]
+
+
+def _as_duration(seconds: float) -> str:
+    unit, length = next((one for one in _UNITS if seconds >= one[1]), _UNITS[-1])
+    number = f"{seconds / length:.3g}"
+    return f"{number} {unit}{'s' * (number != '1')}"
+
+
 def _judge_times(
     time: np.ndarray,
+    form: DateForm,
     columns: Sequence[Column],
+    blocks: Sequence[Column],
     target: Column,
     times: Sequence[Column],
     warnings: list[str],
@@ -199,20 +292,20 @@ def _judge_times(
     same = int((steps == 0).sum())
     name = " and ".join(column.name for column in times)
     if same > 0.05 * len(time):
-        apart = [
-            c.name
+        apart = [*blocks] or [
+            c
             for c in columns
             if c is not target and c not in times and c.distinct and len(c.distinct) > 1 and not c.is_number
         ]
-        tells = f" (does {apart[0]} tell them apart?)" if apart else ""
+        tells = f" (does {apart[0].name} tell them apart?)" if apart else ""
         refusals.append(
             f"{count(same, 'row')} with the date of another ({name}): several series in one file{tells}; keep one"
         )
     elif same:
         warnings.append(f"{count(same, 'row')} with the date of another ({name})")
-    positive = steps[steps > 0]
-    if len(positive):
-        usual = float(np.median(positive))
-        longer = int((positive > 1.5 * usual).sum())
-        if 0 < longer < 0.1 * len(positive):
-            warnings.append(f"{count(longer, 'step')} in time longer than the usual one")
+    warnings += _uneven_steps(time, form)
+    years = [_as_date(one, form)[:4] for one in (time[0], time[-1])] if form.order not in ("number", "md") else []
+    if years and not _FIRST_YEAR <= years[0] <= years[1] <= _LAST_YEAR:
+        warnings.append(
+            f"the years {years[0]} to {years[1]} ({name}) are read as of our calendar; are they of another?"
+        )

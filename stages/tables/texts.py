@@ -1,9 +1,10 @@
 """What texts look like together: lengths, script, repetitions."""
 
+import re
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -12,6 +13,8 @@ from stages.tables.findings import Lengths
 
 _WITHOUT_SPACES = frozenset({"cjk", "hiragana", "katakana", "thai", "lao", "khmer", "myanmar", "tibetan"})
 _CHARACTERS_LOOKED_AT = 200_000
+_TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]*(?:\s[^<>]*)?/?>")
+_FEW_TAGGED = 0.02
 
 
 def text_key(text: str) -> int:
@@ -44,6 +47,14 @@ def script(texts: Iterable[str]) -> tuple[str, bool]:
     # Texts of such a script that were parted into words beforehand have words of some three characters.
     by_spaces = unspaced * 2 < letters.total() or letters.total() < 4 * spaces
     return scripts.most_common(1)[0][0], by_spaces
+
+
+def tags(texts: Sequence[str]) -> list[str]:
+    """A warning where more than a few of the texts hold tags of HTML."""
+    tagged = sum(bool(_TAG.search(text)) for text in texts)
+    if tagged <= _FEW_TAGGED * len(texts):
+        return []
+    return [f"{tagged / len(texts):.0%} of the texts hold HTML tags, which are read as words"]
 
 
 class Measures:
