@@ -220,7 +220,7 @@ def test_a_table_becomes_an_answer(trained):
     assert {tuple(row["protocols"]) for row in rows["lstm"]} == {("tuned", "equal_size")}
     assert {tuple(row["protocols"]) for row in rows["gru"]} == {("tuned",), ("equal_size",)}
     assert {row["repeat"] for row in rows["gru"]} == {10, 11, 12}
-    (said,) = [line for line in done.stdout.splitlines() if line.startswith("On kritiken_2 (tuned)")]
+    (said,) = [line for line in done.stdout.splitlines() if line.startswith("On kritiken_2, tuned,")]
     means = [f"{100 * sum(r['test']['accuracy'] for r in rows[cell] if 'tuned' in r['protocols']) / 3:.1f} %"
              for cell in ("lstm", "gru")]  # fmt: skip
     assert all(mean in said for mean in means)

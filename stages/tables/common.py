@@ -1,9 +1,9 @@
 """What is said of every kind of file, and the words to say it with."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from stages.support.process import InputError
+from stages.support.words import listed
 from stages.tables.findings import Findings
 from stages.tables.layout import HEADER_AGAIN, Drops, Layout
 
@@ -56,9 +56,3 @@ def share(part: int, total: int) -> str:
 def count(number: int, what: str) -> str:
     """A number of things."""
     return f"{number:,} {what}{'s' * (number != 1)}"
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names with commas and an "and"."""
-    *before, last = names
-    return f"{', '.join(before)} and {last}" if before else last

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from stages.support.process import InputError
+from stages.support.words import listed
 from stages.tables.columns import Column, choose_inputs, choose_value, no_number, time_columns, time_forms
-from stages.tables.common import count, finished, listed, shortened
+from stages.tables.common import count, finished, shortened
 from stages.tables.dates import DAY_SECONDS, DateForm
 from stages.tables.findings import Chosen, Findings
 from stages.tables.layout import HEADER_AGAIN, Drops
