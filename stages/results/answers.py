@@ -60,8 +60,8 @@ def study_answers(
     A study of sample text is called so. By the study's first score; of a sweep each repeat's mean over the settings
     that both cells have. Rows that left their document's protocol count in a run of the sample profile alone.
     `baselines`: the rows of baseline.json; `trials`: those by which learning rates were chosen; `test_items`: how many
-    items the test part has, where that may be too few;
-    `test_to_train`: its items over the training part's, where repeats have divisions of their own.
+    items the test part has, where that may be too few; `test_to_train`: its items over the training part's, where
+    repeats have divisions of their own.
     """
     name, about = next(iter(documents()[study]["scores"].items()))
     score = _score(about)
@@ -369,7 +369,7 @@ def _late(study: str, of_cells: Mapping[Cell, Sequence[Row]]) -> list[str]:
         for (cell, rows), n in zip(of_cells.items(), late, strict=True)
         if 2 * n > len(rows)
     ]
-    return [f"best in their last epoch, so that more may change it: {' and '.join(said)}"] if said else []
+    return [f"best in their last epoch, so that more epochs may change it: {' and '.join(said)}"] if said else []
 
 
 def _untuned(trials: Sequence[Row], about: Mapping[str, Any], setting: str, heading: str) -> list[str]:
