@@ -34,8 +34,8 @@ def screen(studies: Sequence[str], cells: Sequence[str]) -> list[str]:
     lines += answers_on_screen(recorded, here)
     for said in in_three_sentences(recorded or here):
         lines += textwrap.wrap(said, _WIDTH)
-    lines.append("Claims in the record, as published, corrected, tuned (✓ supported, ✗ contradicted, ? open);")
-    lines.append("= this run's effect is on the record's side, ≠ on the other:")
+    lines.append("Claims in the record, as published, corrected, tuned: ✓ supported, ✗ contradicted, ? open (in")
+    lines.append("brackets: not with all held to 5 % together); = this run's effect is on that side, ≠ it is not:")
     lines += _in_columns(marks(record_verdicts(), run_verdicts(studies, cells)))
     lines += [
         "Next: report/record.html and report/run.html say what decided; python -m stages.show STUDY; make ui;",

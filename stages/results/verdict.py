@@ -172,6 +172,17 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
 SIGNS = {"supported": "✓", "contradicted": "✗", "open": "?"}
 
 
+def _signs(verdicts: Sequence[Verdict]) -> dict[str, dict[str, str]]:
+    """Each claim's signs by protocol; in brackets what was decided, and does not hold as one of the family (Holm)."""
+    fallen = {(verdict.id, verdict.protocol) for verdict, p in family(verdicts) if p >= LEVEL}
+    signs: dict[str, dict[str, str]] = {}
+    for verdict in verdicts:
+        sign, is_decided = SIGNS[verdict.verdict], verdict.verdict != "open"
+        falls = is_decided and (verdict.id, verdict.protocol) in fallen
+        signs.setdefault(verdict.id, {})[verdict.protocol] = f"({sign})" if falls else sign
+    return signs
+
+
 def agreement(recorded: Verdict, here: Verdict) -> bool | None:
     """Whether another run's effect lies on the side of the claim that the record's does; None: one has no effect.
 
@@ -198,36 +209,29 @@ def marks(recorded: Sequence[Verdict], here: Sequence[Verdict]) -> list[str]:
     """A line a claim: its signs in the record, its name, and whether this run's effects agree."""
     mine = {(verdict.id, verdict.protocol): verdict for verdict in here}
     lines = []
+    signs_of = _signs(recorded)
     for claim in by_claim(recorded):
-        signs = "".join(SIGNS[verdict.verdict] for verdict in claim["verdicts"].values())
+        signs = "".join(signs_of[claim["about"].id].values())
         found = {
             agreement(verdict, mine[verdict.id, verdict.protocol])
             for verdict in claim["verdicts"].values()
             if (verdict.id, verdict.protocol) in mine
         }
         beside = "≠" if False in found else "=" if True in found else " "
-        lines.append(f"{signs:<3} {beside} {claim['about'].id}")
+        lines.append(f"{signs:<5} {beside} {claim['about'].id}")
     return lines
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """A line a claim, as Markdown, under its study: its signs as published and corrected (one: the same), and tuned.
-
-    What does not hold as one of the family is in brackets.
-    """
-    fallen = {(verdict.id, verdict.protocol) for verdict, p in family(verdicts) if p >= LEVEL}
+    """A line a claim, as Markdown, under its study: its signs as published and corrected (one: the same), and tuned."""
+    signs_of = _signs(verdicts)
     lines: list[str] = []
     study = ""
     for claim in by_claim(verdicts):
         if claim["study"] != study:
             study = claim["study"]
             lines += ["", f"{study}:"][not lines :]
-        found = {
-            name: f"({SIGNS[verdict.verdict]})"
-            if verdict.verdict != "open" and (verdict.id, name) in fallen
-            else SIGNS[verdict.verdict]
-            for name, verdict in claim["verdicts"].items()
-        }
+        found = signs_of[claim["about"].id]
         tuned = found.pop("tuned", "")
         signs = " ".join(filter(None, ["".join(found.values()), f"{tuned} tuned" if tuned else ""]))
         about = claim["about"]
