@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.results.statistics import Effect, p_value, paired_effect, resampled_effect
+from stages.support.words import told_apart
 
 Cell = Literal["lstm", "gru"]
 CELLS: tuple[Cell, ...] = get_args(Cell)
@@ -419,7 +420,7 @@ def ahead_text(found: Answer, by: str = "by ") -> str:
 
 def in_words(advantage: tuple[float, float, float], scale: Scale) -> list[str]:
     """An advantage and its interval's ends, in so many digits that each is told from no difference."""
-    return [in_points(value) if scale == "points" else in_digits(value, 1.0) for value in advantage]
+    return [in_points(value) if scale == "points" else told_apart(value, [1.0], in_digits) for value in advantage]
 
 
 def in_points(value: float) -> str:
@@ -427,12 +428,7 @@ def in_points(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 0.95 or value == 0 else f"{value:.2g}"
 
 
-def in_digits(value: float, unlike: float | None = None) -> str:
-    """Three digits, more where it would read as `unlike`, and no powers of ten where one would rather have none."""
-    same = (
-        (f"{value:.{digits}g}" == f"{unlike:.{digits}g}" for digits in (3, 4, 5)) if unlike not in (None, value) else ()
-    )
-    if more := sum(same):
-        return f"{value:.{3 + more}g}"
-    rounded = float(f"{value:.3g}")
-    return f"{rounded:,.0f}" if abs(rounded) >= 100 else f"{rounded:.3g}"
+def in_digits(value: float, more: int = 0) -> str:
+    """Three digits or some more, and no powers of ten where a reader would rather have none."""
+    rounded = float(f"{value:.{3 + more}g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 100 else f"{rounded:.{3 + more}g}"

@@ -33,12 +33,13 @@ from stages.results.documents import SAMPLE, documents, trains_on_all
 from stages.results.measures import custom_of, diverged, score_of, setting_of
 from stages.results.record import FIGURES, RECORD, comparable_rows, recorded_trials
 from stages.results.row import Baselines, Row, read_baselines
-from stages.results.runs import unit
+from stages.results.runs import best_last, unit
 from stages.results.statistics import holm
 from stages.results.table import Cell as Shown
 from stages.results.table import Table, as_sentence
 from stages.results.verdict import LEVEL
 from stages.support.files import read_json
+from stages.support.sections import OWN_RATE
 from stages.support.words import listed
 
 FOREST = FIGURES / "answers"
@@ -363,18 +364,13 @@ def _late(study: str, of_cells: Mapping[Cell, Sequence[Row]]) -> list[str]:
     """That most repeats of a cell validate best in their last epoch, where validation chooses one."""
     if documents()[study]["epoch_chosen_by"] is None:
         return []
-    late = [sum(row.is_best_last for row in rows) for rows in of_cells.values()]
-    said = [
-        f"{n} of {len(rows)} {cell.upper()}s"
-        for (cell, rows), n in zip(of_cells.items(), late, strict=True)
-        if 2 * n > len(rows)
-    ]
+    said = [f"{n} of {of} {cell.upper()}s" for cell, n, of in best_last(of_cells.items())]
     return [f"best in their last epoch, so that more epochs may change it: {' and '.join(said)}"] if said else []
 
 
 def _untuned(trials: Sequence[Row], about: Mapping[str, Any], setting: str, heading: str) -> list[str]:
     """That no trial of a cell does better than guessing, so that its own learning rate is one by chance."""
-    if heading not in ("tuned", "equal_size") or "chance" not in about or not about["from"].startswith("validation."):
+    if heading not in OWN_RATE or "chance" not in about or not about["from"].startswith("validation."):
         return []
     bound = about["chance"] + about.get("margin", _MARGINS["points"]) / 100
     best: dict[tuple[Cell, str | int], float] = {}

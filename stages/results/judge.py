@@ -34,10 +34,11 @@ def judge(
     )
     where = bounds_text(part)
     two_sided = all(map(math.isfinite, sides))
+    nearer = min(filter(math.isfinite, sides), key=lambda side: abs(effect.mean - side))
     if math.isnan(effect.low):
         reason = few_text(effect.repeats, fewest)
     else:
-        p = p_value(effect, min(filter(math.isfinite, sides), key=lambda side: abs(effect.mean - side)))
+        p = p_value(effect, nearer)
         part = replace(part, low=back(effect.low), high=back(effect.high), p=p)
         if effect.low == effect.high and ((two_sided and low < effect.low < high) or p >= 1 - confidence):
             # Chance alone makes a few repeats agree, and then nothing bounds how far the next may lie.
@@ -49,8 +50,7 @@ def judge(
         reason = f"{PARTLY} {where}"
     if effect.repeats < 2 or effect.deviation == 0.0:
         return replace(part, reason=reason)
-    distance = min(abs(effect.mean - side) for side in sides if math.isfinite(side))
-    needed = repeats_needed(effect.deviation, distance, max(fewest, effect.repeats + 1), confidence)
+    needed = repeats_needed(effect.deviation, abs(effect.mean - nearer), max(fewest, effect.repeats + 1), confidence)
     shown = smallest_detectable(effect.deviation, effect.repeats, confidence)
     from_none = (low + high) / 2 if two_sided else low if math.isfinite(low) else high
     return replace(

@@ -103,6 +103,7 @@ def record_page(cells: Sequence[str], repeats: Mapping[str, str], recorded: Sequ
             if of_study
             else unmeasured_section(study, lacking)
         )
+    answers = record_answers()
     cells_of = {(study, cell): rows for study, of_study in measured.items() for cell, rows in of_study.items()}
     return render(
         sections,
@@ -110,8 +111,8 @@ def record_page(cells: Sequence[str], repeats: Mapping[str, str], recorded: Sequ
         record_provenance(cells_of),
         record=True,
         sample=False,
-        answers=record_answers(),
-        plot=_forest(),
+        answers=answers,
+        plot=_forest(answers),
         splits=splits_table(read_record()),
     )
 
@@ -196,11 +197,11 @@ def _picture(folder: Path, drawn: Drawn) -> Picture:
     return Picture(uri, round(width), drawn.caption, drawn.alternative)
 
 
-def _forest() -> Picture | None:
+def _forest(answers: Sequence[Answer]) -> Picture | None:
     """The forest plot of the record, once it is drawn."""
     if not FOREST.with_suffix(".svg").exists():
         return None
-    said = in_three_sentences(record_answers())
+    said = in_three_sentences(answers)
     caption = "Who is ahead in each study, by how much, with the 95 % interval."
     return _picture(FOREST.parent, Drawn(FOREST.name, caption, " ".join(said)))
 

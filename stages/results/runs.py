@@ -74,13 +74,8 @@ class Runs:
 
     def improving(self, protocol: str, names: Iterable[str]) -> str:
         """Which of some arms validate best in their last epoch, in over half of their repeats; empty: none."""
-        found = []
-        for name in names:
-            rows = self.rows(protocol, name)
-            count = sum(row.is_best_last for row in rows)
-            if 2 * count > len(rows):
-                found.append(f"{count} of {len(rows)} repeats of {name} validate best in their last epoch")
-        return "; ".join(found)
+        found = best_last((name, self.rows(protocol, name)) for name in names)
+        return "; ".join(f"{n} of {of} repeats of {name} validate best in their last epoch" for name, n, of in found)
 
     def departures(self, protocol: str, names: Iterable[str]) -> str:
         """How the runs of some arms left the protocol."""
@@ -98,6 +93,12 @@ class Runs:
         """Whether a rule's name for an arm is one of this setting and cell."""
         *named, named_cell = name.rsplit(" ", 1)
         return named_cell == cell and (named == [setting] if named else setting not in self._variants)
+
+
+def best_last(arms: Iterable[tuple[str, Sequence[Row]]]) -> list[tuple[str, int, int]]:
+    """The arms of which over half of the repeats validate best in their last epoch: name, how many, of how many."""
+    counts = ((name, sum(row.is_best_last for row in rows), len(rows)) for name, rows in arms)
+    return [(name, count, of) for name, count, of in counts if 2 * count > of]
 
 
 def unit(row: Row) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from stages.results.documents import PROTOCOLS
 from stages.results.table import Cell, Table
+from stages.support.words import told_apart
 
 LEVEL = 0.05
 PARTLY = "only a part of the interval lies"
@@ -286,10 +287,8 @@ def _in_short(verdict: Verdict) -> str:
 
 def _end(value: float, verdict: Verdict) -> str:
     """An interval's end, in so many digits that it is told from the claim's bounds."""
-    claimed = (verdict.claimed_low, verdict.claimed_high)
-    bounds = [bound for bound in claimed if bound is not None and bound != value]
-    texts = ((_number(value, verdict, more), {_number(bound, verdict, more) for bound in bounds}) for more in range(4))
-    return next((text for text, others in texts if text not in others), f"{value:g}")
+    bounds = [bound for bound in (verdict.claimed_low, verdict.claimed_high) if bound is not None]
+    return told_apart(value, bounds, lambda number, more: _number(number, verdict, more))
 
 
 def _number(value: float, verdict: Verdict, more_digits: int = 0) -> str:
