@@ -69,12 +69,12 @@ def digests(folder):
 def small_project(folder, study, training, **changes):
     """A folder of one small study, with its data, ready to train; `training` changes its section and those in it."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
-    small = small_study(values[study])
+    small = small_study((values | changes)[study])
     for name, value in training.items():
         small["training"][name] = small["training"].get(name, {}) | value if isinstance(value, dict) else value
     named = {name: value for name, value in values.items() if not isinstance(value, dict)}
     folder.mkdir()
-    (folder / "params.yaml").write_text(yaml.safe_dump(named | {"studies": [study], study: small} | changes))
+    (folder / "params.yaml").write_text(yaml.safe_dump(named | changes | {"studies": [study], study: small}))
     for words in (["check"], ["fetch", study], ["tokenize", study]):
         done = run_forked(["python", "-m", f"stages.{words[0]}", *words[1:]], folder, stages=ROOT)
         assert done.returncode == 0, done.stderr

@@ -94,10 +94,13 @@ def departures(
 ) -> str:
     """Where an arm left the document's protocol, such as `dropout 0.3 (0.5)`, `2 of 40 epochs`; empty: nowhere.
 
-    On sample text models are scaled down on purpose: only what governs every profile counts there.
+    Under a heading whose cells have each what suits it, only what makes a variant is fixed. On sample text models are
+    scaled down on purpose: only what governs every profile counts there.
     """
-    protocol = documents()[study]["protocol"]
-    fixed = protocol.get("", {}) | protocol.get(setting, {}) | documents()[study]["variants"].get(setting, {})
+    fixed = {**documents()[study]["variants"].get(setting, {})}
+    if heading not in OWN_RATE:
+        protocol = documents()[study]["protocol"]
+        fixed = protocol.get("", {}) | protocol.get(setting, {}) | fixed
     changes = documents()[study].get("arms", {}).get(heading, {})
     of_heading = changes.get("all", {}) | changes.get(hyperparameters["cell"], {})
     fixed |= {name: of_heading[name] for name in fixed if name in of_heading}
@@ -115,14 +118,10 @@ def departures(
 
 def departures_of(row: Row, corpus: str) -> str:
     """`departures` of what a row was trained with, as if on `corpus`."""
-    return departures(row.study, row.setting, row.hyperparameters, corpus, row.protocols[-1])
-
-
-def suits_each_cell(row: Row) -> bool:
-    """Whether each cell has what suits it, so that there is no protocol to leave."""
-    return set(row.protocols) <= set(OWN_RATE)
+    heading = next((name for name in reversed(row.protocols) if name not in OWN_RATE), row.protocols[-1])
+    return departures(row.study, row.setting, row.hyperparameters, corpus, heading)
 
 
 def custom_of(row: Row) -> str:
-    """Where a row left its document's protocol; empty: nowhere, as where each cell has what suits it."""
-    return "" if suits_each_cell(row) else departures_of(row, row.corpus)
+    """Where a row left its document's protocol; empty: nowhere."""
+    return departures_of(row, row.corpus)

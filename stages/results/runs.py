@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from stages.results.documents import SAMPLE, SEQUENCES, documents
-from stages.results.measures import departures_of, diverged, suits_each_cell
+from stages.results.measures import departures_of, diverged
 from stages.results.row import Row
 
 ONE_ARM = "corrected"
@@ -109,5 +109,4 @@ def unit(row: Row) -> str:
 def _departed(row: Row) -> str:
     """How a row left the protocol, its text included."""
     text = "sample text" if row.corpus == SAMPLE else ""
-    left = "" if suits_each_cell(row) else departures_of(row, SEQUENCES)
-    return ", ".join(filter(None, [text, left]))
+    return ", ".join(filter(None, [text, departures_of(row, SEQUENCES)]))

@@ -6,12 +6,11 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.support.files import read_json, verify
+from stages.support.files import read_json
 from stages.support.process import InputError
 from stages.tables.raw import read_labelled
 from stages.tables.texts import text_key
@@ -243,9 +242,3 @@ def tokenize_series(
         mean=train.mean(0).tolist(),
         deviation=np.where(deviation > 0, deviation, 1.0).tolist(),
     )
-
-
-def read_series(ready: Path) -> tuple[NDArray[np.float64], dict[str, Any]]:
-    """The series, (steps, 1 + inputs), the target first, memory-mapped, and its manifest."""
-    about = verify(ready)
-    return np.load(ready / "values.npy", mmap_mode="r"), about

@@ -9,9 +9,9 @@ import pytest
 
 from stages.baselines.series import series_rows
 from stages.kinds.classification.task import Data
-from stages.support.files import read_json, write_json
+from stages.support.files import read_json, verify, write_json
 from stages.support.process import InputError
-from stages.tables.ready import labelled_parts, read_series, tokenize_labelled, tokenize_series, tokenize_text
+from stages.tables.ready import labelled_parts, tokenize_labelled, tokenize_series, tokenize_text
 from stages.text.tokens.basic_english import basic_english
 
 LABELS = ["bad", "good", "so so"]
@@ -154,7 +154,8 @@ def test_a_series_is_scaled_by_its_training_part_and_too_short_a_one_is_refused(
     np.save(raw / "values.npy", values)
     write_json(raw / "provenance.json", {"corpus": "s.csv", "unit": "words", "rows": 100, "columns": ["y", "x"]})
     tokenize_series(raw, tmp_path / "ready", 5, 2, 0.2, 0.1)
-    stored, about = read_series(tmp_path / "ready")
+    about = verify(tmp_path / "ready")
+    stored = np.load(tmp_path / "ready/values.npy")
     assert (stored == values).all()
     assert (about["train_end"], about["validation_end"]) == (70, 90)
     assert about["mean"] == pytest.approx([(values[:70, 0]).mean(), 3.0])

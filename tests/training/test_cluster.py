@@ -228,7 +228,14 @@ def test_a_job_that_kills_its_workers_is_named_and_the_others_finish(tmp_path, l
 
 
 def test_large_checkpoints_travel_encrypted(tmp_path, labs):
-    mine = home(tmp_path / "home", "ptb", models=["better"], repeats="0", better={"size": 650}, headings=["corrected"])
+    mine = home(
+        tmp_path / "home",
+        "ptb",
+        models=["better"],
+        repeats="0",
+        better={"size": 650, "epochs": 1},
+        headings=["corrected"],
+    )
     theirs = copied(mine, "theirs")
     _, expected = trained(mine, "ptb", "gru")
     assert max(map(len, expected.values())) > 20e6  # a checkpoint has the weights twice

@@ -121,8 +121,12 @@ def tokenize(tokens: Tokens, raw: Path, ready: Path) -> None:
 
 def baselines(raw: Path, ready: Path) -> list[dict[str, Any]]:
     """The last value, that of a season ago, and a ridge regression on the same window."""
-    from stages.baselines.series import series_rows
-    from stages.tables.ready import read_series
+    import numpy as np
 
-    values, about = read_series(ready)
-    return series_rows(values, about["train_end"], about["validation_end"], about["window"], about["horizon"])
+    from stages.baselines.series import series_rows
+    from stages.support.files import verify
+
+    about = verify(ready)
+    return series_rows(
+        np.load(ready / "values.npy"), about["train_end"], about["validation_end"], about["window"], about["horizon"]
+    )

@@ -16,7 +16,7 @@ from stages.kinds.series.model import Forecaster
 from stages.nn.cells import CELLS
 from stages.nn.engines import engine_for
 from stages.nn.optimizers import Adam
-from stages.tables.ready import read_series
+from stages.support.files import verify
 from stages.training.device import to_device
 from stages.training.loop import Step
 from stages.training.seeds import Purpose, stream_seed
@@ -29,7 +29,8 @@ class Data:
     """The series, (steps, 1 + inputs), its training part's scale, and where each part's forecasts are made."""
 
     def __init__(self, folder: Path) -> None:
-        values, about = read_series(folder)
+        about = verify(folder)
+        values = np.load(folder / "values.npy", mmap_mode="r")
         self.corpus: str = about["corpus"]
         self.digest: str = about["digest"]
         self.window: int = about["window"]
