@@ -57,6 +57,14 @@ def test_a_setting_adds_to_what_all_settings_share():
     assert departures("fibonacci", "2 layers", hyperparameters, SEQUENCES) == "layers 3 (2)"
 
 
+def test_at_a_cells_own_rate_only_what_makes_a_variant_is_the_protocol():
+    mine = {"cell": "lstm", "learning_rate": 5.0, "hidden_size": 120, "epochs": 10, "layers": 2, "rate_divisor": 4.0}
+    assert departures("ptb", "2 layers", mine, "ptb", "tuned") == "10 of 20 epochs"
+    assert departures("ptb", "2 layers", mine | {"epochs": 20}, "ptb", "equal_size") == ""
+    assert departures("ptb", "basic", mine, "ptb", "tuned") == ""
+    assert "learning_rate 5.0 (20.0)" in departures("ptb", "2 layers", mine, "ptb")
+
+
 def test_the_published_parameters_are_those_of_the_equations():
     units, published = 40, {row["cell"]: row["parameters"] for row in document("damped")["published"]}
     output = units + 1

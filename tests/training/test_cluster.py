@@ -294,11 +294,12 @@ def test_what_could_give_other_results_is_refused_in_a_line(tmp_path, labs):
     assert not models(mine)
 
 
-@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL], ids=["hangs", "is gone"])
-def test_what_ended_a_training_is_said_though_its_scheduler_answers_no_more(how, labs):
+def test_what_ended_a_training_is_said_though_its_scheduler_hangs_or_is_gone(labs):
     lab = labs()
     lab.worker("worker")
-    ended = f"""
+    environment = lab.environment | {"PYTHONPATH": str(ROOT)}
+    for how in (signal.SIGSTOP, signal.SIGKILL):
+        ended = f"""
 import os
 from stages.support.process import StageError
 from stages.training.cluster import connected
@@ -306,9 +307,11 @@ with connected("{lab.address}", 1):
     os.killpg({lab.scheduler.pid}, {int(how)})
     raise StageError("what ended it")
 """
-    environment = lab.environment | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", ended], env=environment, capture_output=True, text=True, timeout=60)
-    assert done.stderr.splitlines()[-1] == "stages.support.process.StageError: what ended it"
+        done = subprocess.run(
+            [sys.executable, "-c", ended], env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.stderr.splitlines()[-1] == "stages.support.process.StageError: what ended it"
+        os.killpg(lab.scheduler.pid, signal.SIGCONT)
 
 
 def test_where_no_scheduler_is_a_line_says_so(tmp_path):
