@@ -58,7 +58,8 @@ def test_a_setting_adds_to_what_all_settings_share():
 
 
 def test_at_a_cells_own_rate_only_what_makes_a_variant_is_the_protocol():
-    mine = {"cell": "lstm", "learning_rate": 5.0, "hidden_size": 120, "epochs": 10, "layers": 2, "rate_divisor": 4.0}
+    basic = document("ptb")["protocol"]["basic"] | {"cell": "lstm", "tied": False, "rate_divisor": 1.0}
+    mine = basic | {"layers": 2, "rate_divisor": 4.0, "hidden_size": 120, "learning_rate": 5.0, "epochs": 10}
     assert departures("ptb", "2 layers", mine, "ptb", "tuned") == "10 of 20 epochs"
     assert departures("ptb", "2 layers", mine | {"epochs": 20}, "ptb", "equal_size") == ""
     assert departures("ptb", "basic", mine, "ptb", "tuned") == ""
