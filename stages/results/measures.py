@@ -97,10 +97,11 @@ def departures(
     Under a heading whose cells have each what suits it, only what makes a variant is fixed. On sample text models are
     scaled down on purpose: only what governs every profile counts there.
     """
-    fixed = {**documents()[study]["variants"].get(setting, {})}
+    protocol, variants = documents()[study]["protocol"], documents()[study]["variants"]
+    fixed = {**variants.get(setting, {})}
     if heading not in OWN_RATE:
-        protocol = documents()[study]["protocol"]
-        fixed = protocol.get("", {}) | protocol.get(setting, {}) | fixed
+        of = next(filter(None, protocol), "") if setting in variants else setting  # a variant is one of the first
+        fixed = protocol.get("", {}) | protocol.get(of, {}) | fixed
     changes = documents()[study].get("arms", {}).get(heading, {})
     of_heading = changes.get("all", {}) | changes.get(hyperparameters["cell"], {})
     fixed |= {name: of_heading[name] for name in fixed if name in of_heading}
