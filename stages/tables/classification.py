@@ -10,7 +10,7 @@ from itertools import islice
 from stages.support.process import InputError
 from stages.support.words import listed
 from stages.tables.columns import MOST_DISTINCT, MOST_LABELS, Column
-from stages.tables.common import count, finished, share, shortened
+from stages.tables.common import Sample, count, finished, share, shortened
 from stages.tables.findings import Findings
 from stages.tables.layout import Drops, Layout
 from stages.tables.records import FEWEST_OF_A_LABEL, UNLABELLED, LabelledRow, labelled_rows
@@ -33,8 +33,7 @@ class _Reading:
     codes: dict[str, int] = field(default_factory=dict)
     label_codes: "array[int]" = field(default_factory=lambda: array("l"))
     first_places: dict[str, list[int | str]] = field(default_factory=dict)
-    sample: list[tuple[str, str]] = field(default_factory=list)
-    stride: int = 1
+    sample: Sample[tuple[str, str]] = field(default_factory=lambda: Sample(_SAMPLE_TEXTS))
     pairs: list[Counter[tuple[str, str]]] = field(default_factory=list)
     like_rows: list[int | str] = field(default_factory=list)
 
@@ -51,9 +50,7 @@ class _Reading:
                 self.like_rows.append(row.place)
         for column, counter in zip(self.beside, self.pairs, strict=True):
             counter.update(zip((row.cells[column.place].strip() for row in chunk), names, strict=True))
-        self.sample += list(zip(texts, names, strict=True))[:: self.stride]
-        if len(self.sample) > 2 * _SAMPLE_TEXTS:  # thin what there is, and take as thinly from here on
-            self.sample, self.stride = self.sample[::2], self.stride * 2
+        self.sample.add(list(zip(texts, names, strict=True)))
 
 
 def look_at_classification(findings: Findings, columns: Sequence[Column]) -> Findings:
@@ -76,8 +73,9 @@ def look_at_classification(findings: Findings, columns: Sequence[Column]) -> Fin
     ]
     words, characters = reading.measures.lengths()
     duplicates, crossing, contradictions = reading.measures.repetitions(reading.label_codes)
-    letters, by_spaces = script(text for text, _ in reading.sample)
-    warnings = [*_label_warnings(labels, rows), *_unlabelled(drops, rows), *tags([text for text, _ in reading.sample])]
+    texts = [text for text, _ in reading.sample.items]
+    letters, by_spaces = script(texts)
+    warnings = [*_label_warnings(labels, rows), *_unlabelled(drops, rows), *tags(texts)]
     if reading.like_rows:
         warnings.append(f"row {reading.like_rows[0]}: its text holds lines that look like rows; is a quote missing?")
     if leaks:
@@ -89,7 +87,7 @@ def look_at_classification(findings: Findings, columns: Sequence[Column]) -> Fin
         )
     if contradictions:
         warnings.append(f"{share(contradictions, total)} of the texts repeat an earlier one under another label")
-    warnings_of_text, refusals_of_text = _label_in_text(reading.sample, labels)
+    warnings_of_text, refusals_of_text = _label_in_text(reading.sample.items, labels)
     findings = replace(
         findings,
         rows=rows,

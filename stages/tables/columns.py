@@ -9,6 +9,7 @@ from itertools import groupby, islice, pairwise
 from pathlib import Path
 
 from stages.support.process import InputError
+from stages.tables.common import Sample
 from stages.tables.dates import DateForm, date_forms, is_month, read_date, read_time_of_day, seem_dates
 from stages.tables.findings import Chosen
 from stages.tables.layout import Drops, Layout, place_of, rows
@@ -209,15 +210,11 @@ def profile(path: Path, layout: Layout, drops: Drops) -> tuple[list[Column], int
     """Read a whole table once; its columns, and the number of its rows."""
     stream = rows(path, layout, drops)
     distinct: list[set[str] | None] = [set() for _ in layout.columns]
-    sample: list[tuple[int, list[str]]] = []
+    sample: Sample[tuple[int, list[str]]] = Sample(_SAMPLE_ROWS)
     total = 0
-    stride = 1
     while chunk := list(islice(stream, _CHUNK_ROWS)):
         total += len(chunk)
-        sample += chunk[::stride]
-        if len(sample) > 2 * _SAMPLE_ROWS:  # thin what there is, and take as thinly from here on
-            sample = sample[::2]
-            stride *= 2
+        sample.add(chunk)
         for place, values in enumerate(zip(*(row for _, row in chunk), strict=True)):
             known = distinct[place]
             if known is not None:
@@ -226,7 +223,7 @@ def profile(path: Path, layout: Layout, drops: Drops) -> tuple[list[Column], int
                     distinct[place] = None
     columns = []
     for place, name in enumerate(layout.columns):
-        cells = [(number, row[place].strip()[:5000]) for number, row in sample]
+        cells = [(number, row[place].strip()[:5000]) for number, row in sample.items]
         filled = [(number, cell) for number, cell in cells if not is_missing(cell)]
         known = distinct[place]
         different = None if known is None else {cell.strip() for cell in known}
@@ -332,7 +329,7 @@ def choose_label(
             + (f"set LABEL= to one of: {_list(others)}, or " if others else "set ")
             + "KIND=language_model to read the texts alone, or KIND=series to predict a column of numbers"
         )
-    raise InputError(f"{path}: which column is the label? Set LABEL= to one of: {_list(by_name or found)}")
+    raise InputError(f"{path}: which column is the label? Set LABEL= to one of: {_list(found)}")
 
 
 def number_columns(columns: Sequence[Column], times: Sequence[Column]) -> list[Column]:

@@ -1,14 +1,43 @@
 """What is said of every kind of file, and the words to say it with."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
+from random import Random
+from typing import Generic, TypeVar
 
 from stages.support.process import InputError
 from stages.support.words import listed
 from stages.tables.findings import Findings
 from stages.tables.layout import HEADER_AGAIN, Drops, Layout
 
+_Item = TypeVar("_Item")
 _MOST_BAD_ROWS = 0.2  # of a table; with more, what is dropped may be what matters
 _HARMLESS = ("empty row", "empty text", "no label", HEADER_AGAIN)
+
+
+class Sample(Generic[_Item]):
+    """Some of a file's many items, in their order: all of few, and of more than 2 `most` at least `most`.
+
+    They are drawn, by the same numbers in every process: every second or fourth item may be all blank, or all of one
+    label, as files have rhythms.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.items: list[_Item] = []
+        self._most, self._share, self._random = most, 1.0, Random(0)
+
+    def add(self, items: Sequence[_Item]) -> None:
+        """Look at more of the file."""
+        self.items += self._drawn(items, self._share)
+        while len(self.items) > 2 * self._most:
+            self.items = self._drawn(self.items, 0.5)
+            self._share /= 2
+
+    def _drawn(self, items: Sequence[_Item], share: float) -> list[_Item]:
+        if share == 1:
+            return list(items)
+        return [items[i] for i in sorted(self._random.sample(range(len(items)), math.ceil(share * len(items))))]
 
 
 def finished(findings: Findings, drops: Drops, warnings: list[str], refusals: list[str]) -> Findings:

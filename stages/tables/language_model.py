@@ -3,7 +3,7 @@
 from dataclasses import replace
 from itertools import islice
 
-from stages.tables.common import finished, share
+from stages.tables.common import Sample, finished, share
 from stages.tables.findings import Findings
 from stages.tables.layout import Drops
 from stages.tables.records import pieces
@@ -13,23 +13,24 @@ _FEWEST_WORDS = 100_000  # of a text whose words a net had better read
 _FEW_CHARACTERS = 20_000
 _FEWEST_CHARACTERS = 1000
 _CHUNK = 5000
+_SAMPLE_PIECES = 1000
 
 
 def look_at_language(findings: Findings) -> Findings:
     """Read all of the text."""
     drops = Drops()
     measures = Measures()
-    sample: list[str] = []
+    sample: Sample[str] = Sample(_SAMPLE_PIECES)
     stream = pieces(findings.path, findings, drops)
     lines = findings.format == "plain text"
     while chunk := list(islice(stream, _CHUNK)):
         measures.add((piece[:-1] for piece in chunk), keys=not lines)
-        sample += chunk[:: max(1, len(chunk) // 200)]
-    letters, by_spaces = script(sample)
+        sample.add([piece for piece in chunk if not piece.isspace()])
+    letters, by_spaces = script(sample.items)
     words, characters = measures.lengths()
     total_words, total_characters = sum(measures.words), sum(measures.characters) + len(measures.characters)
     duplicates = 0 if lines else measures.repetitions()[0]
-    warnings, refusals = tags(sample), []
+    warnings, refusals = tags(sample.items), []
     unit = "words" if by_spaces and total_words >= _FEWEST_WORDS else "characters"
     if by_spaces and unit == "characters":
         warnings.append(

@@ -134,7 +134,7 @@ def find_layout(path: Path, is_text: bool = False) -> Layout:
             delimiter = " " if spaced_columns > 1 else ""
             layout = Layout("csv", encoding, delimiter)
             return _named(path, layout, [line.split() for line in head])
-        if plain:
+        if suffix not in _TABLE_SUFFIXES:
             return Layout("plain text", encoding)
         delimiter = ""
     spaced = f'{delimiter} "' in "".join(head) and f'{delimiter}"' not in "".join(head) if delimiter else False

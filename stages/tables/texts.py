@@ -13,7 +13,11 @@ from stages.tables.findings import Lengths
 
 _WITHOUT_SPACES = frozenset({"cjk", "hiragana", "katakana", "thai", "lao", "khmer", "myanmar", "tibetan"})
 _CHARACTERS_LOOKED_AT = 200_000
-_TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]*(?:\s[^<>]*)?/?>")
+_TAGS = (
+    "a|b|blockquote|body|br|center|code|dd|div|dl|dt|em|font|form|h[1-6]|head|hr|html|i|img|li|link|meta|ol|p|pre|"
+    "script|small|span|strong|style|sub|sup|table|tbody|td|th|thead|title|tr|tt|u|ul"
+)
+_TAG = re.compile(rf"</?(?:{_TAGS})(?:\s[^<>]*)?/?>", re.IGNORECASE)  # and not <unk> or <s>, words of corpora
 _FEW_TAGGED = 0.02
 
 

@@ -7,7 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
+from stages.support.process import InputError
+from stages.tables.common import Sample
 from stages.tables.date_words import LANGUAGES
 from stages.tables.findings import text_report
 from tests.tables.test_dirt import refused, reviews, table
@@ -403,6 +406,7 @@ def test_texts_with_tags_are_said_and_files_of_tags_refused(read):
     assert got == tagged
     assert warned(found, "25%", "HTML")
     assert not warned(read(table([(f"{text} <3 if a<b", label) for text, label in reviews(80)]))[0], "HTML")
+    assert not warned(read(table([(f"{text} <unk> </s>", label) for text, label in reviews(80)]))[0], "HTML")
     prose = "\n".join(text for text, _ in reviews(200))
     for content, name in (
         (f"<!DOCTYPE html>\n<html><body>{prose}</body></html>", "mine.txt"),
@@ -431,3 +435,38 @@ def test_a_text_whose_lines_or_files_may_have_labels(read):
 def test_the_document_names_the_languages_of_dates():
     document = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text(encoding="utf-8")
     assert [language for language in LANGUAGES if language not in document] == []
+
+
+@pytest.mark.parametrize("period", [2, 3, 4, 5, 8, 16])
+def test_what_stands_in_every_other_or_nth_row_is_looked_at_in_its_share(period):
+    drawn = Sample(500)
+    for start in range(0, 20_000, 1000):
+        drawn.add(range(start, start + 1000))
+    assert 500 <= len(drawn.items) <= 1000
+    assert drawn.items == sorted(set(drawn.items))
+    spread = stats.chisquare([sum(place % period == phase for place in drawn.items) for phase in range(period)])
+    assert spread.pvalue > 0.001
+    few = Sample(500)
+    few.add("ab")
+    assert few.items == ["a", "b"]
+
+
+def test_a_text_whose_every_second_line_is_blank_is_of_its_script(read):
+    lines = ["".join(random.Random(n).choices("天地玄黃宇宙洪荒日月盈昃辰宿列張", k=30)) for n in range(3000)]
+    found, got = read("\n\n".join(lines), "poem.txt")
+    assert (found.script, found.words_by_spaces, found.unit) == ("cjk", False, "characters")
+    assert "".join(got) == "\n\n".join(lines) + "\n"
+
+
+def test_all_that_could_be_the_label_is_named(read):
+    rows = [f"{text},{n % 5},{n % 2},{n % 3}" for n, (text, _) in enumerate(reviews(90))]
+    with pytest.raises(InputError, match="LABEL= to one of: rating, recommended, sentiment count"):
+        read("\n".join(["text,rating,recommended,sentiment count", *rows]))
+
+
+def test_a_text_of_any_other_suffix_is_a_text(read):
+    lines = [f" {line} {', and <unk> ' * (n % 5)}\n" for n, (line, _) in enumerate(reviews(300))]
+    text = " \n = A title = \n \n" + "".join(lines)
+    found, got = read(text, "wiki.train.tokens")
+    assert found.format == "plain text"
+    assert "".join(got) == text
