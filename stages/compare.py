@@ -4,18 +4,18 @@ from pathlib import Path
 
 from stages.results.row import read_baselines, read_rows
 from stages.support.files import whole, write_json
-from stages.support.params import load_params
+from stages.support.params import read_compared_cells
 from stages.support.process import run_stage
 from stages.tracking.curves import keep
 
 
 def main(study: str) -> None:
-    """Write plots/STUDY (tables), plots/figures/STUDY and plots/cells/STUDY.csv from params.yaml's cells alone."""
+    """Write plots/STUDY (tables), plots/figures/STUDY and plots/cells/STUDY.csv of the cells that `check` resolved."""
     from stages.results.answers import answers_json, of_test_part, study_answers  # scipy is slow
     from stages.results.compare import write_comparison  # pandas and matplotlib are slow
     from stages.results.headline import validation_points, write_points
 
-    cells = load_params().cells
+    cells = read_compared_cells(study)
     scored = [row for cell in cells for row in read_rows(Path("metrics", study, f"{cell}.json"))]
     trained = [row for cell in cells for row in read_rows(Path("models", study, cell, "runs.json"))]
     baselines = read_baselines(Path("metrics", study, "baseline.json"))

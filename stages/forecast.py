@@ -7,7 +7,6 @@ import json
 import sys
 from pathlib import Path
 
-from stages.support.params import load_project
 from stages.support.process import run_stage
 from stages.trained.command_line import chosen_cell, make_parser, say_dropped
 from stages.trained.find import find_arm, find_trained
@@ -44,8 +43,8 @@ def main(*words: str) -> None:
         times = np.load(ready / "times.npy") if (ready / "times.npy").exists() else None
     else:
         corpus = str(arguments.file)
-        asked = load_project().settings(arguments.study).corpus
-        findings = inspect(arguments.file, kind=SERIES, value=asked.value, inputs=list(asked.inputs))
+        value, *inputs = about["columns"]  # that it was trained on, whatever params.yaml names now
+        findings = inspect(arguments.file, kind=SERIES, value=value, inputs=inputs)
         say_dropped(arguments.file, findings.dropped)
         values, times = series_of(findings)
     steps = about["horizon"] if arguments.steps is None else arguments.steps

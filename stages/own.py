@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from stages.studies import documented
 from stages.support.files import digest, root, write_text
-from stages.support.params import Params, load_project
+from stages.support.params import load_project, why_no_study
 from stages.support.process import REFUSAL, InputError, StageError, run_stage, run_to_its_end, taking_back
 from stages.tables.findings import SERIES, text_report
 from stages.tables.inspect import inspect
@@ -32,12 +32,8 @@ DEFAULT_BUDGET = 60.0
 _COLUMNS = ("KIND", "TEXT", "LABEL", "VALUE", "INPUTS")
 _STEPS = ("HORIZON", "WINDOW")
 _OTHERS = ("NAME", *_STEPS, "BUDGET")
+_LONGEST_NAME = 36  # with room for own_
 _KINDS = {"sequence": "series"}  # as people may call it too
-_LONGEST_NAME = 40
-_NO_TEXTS = {"true", "false", "yes", "no", "on", "off", "null"}
-"""In YAML."""
-_TAKEN = {*Params.model_fields, *_NO_TEXTS, "record", "run", "figures", "headline", "cells"}
-"""Names that are keys of params.yaml, or stand beside the studies' own in metrics/, plots/ and report/."""
 
 
 def main(file: str, *words: str) -> None:
@@ -240,17 +236,15 @@ def _found(file: str, name: str) -> tuple[Path, str]:
 def _name_of(path: Path) -> str:
     """The file's name as a study's: small letters, digits and `_`."""
     name = re.sub(r"[^a-z0-9]+", "_", path.name.partition(".")[0].lower()).strip("_")[:_LONGEST_NAME]
-    is_free = name[:1].isalpha() and name not in _TAKEN and name not in documented()
+    is_free = not why_no_study(name) and name not in documented()
     return name if is_free else f"own_{name}".rstrip("_")
 
 
 def _checked(name: str) -> str:
-    if not re.fullmatch(rf"[a-z][a-z0-9_]{{0,{_LONGEST_NAME - 1}}}", name):
-        raise InputError(
-            f"own: NAME={name}: small letters, digits and _ are allowed, a letter first, {_LONGEST_NAME} at the most"
-        )
-    if name in _TAKEN or name in documented():
-        raise InputError(f"own: NAME={name}: this name is the project's own; choose another")
+    if why := why_no_study(name):
+        raise InputError(f"own: NAME={name}: {why}")
+    if name in documented():
+        raise InputError(f"own: NAME={name}: a document's study has this name; choose another")
     return name
 
 

@@ -35,15 +35,15 @@ def main(*words: str) -> None:
     model = ReviewModel(trained.settings["hyperparameters"], trained.weights, trained.vocabulary, trained.ready)
     if not arguments.json:
         print(trained, file=sys.stderr)
-    for verdict in model.predict(texts):
+    for found in model.predict(texts):
         if arguments.json:
-            print(json.dumps(asdict(verdict)))
+            print(json.dumps(asdict(found)))
             continue
-        unknown = verdict.unknown_words
+        unknown = found.unknown_words
         named = ", ".join(one_line(word, 20) for word in unknown[:_UNKNOWN_WORDS_SHOWN])
         more = f" and {len(unknown) - _UNKNOWN_WORDS_SHOWN} more" * (len(unknown) > _UNKNOWN_WORDS_SHOWN)
         note = f"   (unknown: {named}{more})" if unknown else ""
-        print(f"{verdict.label}  {verdict.probabilities[verdict.label]:.4f}  {one_line(verdict.text, 80)}{note}")
+        print(f"{found.label}  {found.probabilities[found.label]:.4f}  {one_line(found.text, 80)}{note}")
 
 
 def _texts(words: list[str], file: Path | None, column: str) -> list[str]:
@@ -70,19 +70,17 @@ def _texts(words: list[str], file: Path | None, column: str) -> list[str]:
 
 def _column_of_table(file: Path, column: str) -> list[str] | None:
     """A text a row, or None where the file is a plain text; raises InputError where the table lacks the column."""
-    from stages.tables.layout import Drops, find_layout, rows
+    from stages.tables.layout import Drops, find_layout, place_of, rows
 
     layout, drops = find_layout(file), Drops()
-    names = [name.casefold() for name in layout.columns]
-    if column.casefold() not in names and column.isdecimal() and int(column) <= len(names):  # a study without a header
-        names = [str(place) for place in range(1, len(names) + 1)]
-        layout = replace(layout, header=False, columns=tuple(names))
-    if column.casefold() not in names:
+    place = place_of(column, layout.columns)
+    if place is not None and column not in layout.columns and column.isdecimal():  # a study without a header
+        layout = replace(layout, header=False, columns=tuple(map(str, range(1, len(layout.columns) + 1))))
+    if place is None:
         if layout.format == "plain text" or file.suffix.lower() == ".txt":
             return None
         there = ", ".join(layout.columns[:20])
         raise InputError(f"--file {file}: no column {column}, which has the texts; there are: {there}")
-    place = names.index(column.casefold())
     texts = [row[place] for _, row in rows(file, layout, drops)]
     say_dropped(file, drops.listed())
     if not texts:

@@ -168,9 +168,8 @@ def _chosen_rates(project: Project, study: str, cell: str) -> dict[str, float] |
     settings = [arm.setting for arm in arms]
     if tuning.chosen_rates:
         return dict(zip(settings, tuning.chosen_rates, strict=True))
-    known = {
-        (row.protocol_digest, row.repeat): cast(float, row.validated["loss"]) for row in record.read_trials(study, cell)
-    }
+    trials = record.read_entries(study, cell, trials=True)
+    known = {(row.protocol_digest, row.repeat): cast(float, row.validated["loss"]) for row in trials}
 
     def recorded(tried: Sequence[Arm]) -> list[list[float | None]]:
         digests = [_digest(project, study, arm) for arm in tried]
@@ -367,8 +366,8 @@ def _provenance(commit: str, path: Path) -> Provenance:
 def _merge(study: str, cell: str, new: Sequence[Row]) -> list[str]:
     rows, conflicts = record.merge(record.read_entries(study, cell), [row for row in new if not row.is_trial])
     record.write_entries(study, cell, rows)
-    trials, _ = record.merge(record.read_trials(study, cell), [row for row in new if row.is_trial])
-    record.write_trials(study, cell, trials)
+    trials, _ = record.merge(record.read_entries(study, cell, trials=True), [row for row in new if row.is_trial])
+    record.write_entries(study, cell, trials, trials=True)
     return conflicts
 
 

@@ -30,7 +30,7 @@ def screen(studies: Sequence[str], cells: Sequence[str]) -> list[str]:
     from stages.results.verdict import marks
 
     recorded, here = record_answers(), run_answers(studies, cells)
-    lines = ["LSTM or GRU? The record of published protocols at full size; last column: this run.", ""]
+    lines = ["LSTM or GRU? The record of published protocols at full size; column `here`: this run.", ""]
     lines += answers_on_screen(recorded, here)
     for said in in_three_sentences(recorded or here):
         lines += textwrap.wrap(said, _WIDTH)

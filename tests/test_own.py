@@ -248,8 +248,10 @@ def test_its_model_names_labels_and_a_changed_file_reruns_its_chain(trained):
     read = clone.run("python", "-m", "stages.predict", "kritiken_2", "--json", "--file", str(file)).stdout
     typed = clone.run("python", "-m", "stages.predict", "kritiken_2", "--json", *(text for _, text in new)).stdout
     assert read == typed
-    wrong = clone.run("python", "-m", "stages.predict", "kritiken_2", "--file", "params.yaml", check=False)
+    lacking = table(clone.folder.parent / "lacking.csv", new, ("Urteil", "Inhalt"))
+    wrong = clone.run("python", "-m", "stages.predict", "kritiken_2", "--file", str(lacking), check=False)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "Inhalt" in wrong.stderr
     target = "headline@kritiken_2"
     assert clone.stages_run(clone.run("dvc", "repro", target)) == []
     file = clone.folder.parent / "Kritiken 2.csv"

@@ -17,6 +17,8 @@ from stages.support.process import InputError
 Tokens = NDArray[np.integer[Any]]
 Row = dict[str, Any]
 
+LOWEST_POSSIBLE = "source (lowest possible)"
+"""The row of text that the project made, which no model can beat: it is no model."""
 _FALLBACK = (0.5, 1.0, 1.5)
 """Discounts of counts 1, 2 and more where the text has too few rare n-grams to estimate them, as KenLM's fallback."""
 
@@ -124,7 +126,7 @@ def scores(log_probabilities: NDArray[np.float64]) -> dict[str, float]:
 
 def language_model_rows(train: Tokens, scored: Mapping[str, Tokens], vocabulary_size: int) -> list[Row]:
     """A row a model: its name, and `scores` of each text in `scored`, by that text's name."""
-    kneser_ney = fit_kneser_ney(train, vocabulary_size, 3)
+    kneser_ney = fit_kneser_ney(train, vocabulary_size)
     return [
         {"name": "unigram"}
         | {name: scores(unigram_log_probabilities(train, text, vocabulary_size)) for name, text in scored.items()},

@@ -26,6 +26,9 @@ FEWEST_REPEATS = 3
 FEWEST_TEST_ITEMS = 20
 """Below, a share's own standard error is above 10 points, whatever the repeats agree on."""
 
+_LEVEL = 0.05
+"""A few repeats agree exactly by a chance of this or more: then nothing bounds how far the next may lie."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -33,17 +36,17 @@ class Score:
 
     `scale`: `points` for shares, of which differences are shown in percentage points; `ratio` for positive errors,
     losses and perplexities, which are compared as logarithms and shown as times. `margin`: up to where a difference
-    does not matter, in points or as a factor above 1; None: any matters.
+    does not matter, in points or as a factor above 1.
     """
 
     label: str
     higher_is_better: bool
     scale: Scale
-    margin: float | None = None
+    margin: float
 
 
 @dataclass(frozen=True)
-class Arm:
+class Scores:
     """One cell's test scores, a repeat each, in the order of the other cell's; what it costs."""
 
     scores: Sequence[float]
@@ -66,7 +69,7 @@ class Answer:
     `setting`: which of a study's several, or empty; `is_sample`: on text that the project made. `means`: of each
     cell's scores (geometric for ratios), the naive row's beside. `effect`, `low`, `high`: GRU less LSTM in points,
     or GRU over LSTM, with its interval, None where there is none. `margin_passed`: whether whoever is ahead is so
-    by more than the margin; None: open, or no margin. `level`: the interval lies within the margin. `p`: two-sided, of
+    by more than the margin; None: open. `level`: the interval lies within the margin. `p`: two-sided, of
     no difference. `diverged`: repeats without a finite score, left out of all else. `naive`, `rnn`: each cell beside
     the naive row, and beside the plain rnn where that was trained alike. `cautions`: what else its reader must know.
     """
@@ -140,8 +143,8 @@ def answer(
     study: str,
     heading: str,
     score: Score,
-    lstm: Arm,
-    gru: Arm,
+    lstm: Scores,
+    gru: Scores,
     naive: Naive | None = None,
     rnn: Sequence[float] = (),
     *,
@@ -175,17 +178,20 @@ def answer(
     plain = np.asarray(rnn, dtype=np.float64)
     told = whole & np.isfinite(plain) if len(plain) == repeats else np.zeros(repeats, dtype=bool)
 
+    too_little = test_items is not None and test_items < FEWEST_TEST_ITEMS
+
     def compared(differences: NDArray[np.float64]) -> Effect | None:
-        if len(differences) < FEWEST_REPEATS:
+        if too_little or len(differences) < FEWEST_REPEATS:
             return None
         if test_to_train is None:
             effect = paired_effect(differences, bootstrapped=bootstrapped)
         else:
             effect = resampled_effect(differences, test_to_train)
-        return None if math.isnan(effect.low) else effect
+        agree_by_chance = not effect.deviation and p_value(effect) >= _LEVEL
+        return None if math.isnan(effect.low) or agree_by_chance else effect
 
     def beside_naive(line: NDArray[np.float64]) -> Standing:
-        if _too_little(test_items):
+        if too_little:
             return "not told apart"
         if score.scale == "ratio" and not beside.all():  # without error: a season that repeats itself exactly
             return "behind"
@@ -193,10 +199,10 @@ def answer(
 
     def beside_rnn(cell: Cell) -> Standing:
         first, second = (_to_line(study, values[told], score.scale) for values in (tables[cell], plain))
-        return "not told apart" if _too_little(test_items) else _standing(compared(first - second), score)
+        return _standing(compared(first - second), score)
 
     effect = compared(lines["gru"] - lines["lstm"])
-    margin = math.inf if score.margin is None else _margin_on_line(score.margin, score.scale)
+    margin = score.margin / 100 if score.scale == "points" else math.log(score.margin)
     return Answer(
         study,
         setting,
@@ -208,9 +214,9 @@ def answer(
         low=_as_read(effect.low, score.scale) if effect else None,
         high=_as_read(effect.high, score.scale) if effect else None,
         repeats=int(whole.sum()),
-        ahead=_ahead(effect, score, test_items),
-        margin_passed=_passes(effect, margin) if score.margin else None,
-        level=bool(effect and score.margin and -margin <= effect.low and effect.high <= margin),
+        ahead="too little data" if too_little else _ahead(effect, score),
+        margin_passed=_passes(effect, margin),
+        level=bool(effect and -margin <= effect.low and effect.high <= margin),
         p=p_value(effect) if effect else None,
         parameters={"lstm": lstm.parameters, "gru": gru.parameters},
         seconds_an_epoch={"lstm": lstm.seconds_an_epoch, "gru": gru.seconds_an_epoch},
@@ -246,24 +252,14 @@ def _as_read(value: float, scale: Scale) -> float:
     return 100 * value if scale == "points" else math.exp(value)
 
 
-def _margin_on_line(margin: float, scale: Scale) -> float:
-    return margin / 100 if scale == "points" else math.log(margin)
-
-
 def _mean(scores: NDArray[np.float64], scale: Scale) -> float | None:
-    """The mean, for ratios the geometric one; None of no scores."""
+    """The mean, for ratios the geometric one, 0 where one is; None of no scores."""
     if not len(scores):
         return None
-    return float(np.exp(np.log(scores).mean()) if scale == "ratio" else scores.mean())
+    return float(np.exp(np.log(scores).mean()) if scale == "ratio" and scores.all() else scores.mean())
 
 
-def _too_little(test_items: int | None) -> bool:
-    return test_items is not None and test_items < FEWEST_TEST_ITEMS
-
-
-def _ahead(effect: Effect | None, score: Score, test_items: int | None) -> Ahead:
-    if _too_little(test_items):
-        return "too little data"
+def _ahead(effect: Effect | None, score: Score) -> Ahead:
     if effect is None:
         return "too few repeats"
     match _standing(effect, score):
@@ -319,8 +315,6 @@ def _verdict(answer: Answer) -> str:
     elif _beats_both(answer) or (answer.rnn or {}).get(winner) == "behind":
         choice = f"of the two the {winner.upper()} is ahead"
     said = f"{choice}: its {label} is {_told(answer, winner)} the {other.upper()}'s {_counted(answer, winner)}"
-    if answer.score.margin is None:
-        return said
     if answer.margin_passed is None:
         return f"{said}, and whether by more than the margin of {margin_text(answer.score)} is open"
     return f"{said}, by {'more' if answer.margin_passed else 'less'} than the margin of {margin_text(answer.score)}"
@@ -409,7 +403,7 @@ def ahead_text(found: Answer, by: str = "by ") -> str:
     """Such as `GRU by 4.2 points [2.0 to 6.5]`, the better mean of two that are not told apart, or what is lacking."""
     cell = found.better
     advantage = found.advantage(cell) if cell else None
-    if cell is None or advantage is None or found.ahead in ("too few repeats", "too little data"):
+    if cell is None or advantage is None:
         return found.ahead
     value, low, high = in_words(advantage, found.score.scale)
     amount = f"{value} {'points' if found.score.scale == 'points' else 'times'} [{low} to {high}]"

@@ -10,16 +10,16 @@ from typing import Any, cast
 import numpy as np
 import tabulate
 
+from stages.baselines.language_model import LOWEST_POSSIBLE
 from stages.baselines.series import origins
-from stages.kinds.language_model import LOWEST_POSSIBLE
 from stages.results.answer import (
     CELLS,
     HEADINGS,
     Answer,
-    Arm,
     Cell,
     Naive,
     Score,
+    Scores,
     ahead_text,
     answer,
     behind_rnn,
@@ -141,10 +141,14 @@ def run_answers(studies: Sequence[str], cells: Sequence[str]) -> list[Answer]:
 
 def draw_forest_of_record() -> None:
     """Draw plots/record/answers.png and .svg."""
-    from stages.results.forest import forest  # matplotlib is slow
+    from stages.results.drawing import save  # matplotlib is slow
+    from stages.results.forest import draw_forest
 
     if found := record_answers():
-        forest(found, FOREST, "data: the record, full-size runs on the real corpora and series of the documents")
+        save(
+            draw_forest(found, "data: the record, full-size runs on the real corpora and series of the documents"),
+            FOREST,
+        )
 
 
 def first_headings(answers: Sequence[Answer]) -> list[Answer]:
@@ -194,8 +198,8 @@ def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list
             naive = f"{name} {score_text(found.naive_score, found.score)}"
         scores = [score_text(found.means[cell], found.score) for cell in CELLS]
         heading = "sample" if found.is_sample else found.heading
-        lines.append([found.name, heading, *scores, _ahead_in_short(found), naive, _who(mine.get(found.name))])
-    header = ["study", "heading", "LSTM", "GRU", "ahead, points or ×; (even)", "no net", "here"]
+        lines.append([found.name, heading, *scores, _ahead_in_short(found), _who(mine.get(found.name)), naive])
+    header = ["study", "heading", "LSTM", "GRU", "ahead, points or ×; (even)", "here", "no net"]
     table = tabulate.tabulate(lines, header, tablefmt="simple", disable_numparse=True)
     return [line[:100].rstrip() for line in table.splitlines()]
 
@@ -210,7 +214,7 @@ def _ahead_in_short(found: Answer) -> str:
     """As `ahead_text`, shorter: what is no ratio are points; in brackets where the two are not told apart."""
     cell = found.better
     advantage = found.advantage(cell) if cell else None
-    if cell is None or advantage is None or found.ahead == "too little data":
+    if cell is None or advantage is None:
         return found.ahead
     value, low, high = in_words(advantage, found.score.scale)
     text = f"{cell.upper()} {value}{'×' * (found.score.scale == 'ratio')} [{low}, {high}]"
@@ -223,13 +227,12 @@ def _labels(answers: Sequence[Answer]) -> str:
     margins: dict[str, list[str]] = {}
     for found in answers:
         labels.setdefault(found.score.label, []).append(found.study)
-        if found.score.margin:
-            margins.setdefault(margin_text(found.score), []).append(found.study)
+        margins.setdefault(margin_text(found.score), []).append(found.study)
 
     def said(by: Mapping[str, Sequence[str]]) -> str:
         return "; ".join(f"{label} ({', '.join(dict.fromkeys(studies))})" for label, studies in by.items())
 
-    return f"{said(labels)}. Margins: {said(margins)}" if margins else said(labels)
+    return f"{said(labels)}. Margins: {said(margins)}"
 
 
 def of_studies(answers: Sequence[Answer]) -> list[Answer]:
@@ -329,7 +332,7 @@ def _value(row: Row, name: str, heading: str) -> float:
 
 def _arms(
     of_cells: Mapping[Cell, Sequence[Row]], rnn: Sequence[Row], score: str, heading: str
-) -> tuple[dict[Cell, Arm], list[float], list[int]]:
+) -> tuple[dict[Cell, Scores], list[float], list[int]]:
     """Both cells' scores in the repeats that both have, each the mean over the settings of both.
 
     Also the plain rnn's scores there, NaN where it lacks a repeat, and the numbers of those repeats.
@@ -356,7 +359,9 @@ def _arms(
             for name in units
         ]
 
-    arms = {cell: Arm(scores(table), of_cells[cell][0].parameters, seconds.get(cell)) for cell, table in tables.items()}
+    arms = {
+        cell: Scores(scores(table), of_cells[cell][0].parameters, seconds.get(cell)) for cell, table in tables.items()
+    }
     return arms, scores(by_place(rnn)), [number[name] for name in units]
 
 

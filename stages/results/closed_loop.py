@@ -57,8 +57,8 @@ def draw_closed_loops(
         axis.set_ylabel(document["closed_loop"]["label"], fontsize=9)
     counts = repeats.groupby(["cell", "setting", "protocol"])["repeat"].nunique()
     figure.suptitle(
-        f"{study}: closed loop, {source(corpus)}\nblack: truth; thin: {repeats_counted(counts)}; bold: the one of "
-        f"median {about['label']}\n{document['closed_loop']['note']}{custom_runs(repeats)}",
+        f"{study}: closed loop, {source(study, corpus)}\nblack: truth; thin: {repeats_counted(counts)}; bold: the one "
+        f"of median {about['label']}\n{document['closed_loop']['note']}{custom_runs(repeats)}",
         fontsize=10,
     )
     save(figure, folder / "closed_loop")

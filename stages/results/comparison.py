@@ -38,7 +38,8 @@ class Comparison:
         """As Markdown: title, data source, tables and notes, the document's flaws."""
         document = documents()[self.study]
         first, *others = self.tables
-        lines = [f"## {self.study}: {document['title']}", "", data_source(self.corpus), "", first.markdown(), ""]
+        lines = [f"## {self.study}: {document['title']}", "", data_source(self.study, self.corpus), ""]
+        lines += [first.markdown(), ""]
         for note in self.notes:
             lines += [note, ""]
         for table in others:

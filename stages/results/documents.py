@@ -66,7 +66,7 @@ def _kinds() -> dict[str, str]:
     return {name: value["kind"] for name, value in params.items() if isinstance(value, dict) and "kind" in value}
 
 
-def data_source(corpus: str) -> str:
+def data_source(study: str, corpus: str) -> str:
     """What scores were measured on, in one sentence: sample text is never shown as the real corpus."""
     if corpus == SAMPLE:
         return (
@@ -75,4 +75,9 @@ def data_source(corpus: str) -> str:
         )
     if corpus == SEQUENCES:
         return "Measured on data made here as the protocol says, as the document made its own."
-    return f"Measured on the real corpus ({corpus})."
+    return f"Measured on {the_corpus(study, corpus)}."
+
+
+def the_corpus(study: str, corpus: str) -> str:
+    """What a study's real data are called: a document's corpus, or a person's own file."""
+    return f"the real corpus ({corpus})" if documents()[study]["document"] else corpus

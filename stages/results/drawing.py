@@ -12,7 +12,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, NullFormatter
 
-from stages.results.documents import SAMPLE, SEQUENCES
+from stages.results.documents import SAMPLE, SEQUENCES, the_corpus
 
 Line = str | tuple[int, tuple[int, ...]]
 """A line as Matplotlib takes it: a style, or where dashes and gaps begin and how long they are."""
@@ -43,11 +43,11 @@ def cell_colours(cells: Iterable[Any]) -> dict[Any, str]:
     return {cell: _COLOURS[i % len(_COLOURS)] for i, cell in enumerate(names)}
 
 
-def source(corpus: str) -> str:
+def source(study: str, corpus: str) -> str:
     """What was measured on, for a caption."""
     if corpus == SEQUENCES:
         return "data made as the protocol says"
-    return "sample text made by this project" if corpus == SAMPLE else f"real corpus ({corpus})"
+    return "sample text made by this project" if corpus == SAMPLE else the_corpus(study, corpus)
 
 
 def repeats_counted(counts: pd.Series) -> str:

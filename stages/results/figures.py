@@ -74,7 +74,7 @@ def draw_curves(study: str, curves: pd.DataFrame, means: str, corpus: str, folde
     figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=3, fontsize=8)
     repeats = curves.groupby(["cell", "setting", "protocols"])["repeat"].nunique()
     figure.suptitle(
-        f"{study}: learning curves, {source(corpus)}; {repeats_counted(repeats)}, "
+        f"{study}: learning curves, {source(study, corpus)}; {repeats_counted(repeats)}, "
         f"band: least to most{custom_runs(curves)}",
         fontsize=11,
     )
@@ -150,7 +150,7 @@ def draw_scores(
     scale_axis(grid[0, 0], about)  # and the others, which share it
     counts = repeats.groupby(["cell", "setting", "protocol"])["repeat"].nunique()
     figure.suptitle(
-        f"{study}: {about['label']}, {source(corpus)}\n"
+        f"{study}: {about['label']}, {source(study, corpus)}\n"
         f"mean of {repeats_counted(counts)} with 95 % interval; small dots: repeats; "
         f"{about['better']} is better{custom_runs(repeats)}",
         fontsize=10,

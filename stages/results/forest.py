@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from itertools import groupby
-from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,7 +10,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from stages.results.answer import HEADINGS, Answer, Scale, ahead_text
-from stages.results.drawing import cell_colours, save
+from stages.results.drawing import cell_colours
 
 _WIDTH = 9.0  # inches
 _ROW = 0.27
@@ -25,11 +24,6 @@ _NAMES: dict[Scale, str] = {
     "points": "percentage points ahead\n← LSTM          GRU →",
     "ratio": "times as good (error or perplexity)\n← LSTM          GRU →",
 }
-
-
-def forest(answers: Sequence[Answer], path: Path, source: str = "") -> None:
-    """Write `draw_forest` as PATH.png and PATH.svg."""
-    save(draw_forest(answers, source), path)
 
 
 def draw_forest(answers: Sequence[Answer], source: str = "") -> Figure:
@@ -71,7 +65,7 @@ def _draw(axis: Axes, scale: Scale, rows: Sequence[Answer | str]) -> None:
     none = 0.0 if scale == "points" else 1.0
     shown = [row for row in rows if not isinstance(row, str) and row.score.scale == scale]
     ends = [abs(_place(end, scale)) for row in shown for end in row.advantage("gru") or ()]
-    ends += [_place(row.score.margin, scale) for row in shown if row.score.margin]
+    ends += [_place(row.score.margin, scale) for row in shown]
     most = min(1.1 * max(ends, default=1.0), _place(_MOST[scale], scale))
     colours = cell_colours(["lstm", "gru"]) | {"none": "#555555"}
     for height, row in enumerate(rows):
@@ -80,10 +74,9 @@ def _draw(axis: Axes, scale: Scale, rows: Sequence[Answer | str]) -> None:
         axis.axhline(height, color="black", alpha=0.08, linewidth=0.8, zorder=0)
         if row.score.scale != scale:
             continue
-        if row.score.margin:
-            margin = _place(row.score.margin, scale)
-            axis.barh(height, 2 * margin, height=0.8, left=-margin, color="#e6e6e6", zorder=0)
-        if (advantage := row.advantage("gru")) is None or row.ahead == "too little data":
+        margin = _place(row.score.margin, scale)
+        axis.barh(height, 2 * margin, height=0.8, left=-margin, color="#e6e6e6", zorder=0)
+        if (advantage := row.advantage("gru")) is None:
             continue
         value, low, high = (_place(end, scale) for end in advantage)
         colour = colours[row.ahead if row.ahead in ("lstm", "gru") else "none"]

@@ -12,8 +12,6 @@ from stages.results.row import Row
 from stages.support.files import write_text
 from stages.support.sections import ON_SHOW
 
-_DIGITS = 6
-
 
 def headline(study: str, rows: Sequence[Row]) -> dict[str, Any]:
     """What was measured on; each score of one cell's shown arm with its 95 % interval, parameters, number of repeats.
@@ -32,7 +30,7 @@ def headline(study: str, rows: Sequence[Row]) -> dict[str, Any]:
             values = [[score_of(row, name, "corrected") for row in of_repeat] for of_repeat in repeats.values()]
             means = [fmean(several) for several in values] if "sweep" in document else [one for (one,) in values]
             interval = zip(("mean", "low", "high"), score_interval(means, about), strict=True)
-            place[name] = {end: round(value, _DIGITS) for end, value in interval if value == value}
+            place[name] = {end: float(f"{value:.6g}") for end, value in interval if value == value}
         place["parameters"] = groups[setting][0].parameters
         place["repeats"] = len(repeats)
     return found

@@ -16,9 +16,11 @@ def read_answers(study: str, cells: Sequence[str]) -> tuple[list[Answer], list[s
     """The answers of this workspace's run of a study, and what their reader must know besides, a sentence each."""
     answers = run_answers([study], cells)
     notes = _notes(read_json(Path("data/ready", study, "manifest.json")))
-    seconds = {cell: _epoch_seconds(study, cell) for cell in CELLS if cell in cells}
+    seconds = {cell: _epoch_seconds(study, cell) for cell in CELLS} if answers else {}
     if any(found.cautions for found in answers):
-        notes.append("`training.epochs` in params.yaml says how long it trains; where BUDGET= cut it, raise that.")
+        notes.append(
+            "`epochs` under `training` in params.yaml says how long it trains; where BUDGET= cut it, raise that."
+        )
     timed = [replace(found, seconds_an_epoch=seconds) if found.heading == "tuned" else found for found in answers]
     return timed, notes
 
@@ -30,8 +32,13 @@ def said(answers: Sequence[Answer], notes: Sequence[str]) -> list[str]:
 
 
 def _notes(about: Mapping[str, Any]) -> list[str]:
-    """What it means that texts are few; `about`: manifest.json."""
-    total = sum(about["texts"].values()) if "texts" in about else SMALL
+    """What the intervals are about; `about`: manifest.json."""
+    if "texts" not in about:
+        return [
+            "The parts follow each other in time, and are one way to divide it: the intervals are over repeated "
+            "trainings, and another stretch to test on may change the scores by more."
+        ]
+    total = sum(about["texts"].values())
     if about.get("divisions", 1) > 1:
         return [
             f"Repeats take {about['divisions']} divisions of the {total:,} texts into parts in turn: the answer's "

@@ -18,15 +18,9 @@ RECORD = Path("metrics/record")
 FIGURES = Path("plots/record")
 
 
-def read_entries(study: str, cell: str) -> list[Row]:
-    """The recorded rows of one cell; none where nothing is recorded."""
-    path = RECORD / study / f"{cell}.json"
-    return read_rows(path) if path.exists() else []
-
-
-def read_trials(study: str, cell: str) -> list[Row]:
-    """The recorded trials of one cell."""
-    path = _trials(study, cell)
+def read_entries(study: str, cell: str, *, trials: bool = False) -> list[Row]:
+    """The recorded rows of one cell, or its trials; none where nothing is recorded."""
+    path = _path(study, cell, trials)
     return read_rows(path) if path.exists() else []
 
 
@@ -105,20 +99,15 @@ def _check_shown(row: Row, headings: Iterable[str]) -> None:
             raise ValueError(f"{name} is {short(repr(value))}: no such score")
 
 
-def write_entries(study: str, cell: str, rows: Sequence[Row]) -> None:
-    """Write the recorded rows of one cell.
+def write_entries(study: str, cell: str, rows: Sequence[Row], *, trials: bool = False) -> None:
+    """Write the recorded rows of one cell, or its trials, if any.
 
     Raises:
         InputError: one of them is not whole; nothing is written.
     """
-    path = RECORD / study / f"{cell}.json"
-    write_rows(path, check_entries(path, rows))
-
-
-def write_trials(study: str, cell: str, rows: Sequence[Row]) -> None:
-    """Write the recorded trials of one cell, if any."""
-    if rows:
-        write_rows(_trials(study, cell), rows)
+    if rows or not trials:
+        check_entries(_path(study, cell), rows, trials=trials)
+        write_rows(_path(study, cell, trials), rows)
 
 
 def recorded_cells(study: str) -> dict[str, list[Row]]:
@@ -136,7 +125,7 @@ def comparable_rows(study: str) -> list[Row]:
 
 def recorded_trials(study: str) -> list[Row]:
     """A study's recorded trials, all cells."""
-    return [row for cell in recorded_cells(study) for row in read_trials(study, cell)]
+    return [row for cell in recorded_cells(study) for row in read_entries(study, cell, trials=True)]
 
 
 def draw_record(study: str) -> Path:
@@ -151,8 +140,8 @@ def draw_record(study: str) -> Path:
     return output
 
 
-def _trials(study: str, cell: str) -> Path:
-    return RECORD / study / "trials" / f"{cell}.json"
+def _path(study: str, cell: str, trials: bool = False) -> Path:
+    return RECORD / study / ("trials" if trials else "") / f"{cell}.json"
 
 
 def _key(row: Row) -> tuple[str, str, int]:

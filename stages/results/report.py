@@ -65,7 +65,7 @@ class Section:
 
 
 def run_page(studies: Sequence[str], cells: Sequence[str], recorded: Sequence[Verdict], *, sample: bool) -> str:
-    """The page of this workspace's run, from metrics/ and plots/; `sample`: with text that the project made.
+    """The page of this workspace's run, from metrics/ and plots/; `sample`: of the profile of that name.
 
     `recorded`: the record's verdicts, beside which this run's stand.
     What lies there of other studies and cells than those named is not the run's.
@@ -74,7 +74,7 @@ def run_page(studies: Sequence[str], cells: Sequence[str], recorded: Sequence[Ve
     sections = [
         study_section(read_comparison(Path("plots", study)), Path("plots/figures", study))
         if study in scores
-        else unmeasured_section(study, [f"dvc repro compare@{study}"])
+        else unmeasured_section(study, [f"dvc repro compare@{study}"] if study in studies else [])
         for study in documents()
     ]
     return render(
@@ -82,7 +82,7 @@ def run_page(studies: Sequence[str], cells: Sequence[str], recorded: Sequence[Ve
         recorded,
         run_provenance(scores),
         record=False,
-        sample=sample,
+        sample=sample and any(documents()[study]["document"] for study in scores),
         answers=run_answers(studies, cells),
         here=run_verdicts(studies, cells),
     )
@@ -176,7 +176,7 @@ def study_section(comparison: Comparison, figures: Path, commands: Sequence[str]
     return Section(
         comparison.study,
         documents()[comparison.study],
-        data_source(comparison.corpus),
+        data_source(comparison.study, comparison.corpus),
         comparison.tables,
         comparison.notes,
         [_picture(figures, drawn) for drawn in comparison.figures],

@@ -50,7 +50,7 @@ def _scores(rows: Sequence[Row]) -> list[dict[int, float]]:
     """The scores of one cell by repeat: on one split, and on splits drawn anew, the protocol being the same."""
     corrected = [row for row in rows if "corrected" in row.protocols]
     drawn = [row for row in corrected if row.hyperparameters.get("split") == "a repeat"]
-    same = [{**row.hyperparameters, "split": "one"} for row in drawn]
+    same = [row.hyperparameters | _ONE_SPLIT for row in drawn]
     fixed = [row for row in corrected if {**_ONE_SPLIT, **row.hyperparameters} in same]
     return [_by_repeat(fixed), _by_repeat(drawn)]
 

@@ -44,15 +44,14 @@ def paired_effect(differences: ArrayLike, confidence: float = 0.95, bootstrapped
     Below `fewest_for_bootstrap` it has no interval.
     """
     sample = np.asarray(differences, dtype=np.float64)
-    repeats = len(sample)
+    repeats, mean = len(sample), float(sample.mean())
     deviation = float(sample.std(ddof=1)) if repeats > 1 else math.nan
+    if bootstrapped and repeats < fewest_for_bootstrap(confidence):
+        return Effect(mean, math.nan, math.nan, deviation, repeats)
+    if repeats > 1 and np.allclose(sample, mean, rtol=1e-12, atol=0.0):  # but for rounding
+        return Effect(mean, mean, mean, 0.0, repeats)
     if not bootstrapped:
         return Effect(*mean_interval(sample.tolist(), confidence), deviation, repeats)
-    mean = float(sample.mean())
-    if repeats < fewest_for_bootstrap(confidence):
-        return Effect(mean, math.nan, math.nan, deviation, repeats)
-    if np.allclose(sample, mean, rtol=1e-12, atol=0.0):
-        return Effect(mean, mean, mean, 0.0, repeats)
     quantile = math.sqrt(repeats / (repeats - 1)) * special.stdtrit(repeats - 1, (1 + confidence) / 2)
     ends = bca_interval(sample, 1 - 2 * float(special.ndtr(-quantile)), _RESAMPLES_OF_AN_EFFECT)
     return Effect(mean, *ends, deviation, repeats)
@@ -73,15 +72,15 @@ def unpaired_effect(first: ArrayLike, second: ArrayLike) -> Effect:
     return Effect(mean, mean - half, mean + half, math.sqrt(variance * repeats), repeats)
 
 
-def resampled_effect(differences: ArrayLike, test_to_train: float, confidence: float = 0.95) -> Effect:
-    """Mean difference over repeated random splits of one data set, (splits,), with an interval that knows they overlap.
+def resampled_effect(differences: ArrayLike, test_to_train: float) -> Effect:
+    """Mean difference over random splits of one data set, (splits,), with a 95 % interval that knows they overlap.
 
     `test_to_train`: test items over training items of a split. Student's t with the variance of the mean raised from
     σ² / splits to σ² (1 / splits + test_to_train), for the splits share most of their items; more splits do not make
     up for more data. Source: Nadeau and Bengio, "Inference for the generalization error", 2003, section 4.1.
     """
     sample = np.asarray(differences, dtype=np.float64)
-    plain = paired_effect(sample, confidence)
+    plain = paired_effect(sample)
     wider = math.sqrt(1 + len(sample) * test_to_train)
     low, high = (plain.mean + (end - plain.mean) * wider for end in (plain.low, plain.high))
     return Effect(plain.mean, low, high, plain.deviation * wider, plain.repeats)

@@ -72,7 +72,7 @@ def draw_sweep(study: str, repeats: pd.DataFrame, summary: pd.DataFrame, corpus:
     figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=len(lines), fontsize=9)
     counts = repeats.groupby(["cell", "setting", "protocol"])["repeat"].nunique()
     figure.suptitle(
-        f"{study}: {source(corpus)}; mean of {repeats_counted(counts)}, error bars: 95 % interval\n"
+        f"{study}: {source(study, corpus)}; mean of {repeats_counted(counts)}, error bars: 95 % interval\n"
         f"{'; '.join(shares_explained(study))}{custom_runs(repeats)}",
         fontsize=10,
     )

@@ -1,11 +1,11 @@
 """The tables of a study and what their reader must know: published figures stand beside the measured."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from stages.results.documents import PROTOCOLS, documents
+from stages.results.documents import PROTOCOLS, documents, protocols_in_words
 from stages.results.row import Baselines
 from stages.results.scores import equal_protocols_once, nearest_to_protocol
 from stages.results.table import Cell, Table, as_sentence
@@ -24,7 +24,7 @@ def scores_table(study: str, summary: pd.DataFrame, baselines: Baselines) -> Tab
     """
     document = documents()[study]
     scores = document["scores"]
-    summary = _both_once(summary.drop(columns="arm", errors="ignore"))
+    summary = _both_once(summary.drop(columns="arm"))
     # Every cell has a corrected arm: their order is the table's.
     ordered = summary.sort_values("protocol", key=lambda column: column == "published", kind="stable")
     arms = [*ordered.groupby(["setting", "cell", "custom"], sort=False)]
@@ -93,14 +93,16 @@ def sweep_table(study: str, summary: pd.DataFrame) -> Table:
 
 
 def sentences_frame(study: str, repeats: pd.DataFrame, baselines: Baselines) -> pd.DataFrame:
-    """Mean probability of *positive* for each sentence: a column per (cell, protocol), then the published ones."""
+    """Mean probability of *positive* for each sentence: a column an arm of a cell, then the published ones.
+
+    Variants, each another net, have no column.
+    """
     columns: dict[str, dict[str, float]] = {}
-    for (cell, protocol), group in repeats.groupby(["cell", "protocol"], sort=False):
-        means = dict(pd.DataFrame(group["sentences"].to_list()).mean())
-        if columns.get(f"{cell} published") == means:  # one arm under both protocols
-            del columns[f"{cell} published"]
-            protocol = "published = corrected"
-        columns[f"{cell} {protocol}"] = means
+    repeats = nearest_to_protocol(repeats[~repeats["setting"].isin(documents()[study]["variants"])])
+    for (cell, arm), group in repeats.groupby(["cell", "arm"], sort=False):
+        columns[f"{cell} {protocols_in_words(str(arm).split())}"] = dict(
+            pd.DataFrame(group["sentences"].to_list()).mean()
+        )
     for baseline in baselines:
         if "sentences" in baseline:
             columns[baseline["name"]] = baseline["sentences"]
@@ -166,14 +168,14 @@ def shares_explained(study: str) -> list[str]:
 def means_in_words(study: str, summary: pd.DataFrame) -> str:
     """The first score's mean in every arm, such as `test accuracy: gru corrected 95.17%; lstm …`."""
     score, about = next(iter(documents()[study]["scores"].items()))
-    rows = equal_protocols_once(summary[["setting", "protocol", "cell", *_arm(summary), score]])
+    rows = equal_protocols_once(summary[["setting", "protocol", "cell", "arm", score]])
     several = rows["setting"].nunique() > 1
     means = (
         " ".join(
             [
                 str(row["cell"]),
                 *([str(row["setting"])] if several else []),
-                PROTOCOLS.get(row["protocol"], row["protocol"]),
+                protocols_in_words(row["protocol"].split(" = ")),
                 number_text(row[score], about),
             ]
         )
@@ -200,11 +202,6 @@ def number_text(value: float | None, about: Mapping[str, Any]) -> str:
     if abs(value) < 0.1:
         return f"{value:#.3g}" if abs(value) >= 0.001 else f"{value:.2e}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}" if abs(value) < 1e6 else f"{value:.2e}"
-
-
-def _arm(summary: pd.DataFrame) -> Iterable[str]:
-    """The column that tells arms of equal scores apart, where it is there."""
-    return ("arm",) if "arm" in summary else ()
 
 
 def _both_once(summary: pd.DataFrame) -> pd.DataFrame:

@@ -14,10 +14,9 @@ A study is a section of params.yaml; one that a document is behind also has stag
       published protocol's, averaged the document's own way; `at_least`: the score is whether a repeat reaches this,
       and its mean a share; `logarithmic`: repeats are averaged as logarithms (a perplexity's is its loss), so that no
       interval goes below 0; `bounded`: repeats lie in [0, 1], often in two heaps, so that the interval is a
-      bootstrap's; `heaps`: so may its
-      logarithms; `margin`: up to where a difference does not matter, in points or as a factor; `chance`: what
-      guessing gets; `axis_ends`: no axis goes beyond, since nothing is learnt there, and
-      what does is written at its end. `sweep`: the hyperparameter that a study's settings are the values of.
+      bootstrap's; `heaps`: so may the logarithms of a score lie; `margin`: up to where a difference does not matter,
+      in points or as a factor; `chance`: what guessing gets; `axis_ends`: no axis goes beyond, since nothing is learnt
+      there, and what does is written at its end. `sweep`: the hyperparameter that a study's settings are the values of.
     protocol: the hyperparameters that the document fixes: of every setting (''), and of one; a run that left one is
       labelled custom. On sample text models are scaled down on purpose: there only `layers`, `dropout` and `precision`
       count.

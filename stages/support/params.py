@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,6 +65,20 @@ class Params(Section):
             return check_cluster(address)
         except ValueError as error:
             raise InputError(f"LSTM_VS_GRU_CLUSTER: {short(repr(address))} is not allowed: {error}") from None
+
+
+_STUDY = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_TAKEN = {*Params.model_fields, "record", "run", "figures", "headline", "cells"}
+"""Keys of params.yaml, and what stands beside the studies' own in metrics/, plots/ and report/."""
+_NO_TEXTS = {"true", "false", "yes", "no", "on", "off", "null"}
+"""In YAML."""
+
+
+def why_no_study(name: str) -> str:
+    """Why a study can't have a name, which is one of files and stages too; empty where it can."""
+    if not _STUDY.fullmatch(name):
+        return "small letters, digits and _ are allowed, a letter first, 40 at the most"
+    return "this name is the project's own; choose another" if name in _TAKEN | _NO_TEXTS else ""
 
 
 @dataclass(frozen=True)
@@ -160,6 +175,9 @@ def load_project(path: Path = Path("params.yaml")) -> Project:
         for name in names if isinstance(names, list) else ():
             if isinstance(name, str) and name not in sections:
                 raise InputError(f"studies: '{name}' has no section '{name}:' of its own")
+        for name in sorted(sections):
+            if why := why_no_study(name):
+                raise InputError(f"'{name}' is no name of a study: {why}")
         params = _validated(Params, {k: v for k, v in values.items() if k not in sections}, "")
         _check_combinations(params)
         return Project(params, {name: _of_study(name, values[name], params) for name in sorted(sections)})
@@ -215,6 +233,11 @@ def read_tokens(study: str) -> tuple[kinds.Kind, Any]:
 def read_kind(study: str) -> kinds.Kind:
     """A study's kind, as `check` resolved it."""
     return kinds.kind(_stored(study, "baseline")["kind"])
+
+
+def read_compared_cells(study: str) -> list[str]:
+    """The cells that a study's tables set side by side, as `check` resolved them."""
+    return list(_stored(study, "compare")["cells"])
 
 
 def read_report() -> dict[str, Any]:
@@ -285,7 +308,7 @@ def study_arms(project: Project, study: str, cell: str) -> dict[str, list[Arm]]:
     def under(*headings: Heading) -> list[Arm]:
         return arms(study, kinds.kind(settings.kind), cell, training, headings) if headings else []
 
-    settled: tuple[Heading, ...] = ("published", "corrected")
+    settled: tuple[Heading, ...] = ("published", "corrected", "what_if")
     tuned: list[Arm] = []
     if training.tuning and set(training.headings) - set(settled):
         longer = {"epochs": training.tuning.epochs} if training.tuning.epochs else {}

@@ -57,8 +57,9 @@ ValidationFraction = Annotated[float, BeforeValidator(no_bool), Field(ge=0.001, 
 Seed = Annotated[int, BeforeValidator(no_bool), Field(ge=0, lt=2**63)]
 ClusterAddress = Annotated[str, BeforeValidator(check_cluster)]
 Repeats = Annotated[str, BeforeValidator(_check_repeats)]
-Heading = Literal["published", "corrected", "tuned", "equal_size", "what_if", "tuning"]
-HEADINGS: tuple[Heading, ...] = ("published", "corrected", "tuned", "equal_size")
+AskedHeading = Literal["published", "corrected", "tuned", "equal_size", "what_if"]
+Heading = Literal[AskedHeading, "tuning"]
+HEADINGS: tuple[AskedHeading, ...] = ("published", "corrected", "tuned", "equal_size")
 """What arms stand under: the document's protocol; its flaws mended; each cell at its own learning rate; the same at the
 size of the LSTM. (`what_if`: a protocol that nobody published, shown and decisive of nothing; `tuning`: the trials that
 choose a rate, which are never tested.)"""
@@ -119,7 +120,7 @@ class TrainingSection(Section):
 
     repeats: Repeats
     repeats_at_once: Positive = 1
-    headings: Annotated[tuple[Heading, ...], Field(min_length=1)] = HEADINGS
+    headings: Annotated[tuple[AskedHeading, ...], Field(min_length=1)] = HEADINGS
     tuning: Tuning | None = None
     variants: tuple[str, ...] = ()
     """Those of the study's file to train beside the document's own settings."""

@@ -151,11 +151,13 @@ class Desired:
             curves_of = ((row, row["curve"][-1:] if row["sweep"] else row["curve"]) for row in rows)
             run.add_means((_step(row, point["epoch"]), point) for row, curve in curves_of for point in curve)
             tested = [scores.get(_identity(row)) for row in rows]
+            is_trial = not rows[0]["weights"]  # which is never tested
             if all(tested):
                 run.add_means(((_step(row, 0), _scores(row)) for row in tested if row), is_score=True)
-            run.files = {f"weights/{Path(row['weights']).name}": models / row["weights"] for row in rows}
+            weights = {row["weights"] for row in rows if not is_trial}
+            run.files = {f"weights/{Path(name).name}": models / name for name in sorted(weights)}
             self._runs[key] = run
-            parents |= {self._parent_of(run).key} | ({""} if not all(tested) else set())
+            parents |= {self._parent_of(run).key} | (set() if all(tested) or is_trial else {""})
         return parents
 
     def _parent_of(self, run: Run) -> Run:
@@ -179,7 +181,10 @@ def _new_run(key: str, rows: Sequence[Row]) -> Run:
     of_study = {name: row.get(name, "") for name in OF_STUDY}
     repeats = sorted({int(r["repeat"]) for r in rows})
     span = "-".join(str(repeat) for repeat in sorted({repeats[0], repeats[-1]}))
-    slug = "-".join(part for part in ("" if row["sweep"] else row["setting"], row["protocols"][0]) if part)
+    parts = [row["setting"] * (not row["sweep"]), row["protocols"][0]]
+    if row["protocols"] == ["tuning"] and not row["sweep"]:
+        parts.append(f"{row['hyperparameters']['learning_rate']:g}")
+    slug = "-".join(filter(None, parts))
     parameters = {**row["hyperparameters"], "seed": row["seed"], "repeat": span}
     return Run(
         key,

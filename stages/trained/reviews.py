@@ -19,7 +19,7 @@ _TOKENS_AT_ONCE = 1 << 17
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Prediction:
     """What the model makes of one text; words that its vocabulary lacks are named once each, in order."""
 
     text: str
@@ -55,7 +55,7 @@ class ReviewModel:
         load_weights(self._model, weights)
 
     @torch.no_grad()
-    def predict(self, texts: Sequence[str]) -> list[Verdict]:
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """A verdict a text, in order; a text without words is read as one unknown word, as in training."""
         tokens = [self._words(text)[: self._longest] for text in texts]
         sequences = [self._sequence(words) for words in tokens]
@@ -71,7 +71,7 @@ class ReviewModel:
             else:
                 found[chosen] = torch.softmax(logits, 1)
         return [
-            Verdict(
+            Prediction(
                 text,
                 self.labels[int(np.argmax(probabilities))],
                 dict(zip(self.labels, probabilities, strict=True)),

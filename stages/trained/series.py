@@ -75,7 +75,7 @@ class SeriesModel:
 
 
 def later(times: NDArray[np.float64], steps: int) -> list[str] | None:
-    """The dates that follow those of a series, seconds as `read_date` counts them; None where no rule is seen.
+    """The dates that follow those of a series, seconds as `read_time` counts them; None where no rule is seen.
 
     Seen are an equal number of seconds from each to the next, and of months; no date is beyond the year 9999.
     """

@@ -4,7 +4,7 @@ import pytest
 from rows import make_row
 
 from stages.results.rates import rates_table
-from stages.results.record import comparable_rows, read_trials, recorded_cells
+from stages.results.record import comparable_rows, read_entries, recorded_cells
 from stages.support.params import load_params
 
 
@@ -47,7 +47,7 @@ def test_each_setting_has_its_own_rate_and_of_equal_ones_the_lower_is_chosen():
 
 @pytest.mark.parametrize("study", load_params().studies)
 def test_every_tuned_row_of_the_record_was_trained_at_the_rate_that_its_trials_chose(study):
-    trials = [row for cell in recorded_cells(study) for row in read_trials(study, cell)]
+    trials = [row for cell in recorded_cells(study) for row in read_entries(study, cell, trials=True)]
     tuned = [row for row in comparable_rows(study) if "tuned" in row.protocols]
     assert bool(trials) == bool(tuned)
     if not tuned:

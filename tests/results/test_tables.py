@@ -13,6 +13,9 @@ from stages.results.compare import write_comparison
 from stages.results.comparison import read_comparison
 from stages.results.documents import documents
 from stages.results.drawing import scale_axis
+from stages.results.record import comparable_rows
+from stages.results.scores import repeats_table
+from stages.results.tables import sentences_frame
 
 HYPERPARAMETERS = {
     "layers": 2, "dropout": 0.5, "dropout_between_layers": 0.5, "embedding_size": 100, "hidden_size": 32,
@@ -130,6 +133,21 @@ def test_an_axis_that_ends_early_keeps_all_that_lies_below(values, bottom, top):
     low, high = right.get_ylim()
     assert bottom / 2 < low < bottom
     assert top <= high < 1.1 * top
+
+
+def test_the_sentences_of_an_arm_are_those_of_its_own_net_and_of_no_variant():
+    rows = comparable_rows("imdb")
+    assert {row.setting for row in rows} > {""}
+    frame = sentences_frame("imdb", repeats_table(rows), [])
+    for cell, heading, column in (
+        ("lstm", "corrected", "lstm as published = corrected"),
+        ("gru", "corrected", "gru corrected"),
+    ):
+        mine = [
+            row.test["sentences"] for row in rows if (row.cell, row.setting) == (cell, "") and heading in row.protocols
+        ]
+        for text, mean in frame[column].items():
+            assert mean == pytest.approx(sum(of_repeat[text] for of_repeat in mine) / len(mine))
 
 
 def test_the_same_scores_draw_the_same_bytes(tmp_path):

@@ -74,6 +74,10 @@ def load_with(tmp_path, changes):
         ({"studies": ["imdb", "imdb"]}, ["studies", "'imdb'", "twice"]),
         ({"studies": ["imbd"]}, ["studies", "'imbd'", "section"]),
         ({"studies": ["cell"]}, ["studies", "'cell'", "section"]),
+        ({"record": {"kind": "bits"}}, ["'record'", "the project's own"]),
+        ({"my study": {"kind": "bits"}}, ["'my study'", "small letters, digits and _"]),
+        ({"a/b": {"kind": "bits"}}, ["'a/b'", "small letters"]),
+        ({"imdb.training.headings": ["tuning"]}, ["headings", "'tuning'"]),
         ({"imdb": 3}, ["imdb"]),
         ({"imdb.kind": "poem"}, ["imdb.kind", "'poem'", "bits, classification, language_model, sequence"]),
         ({"imdb.kind": None}, ["imdb.kind"]),
@@ -291,6 +295,9 @@ def test_headings_that_leave_the_cell_on_show_without_a_net_are_refused(tmp_path
     for headings in (["tuned"], ["equal_size", "tuned"]):
         with pytest.raises(InputError, match=f"latch: training.headings: {headings[0]}.*'lstm'"):
             of_cells(headings)
+    asked = of_cells(["what_if"])  # which a document may say of some of its cells alone
+    assert {arm.protocols for arm in asked["gru"]["arms"]} == {("what_if",)}
+    assert not any(found["tuned"] for found in asked.values())
     # The document of ptb has no GRU: nothing of it is published.
     project = load_with(tmp_path, {"ptb.training.headings": ["published"]})
     assert study_arms(project, "ptb", "gru")["arms"] == []

@@ -1,3 +1,4 @@
+import json
 from contextlib import suppress
 
 import pytest
@@ -55,6 +56,25 @@ def test_results_alone_say_all_of_a_run(results):
         "weights/corrected-1.safetensors": bytes(range(1, 101))
     }
     assert [path.read_text() for path in runs["imdb (sample)"].files.values()] == ["a figure"]
+
+
+def test_trials_have_a_run_each_and_keep_no_study_from_its_figures(results):
+    """Trials are never tested and leave no weights."""
+    runs, tested = (
+        json.loads((results / name).read_text()) for name in ("models/imdb/gru/runs.json", "metrics/imdb/gru.json")
+    )
+    rates = (0.01, 0.1)
+    for number, rate in enumerate(rates):
+        trial = row(0, protocols=["tuning"], hyperparameters={"cell": "gru", "learning_rate": rate})
+        runs.append(trial | {"key": key_of(80 + number), "best_epoch": 1, "weights": "", "curve": runs[0]["curve"]})
+    write(results / "models/imdb/gru/runs.json", runs)
+    found = by_name()
+    assert {f"imdb/gru/tuning-{rate}/0" for rate in rates} < set(found)
+    for run in found.values():
+        assert all(path.is_file() for path in run.files.values())
+        assert run.files_digest() or not run.files
+    assert [path.read_text() for path in found["imdb (sample)"].files.values()] == ["a figure"]
+    assert len(tested) == 2
 
 
 def test_a_curve_told_in_part_is_completed_by_the_results(results):

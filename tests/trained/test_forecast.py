@@ -58,6 +58,7 @@ def test_the_command_goes_on_from_a_newer_file(tmp_path, monkeypatch, capsys):
     corpus = {"source": "file", "path": "data/own/older.csv", "value": "y", "inputs": []}
     tokens = {"window": 4, "horizon": 2, "validation_fraction": 0.1, "test_fraction": 0.1}
     training = {"repeats": "0", "epochs": 2, "batch_size": 4, "learning_rate": 0.001, "hidden_size": 5}
+    corpus["value"] = "another"  # edited since: what it was trained on counts
     add_study("older", {"kind": "series", "corpus": corpus, "tokens": tokens, "training": training})
     settings = {"repeat": 0, "hyperparameters": {"cell": "gru", "hidden_size": 5, "layers": 1}}
     ready = {

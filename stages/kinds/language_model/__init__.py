@@ -153,8 +153,6 @@ def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:
     return {name: models[name] for name in dict.fromkeys(training.models)}
 
 
-LOWEST_POSSIBLE = "source (lowest possible)"
-"""The row of text that the project made, which no model can beat: it is no model."""
 SHARES_BATCHES = True
 
 
@@ -200,7 +198,7 @@ def tokenize(tokens: Tokens, raw: Path, ready: Path) -> None:
 
 def baselines(raw: Path, ready: Path) -> list[dict[str, Any]]:
     """The unigram and Kneser-Ney's trigram; of text that the project made also the lowest possible."""
-    from stages.baselines.language_model import language_model_rows
+    from stages.baselines.language_model import LOWEST_POSSIBLE, language_model_rows
 
     parts = {name: np.load(ready / f"{name}.tokens.npy") for name in ("train", "validation", "test")}
     size = read_json(ready / "manifest.json")["vocabulary_size"]
