@@ -230,6 +230,7 @@ def test_a_row_is_recorded_with_its_own_job_s_times_and_a_curve_of_a_hundred_poi
     origin = row.provenance
     assert (origin.seconds, origin.seconds_per_epoch, origin.tokens_per_second) == (7.5, 2.0, 20)
     assert (origin.repeats_at_once, origin.peak_memory_bytes, origin.machine.engine) == (5, 7, "kernel")
+    assert _recorded(replace(bare, sweep="length"), trained, "f" * 40).curve == ()
     elsewhere = _recorded(bare, replace(trained, job="ef"), "f" * 40)
     assert elsewhere.provenance.versions is None
     assert "another machine" in elsewhere.provenance.machine.processor
@@ -245,6 +246,10 @@ def test_what_the_record_was_trained_on_is_what_is_made_today(tmp_path, study):
     raw, ready = tmp_path / "raw", tmp_path / "ready"
     mirror = Mirror.chosen(str(SHARED), ROOT) if SHARED.is_dir() else Mirror()
     found.fetch(settings.corpus, raw, mirror, tmp_path / "downloads")
+    if study == "imdb":
+        provenance = json.loads((raw / "provenance.json").read_text())
+        assert provenance["reviews"] == {"train": 25_000, "test": 25_000}
+        assert provenance["review_bytes"] == {"train": 33_132_823, "test": 32_350_685}
     found.tokenize(settings.tokens, raw, ready)
     assert task_module(settings.kind).Data(ready).digest == comparable_rows(study)[0].data_digest
 

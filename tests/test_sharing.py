@@ -68,19 +68,3 @@ def test_a_second_clone_runs_nothing_and_gets_what_was_tried_with_other_paramete
         clone.reset()
         clone.run("dvc", "remote", "remove", "--local", "store")
         shutil.rmtree(tmp_path / "second", ignore_errors=True)
-
-
-def test_a_store_that_is_gone_is_said_and_nothing_is_lost(clone, tmp_path):
-    clone.run("dvc", "remote", "add", "--local", "--default", "store", str(tmp_path / "store"))
-    try:
-        clone.run("dvc", "push")
-        second = Clone(tmp_path / "second")
-        subprocess.run(["git", "clone", "--quiet", clone.folder, second.folder], check=True)
-        second.run("dvc", "remote", "add", "--local", "--default", "store", str(tmp_path / "store"))
-        shutil.rmtree(tmp_path / "store")
-        failed = second.run("dvc", "pull", check=False)
-        assert failed.returncode != 0
-        assert "failed" in failed.stderr
-        assert second.run("git", "status", "--porcelain").stdout == ""
-    finally:
-        clone.run("dvc", "remote", "remove", "--local", "store")

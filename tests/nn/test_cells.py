@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from stages.nn.cells import CELLS
+from tests.copies import ROOT
+from tests.forked import run_forked
 
 PACKAGE = Path("stages/nn/cells")
 
@@ -48,8 +50,10 @@ assert list(CELLS) == ["rnn", "lstm", "gru", "mine"] and CELLS["mine"].name == "
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_a_cell_needs_no_other_cells_file(name):
-    modules = imported_by(f"from stages.nn.cells import CELLS; CELLS[{name!r}]")
+def test_a_cell_needs_no_other_cells_file(tmp_path, name):
+    code = f"import sys\nfrom stages.nn.cells import CELLS\nCELLS[{name!r}]\nprint(*sys.modules)"
+    (tmp_path / "probe.py").write_text(code)
+    modules = set(run_forked(["python", "-m", "probe"], tmp_path, stages=ROOT).stdout.split())
     assert {module for module in modules if module.startswith("stages.nn.cells.")} == {f"stages.nn.cells.{name}"}
 
 

@@ -51,7 +51,8 @@ def test_trainings_compile_nothing_more(tmp_path):
     studies = {name: small_study(params[name]) for name in params["studies"]}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params | studies))
     assert load_project(tmp_path / "params.yaml").studies.keys() == studies.keys()
-    done = python_in(tmp_path, "-c", PROGRAM, *CELLS, stages=ROOT)
+    (tmp_path / "probe.py").write_text(PROGRAM)
+    done = python_in(tmp_path, "-m", "probe", *CELLS, stages=ROOT)
     assert done.returncode == 0, done.stderr
     count, *more = done.stdout.splitlines()
     assert more == []

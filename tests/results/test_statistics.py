@@ -172,7 +172,7 @@ NULLS = {
 @pytest.mark.parametrize(("repeats", "bootstrapped"), [(5, False), (10, True), (30, True)])
 def test_no_effect_is_called_one_within_the_nominal_rate(draw, repeats, bootstrapped, monkeypatch):
     # More of them make an interval steady, and are called no less often.
-    monkeypatch.setattr(statistics, "_RESAMPLES_OF_AN_EFFECT", 9_999)
+    monkeypatch.setattr(statistics, "_RESAMPLES_OF_AN_EFFECT", 1_999)
     generator = np.random.default_rng(0)
     trials = 600 if bootstrapped else 1000
     effects = [paired_effect(draw(generator, repeats), bootstrapped=bootstrapped) for _ in range(trials)]

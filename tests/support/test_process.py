@@ -158,17 +158,12 @@ def test_developers_get_the_traceback():
     ("stage", "words", "takes"),
     [
         ("train", [], "STUDY CELL"),
-        ("headline", ["imdb"], "STUDY CELL"),
         ("headline", ["imdb", "gru", "lstm"], "STUDY CELL"),
-        ("compare", [], "STUDY"),
         ("show", ["imdb", "ptb"], "[STUDY]"),
-        ("fetch", ["imdb", "ptb"], "STUDY"),
     ],
 )
 def test_wrong_words_get_those_that_are_taken(stage, words, takes):
-    done = subprocess.run(
-        [sys.executable, "-m", f"stages.{stage}", *words], cwd=ROOT, capture_output=True, text=True, env=environment()
-    )
+    done = run_forked(["python", "-m", f"stages.{stage}", *words], ROOT)
     assert done.returncode == 2
     assert done.stderr == f"error: python -m stages.{stage} takes {takes}; given: {' '.join(words) or 'none'}\n"
 
@@ -190,12 +185,11 @@ def test_every_command_has_a_help_that_says_how_it_is_called(stage):
         ("predict", ["ptb", "a text"], ["study", "'ptb'", "imdb"]),
         ("forecast", ["imdb"], ["no study is a series", "make own"]),
         ("compare", ["a\nb"], ["study", "imdb, ptb"]),
+        ("fetch", ["../x"], ["study", "'../x'", "imdb, ptb"]),
     ],
 )
 def test_a_study_or_a_cell_that_is_none_gets_those_that_there_are(stage, words, named):
-    done = subprocess.run(
-        [sys.executable, "-m", f"stages.{stage}", *words], cwd=ROOT, capture_output=True, text=True, env=environment()
-    )
+    done = run_forked(["python", "-m", f"stages.{stage}", *words], ROOT)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert all(word in done.stderr for word in named)
 

@@ -143,7 +143,6 @@ def test_days_and_months_that_could_be_swapped(read):
     )
     assert read(increasing)[0].order == "ascending"
     shuffled = increasing.splitlines()
-    random.Random(3).shuffle(shuffled[1:])
     mixed = [shuffled[0], *random.Random(3).sample(shuffled[1:], 30)]
     assert read("\n".join(mixed))[1] == sorted([float(row.split(",")[1])] for row in mixed[1:])
     either = [f"{d:02d}/{m:02d}/2019,{m}" for d in range(1, 13) for m in range(1, 13)]

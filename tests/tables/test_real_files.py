@@ -4,7 +4,6 @@ import csv
 import gzip
 import io
 import random
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from stages.tables.inspect import inspect
 from stages.tables.records import records
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "own"
+LINES = 1200
 OPTIONS = {
     "amazon_alexa.tsv": {"label": "feedback"},
     "passengers.csv": {},
@@ -59,13 +59,18 @@ def test_what_the_real_files_hold(tmp_path):
     assert any("too few" in warning for warning in found.warnings)
 
 
-@cache
-def expected_of(name):
-    return read(REAL / name, **OPTIONS[name])
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory):
+    """The first lines of each file, and what they hold: mutations of all of it would show no more."""
+    folder, found = tmp_path_factory.mktemp("heads"), {}
+    for name, options in OPTIONS.items():
+        (folder / name).write_bytes(b"".join((REAL / name).read_bytes().splitlines(keepends=True)[:LINES]))
+        found[name] = (folder / name).read_bytes(), *read(folder / name, **options)
+    return found
 
 
 def table_of(name):
-    lines = (REAL / name).read_text(encoding="utf-8-sig").splitlines(keepends=True)
+    lines = (REAL / name).read_text(encoding="utf-8-sig").splitlines(keepends=True)[:LINES]
     # One line of the reviews opens a quote that nothing closes; it is dropped when the file is read as it is.
     paired = [line for line in lines if line.count('"') % 2 == 0]
     return list(csv.reader(paired, delimiter="\t" if name.endswith("tsv") else ","))
@@ -124,11 +129,10 @@ SAME_TABLE = {
 
 @pytest.mark.parametrize("mutation", [*SAME, *SAME_TABLE])
 @pytest.mark.parametrize("name", OPTIONS)
-def test_a_mutation_that_keeps_the_content_is_read_alike(tmp_path, name, mutation):
+def test_a_mutation_that_keeps_the_content_is_read_alike(tmp_path, heads, name, mutation):
     if name == "shakespeare.txt" and mutation in SAME_TABLE:
         pytest.skip("a text has no cells")
-    raw = (REAL / name).read_bytes()
-    original, expected = expected_of(name)
+    raw, original, expected = heads[name]
     path = tmp_path / name
     mutated = (SAME | SAME_TABLE)[mutation](raw, name, random.Random(f"{name} {mutation}"))
     path.write_bytes(mutated)
@@ -170,10 +174,10 @@ DAMAGE = {
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("name", [name for name in OPTIONS if name != "shakespeare.txt"])
-def test_damage_costs_the_damaged_rows_alone_or_the_file_is_refused(tmp_path, name, damage, seed):
+def test_damage_costs_the_damaged_rows_alone_or_the_file_is_refused(tmp_path, heads, name, damage, seed):
     """Of what is read, all but the damaged lines was there before; no row vanishes without a reason."""
-    raw = (REAL / name).read_bytes().replace(b"\r\n", b"\n")
-    _, expected = expected_of(name)
+    raw, _, expected = heads[name]
+    raw = raw.replace(b"\r\n", b"\n")
     path = tmp_path / name
     path.write_bytes(DAMAGE[damage](raw, random.Random(f"{name} {damage} {seed}")))
     try:

@@ -1,9 +1,6 @@
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from stages.text.baselines import bag_of_words_row
 from stages.text.corpora import sample_imdb, sample_ptb
 from stages.text.tokens.imdb import SENTENCES, tokenize_imdb
 from stages.text.tokens.ptb import read_stream, tokenize_ptb
+from tests.forked import run_forked
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,13 +78,7 @@ def test_stage_writes_both_studies_rows(prepared):
     ):
         settings = resolved(load_project(ROOT / "params.yaml"), study)["baseline"]
         write_json(prepared / "data/settings" / study / "baseline.json", settings)
-        done = subprocess.run(
-            [sys.executable, "-m", "stages.baseline", study],
-            cwd=prepared,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-        )
+        done = run_forked(["python", "-m", "stages.baseline", study], prepared, stages=ROOT)
         assert done.returncode == 0, done.stderr
         written = json.loads((prepared / f"metrics/{study}/baseline.json").read_text())
         assert (written["study"], written["corpus"]) == (study, "sample")

@@ -31,6 +31,7 @@ from stages.tracking.desired import Desired
 from stages.tracking.sender import Sender, TrackingError
 from stages.tracking.store import SETTINGS
 from stages.trained.find import Trained
+from tests.forked import run_forked
 from tests.tracking.tracked import key_of, row, weights_of, write, write_cell
 
 REPOSITORY = Path(__file__).parents[2]
@@ -591,10 +592,9 @@ def test_an_address_without_a_password_stays_as_it_is(address):
 
 
 def run_track(*words):
-    command = [sys.executable, "-m", "stages.track", *words]
     # Not in the repository's own folder, which may hold results that are not this test's.
     env = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    return run_forked(["python", "-m", "stages.track", *words], Path.cwd(), env)
 
 
 def test_a_dead_server_loses_nothing_and_a_live_one_gets_it_all(tmp_path, monkeypatch, fresh_database, processes):

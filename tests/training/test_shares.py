@@ -60,11 +60,10 @@ def assert_alike(mine, expected):
             assert row == pytest.approx(other, rel=1e-8)
 
 
-@pytest.mark.parametrize("processes", [2, 3])
-def test_processes_train_as_one_does_with_uneven_shares_and_dropout(launch, alone, tmp_path, processes):
-    launch(processes)
+def test_processes_train_as_one_does_with_uneven_shares_and_dropout(launch, alone, tmp_path):
+    launch(3)
     assert_alike(found(tmp_path), found(alone))
-    for process in range(1, processes):
+    for process in (1, 2):
         for name, values in found(tmp_path, process)[1].items():
             assert np.array_equal(values, found(tmp_path)[1][name])
 

@@ -185,11 +185,3 @@ def test_the_published_table_has_the_published_shape():
         folders.setdefault(folder, []).append(int(number))
     assert set(folders) == {f"aclImdb/{part}/{label}" for part in ("train", "test") for label in ("pos", "neg")}
     assert all(sorted(numbers) == list(range(12_500)) for numbers in folders.values())
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real corpora are not beside this repository")
-def test_the_real_reviews_are_the_published_ones(tmp_path):
-    fetch_imdb(tmp_path / "raw", mirror=Mirror(REAL), downloads=tmp_path / "downloads")
-    provenance = json.loads((tmp_path / "raw" / "provenance.json").read_text())
-    assert provenance["reviews"] == {"train": 25_000, "test": 25_000}
-    assert provenance["review_bytes"] == {"train": 33_132_823, "test": 32_350_685}

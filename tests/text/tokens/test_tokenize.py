@@ -1,11 +1,8 @@
 import io
 import itertools
 import json
-import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -21,6 +18,7 @@ from stages.text.corpora.reviews_tar import read_reviews, write_reviews
 from stages.text.tokens.basic_english import basic_english
 from stages.text.tokens.imdb import SENTENCES, hold_out, tokenize_imdb
 from stages.text.tokens.ptb import read_stream, tokenize_ptb
+from tests.forked import run_forked
 
 ROOT = Path(__file__).parents[3]
 REAL = ROOT / "../shared/data"
@@ -226,13 +224,7 @@ def run_stage(folder, study):
     shutil.copy(ROOT / "params.yaml", folder)
     if study in settings.studies:
         write_json(folder / "data/settings" / study / "tokenize.json", resolved(settings, study)["tokenize"])
-    return subprocess.run(
-        [sys.executable, "-m", "stages.tokenize", study],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    return run_forked(["python", "-m", "stages.tokenize", study], folder, stages=ROOT)
 
 
 def test_stage_writes_the_folder_or_leaves_the_old_one(tmp_path):
@@ -274,16 +266,3 @@ def test_real_ptb(tmp_path):
     assert [len(stream) for stream in streams] == [929_589, 73_760, 82_430]
     assert len(set(streams[0])) == 10_000
     assert set(streams[0]) >= set(streams[1]) | set(streams[2])
-
-
-def test_real_reviews():
-    archive = REAL / "aclImdb_labelled.tar.xz"
-    if not archive.exists():
-        pytest.skip("the real reviews are not here")
-    lengths = []
-    with tarfile.open(archive, "r|xz") as reviews:
-        for member in reviews:
-            if "/train/" in member.name and member.isreg():
-                lengths.append(len(basic_english(reviews.extractfile(member).read().decode())))
-    assert len(lengths) == 25_000
-    assert (round(statistics.mean(lengths)), statistics.median(lengths), max(lengths)) == (271, 202, 2_752)
