@@ -66,7 +66,7 @@ def digests(folder):
     }
 
 
-def small_project(folder, study, training, **changes):
+def small_project(folder, study, training, has_data=True, **changes):
     """A folder of one small study, with its data, ready to train; `training` changes its section and those in it."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     small = small_study((values | changes)[study])
@@ -75,7 +75,7 @@ def small_project(folder, study, training, **changes):
     named = {name: value for name, value in values.items() if not isinstance(value, dict)}
     folder.mkdir()
     (folder / "params.yaml").write_text(yaml.safe_dump(named | changes | {"studies": [study], study: small}))
-    for words in (["check"], ["fetch", study], ["tokenize", study]):
+    for words in (["check"], *([["fetch", study], ["tokenize", study]] if has_data else [])):
         done = run_forked(["python", "-m", f"stages.{words[0]}", *words[1:]], folder, stages=ROOT)
         assert done.returncode == 0, done.stderr
     return folder

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from rows import make_row
 
+from stages.results.headline import headline
 from stages.results.measures import (
     amplitude,
     amplitude_off,
@@ -70,3 +71,9 @@ def test_scores_of_a_closed_loop_are_those_of_the_row():
 @pytest.mark.parametrize(("perplexity", "expected"), [(9_999.0, False), (10_000.5, True)])
 def test_a_perplexity_above_the_number_of_words_has_diverged(perplexity, expected):
     assert diverged(make_row("ptb", "rnn", test={"perplexity": perplexity})) is expected
+
+
+def test_a_small_error_on_show_keeps_its_digits():
+    tested = [{"accuracy": 0.9, "loss": 3.2e-8 * factor} for factor in (0.9, 1.0, 1.1)]
+    rows = [make_row("imdb", "gru", test=test, repeat=n) for n, test in enumerate(tested)]
+    assert headline("imdb", rows)["loss"]["mean"] == pytest.approx(3.2e-8, rel=1e-5)

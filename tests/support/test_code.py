@@ -196,7 +196,7 @@ def test_all_that_a_stage_loads_is_among_its_code(tmp_path, kind):
     (tmp_path / "own.csv").write_text("x,y\n" + "".join(f"{i},{i * i % 17}\n" for i in range(60)))
     OWN["corpus"]["path"] = str(tmp_path / "own.csv")
     own = {study: OWN} if study == "own" else {}
-    folder = small_project(tmp_path / "project", study, {"repeats": 0}, cells=["gru"], cell="gru", jobs=1, **own)
+    folder = small_project(tmp_path / "project", study, {"repeats": 0}, False, cells=["gru"], cell="gru", jobs=1, **own)
     (folder / "load_it.py").write_text(STAGE)
     others = {f"stages/nn/cells/{cell}.py" for cell in CELLS}  # loaded with the table of cells
     others.add("stages/training/parallel.py")  # shares out jobs

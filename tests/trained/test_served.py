@@ -33,7 +33,7 @@ def shown(clone):
     """The versions on show while one cell was, then the other, which it still is."""
     versions = []
     for cell in ("lstm", "gru"):
-        clone.edit("params.yaml", "\ncell: lstm\n", f"\ncell: {cell}\n")
+        clone.edit("params.yaml", "cell: lstm\ncells:", f"cell: {cell}\ncells:")
         clone.run("python", "-m", "stages.track")
         versions.append(client(clone).get_model_version_by_alias("imdb-on-show", "on-show"))
         assert versions[-1].tags["cell"] == cell
