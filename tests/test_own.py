@@ -237,6 +237,24 @@ def test_a_table_becomes_an_answer(trained):
 
 
 @pytest.mark.end_to_end
+def test_mlflow_gets_its_trials_and_who_is_ahead(trained):
+    from mlflow import MlflowClient
+
+    clone, _ = trained
+    clone.run("python", "-m", "stages.track")
+    client = MlflowClient(f"sqlite:///{clone.folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("lstm-vs-gru")
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id], max_results=1000)}
+    (study,) = [run for name, run in runs.items() if name.startswith("kritiken_2 (")]
+    assert {"score", "heading", "ahead"} <= study.data.tags.keys()
+    assert {"lstm", "gru"} <= study.data.metrics.keys()
+    assert "table.md" in {file.path for file in client.list_artifacts(study.info.run_id)}
+    trials = json.loads(clone.read("models/kritiken_2/gru/runs.json"))
+    rates = {row["hyperparameters"]["learning_rate"] for row in trials if row["protocols"] == ["tuning"]}
+    assert {f"kritiken_2/gru/tuning-{rate:g}/0" for rate in rates} < runs.keys()
+
+
+@pytest.mark.end_to_end
 def test_its_model_names_labels_and_a_changed_file_reruns_its_chain(trained):
     clone, _ = trained
     words = ("python", "-m", "stages.predict", "kritiken_2", "--json", "a great lovely superb film", "a dull weak film")
