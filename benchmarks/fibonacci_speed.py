@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.measure import RESULTS, about, kernel_name, protocol, synthetic_data, train
+from benchmarks.measure import RESULTS, about, kernel_name, positive, protocol, synthetic_data, train
 from stages.kinds.sequence.model import SequencePredictor
 from stages.kinds.sequence.task import Data, Task
 from stages.nn.cells import CELLS
@@ -77,7 +77,7 @@ def epoch_seconds(task: Task) -> float:
 def main(*words: str) -> None:
     """Measure, print the table, write benchmarks/results/fibonacci_speed.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--timings", type=int, default=3, help="timed epochs of each way (default: 3)")
+    parser.add_argument("--timings", type=positive, default=3, help="timed epochs of each way (default: 3)")
     timings = parser.parse_args(words).timings
     data = synthetic_data("fibonacci")
     heads, rows = [], []

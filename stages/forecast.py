@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from stages.support.process import run_stage
+from stages.support.process import InputError, run_stage
 from stages.trained.command_line import chosen_cell, make_parser, say_dropped
 from stages.trained.find import find_arm, find_trained
 
@@ -44,8 +44,12 @@ def main(*words: str) -> None:
     else:
         corpus = str(arguments.file)
         value, *inputs = about["columns"]  # that it was trained on, whatever params.yaml names now
-        findings = inspect(arguments.file, kind=SERIES, value=value, inputs=inputs)
+        findings = inspect(arguments.file, kind=SERIES, value=value, inputs=inputs, to_train=False)
+        if findings.refusals:
+            raise InputError(f"--file {arguments.file}: {findings.refusals[0]}")
         say_dropped(arguments.file, findings.dropped)
+        for warning in findings.warnings:
+            print(f"{arguments.file}: {warning}", file=sys.stderr)
         values, times = series_of(findings)
     steps = about["horizon"] if arguments.steps is None else arguments.steps
     models = [SeriesModel(trained.settings["hyperparameters"], trained.weights, about) for trained in arm]

@@ -33,7 +33,6 @@ _COLUMNS = ("KIND", "TEXT", "LABEL", "VALUE", "INPUTS")
 _STEPS = ("HORIZON", "WINDOW")
 _OTHERS = ("NAME", *_STEPS, "BUDGET")
 _LONGEST_NAME = 36  # with room for own_
-_KINDS = {"sequence": "series"}  # as people may call it too
 
 
 def main(file: str, *words: str) -> None:
@@ -48,8 +47,6 @@ def _make(file: str, words: tuple[str, ...]) -> None:
     budget = _budget(options)
     path, name = _found(file, options.get("NAME", ""))
     given: dict[str, Any] = {name.lower(): options[name] for name in _COLUMNS if options.get(name)}
-    if "kind" in given:
-        given["kind"] = _KINDS.get(given["kind"], given["kind"])
     findings = inspect(path, **given)
     print("\n".join(text_report(findings)), flush=True)
     if findings.refusals:

@@ -239,7 +239,8 @@ def _settle_marks(columns: Sequence[Column], layout: Layout) -> None:
     known = Counter(mark for mark, _ in shown if mark)
     for column, (mark, doubt) in zip(columns, shown, strict=True):
         column.mark = mark or (known.most_common(1)[0][0] if known and doubt else ".")
-        column.doubtful = doubt is not None and not known and (layout.delimiter == ";" or _may_be_grouped(column.cells))
+        is_open = not known and layout.delimiter == ";"
+        column.doubtful = doubt is not None and (is_open or (column.mark == "." and _may_be_grouped(column.cells)))
 
 
 def _may_be_grouped(cells: Sequence[str]) -> bool:
@@ -289,6 +290,7 @@ def label_candidates(columns: Sequence[Column], text: Column | None, total: int)
         column
         for column in columns
         if column is not text
+        and not column.names_parts
         and column.distinct is not None
         and 2 <= len(column.distinct - {""}) <= min(MOST_LABELS, total // 2)
         and column.missing < 0.5
@@ -404,7 +406,9 @@ def time_columns(columns: Sequence[Column]) -> list[Column]:
     times = [column for column in columns if column.is_time_of_day]
     if "year" not in best.words:
         times += [column for column in columns if "hour" in column.words and column.fits_calendar(_HOUR)]
-    return [best, times[0]] if times and not any(":" in cell for cell in best.cells[:50]) else [best]
+    # Where each day stands once, a time of day is something else that is known of it: when the sun rose.
+    has_clock = len(set(best.cells)) == len(best.cells) or any(":" in cell for cell in best.cells[:50])
+    return [best, times[0]] if times and not has_clock else [best]
 
 
 def time_forms(times: Sequence[Column]) -> list[DateForm]:

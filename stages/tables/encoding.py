@@ -8,6 +8,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -87,6 +88,10 @@ class Encoding:
     first_other_line: int = 0
 
 
+_UNUSUAL = 3.0
+"""Nats by which a text must fit another code page better than Windows-1252: one letter alone tells hardly any apart."""
+
+
 def _as_latin_1(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeDecodeError)
     return error.object[error.start : error.end].decode("latin-1"), error.end
@@ -108,10 +113,7 @@ def find_encoding(path: Path) -> Encoding:
         raise InputError(f"{path}: can't be read: {error}") from error
     if not head.strip(b"\0 \t\r\n\xef\xbb\xbf\xff\xfe"):
         raise InputError(f"{path}: the file is empty")
-    for magic, what in _NOT_TEXT:
-        if head.startswith(magic):
-            raise InputError(f"{path}: is {what}")
-    _refuse_markup(path, head)
+    _refuse_other_formats(path, head)
     if head[257:262] == b"ustar":
         raise InputError(f"{path}: is a tar archive: unpack it, and take one of its files or their folder")
     marked = next((name for mark, name in _BOMS if head.startswith(mark)), None)
@@ -146,15 +148,17 @@ def lines(path: Path, encoding: Encoding) -> Iterator[str]:
 
 def decode(content: bytes, path: Path) -> str:
     """The text of one small file, whatever its encoding; raises InputError where it is none."""
-    _refuse_markup(path, content)
-    try:
-        return content.decode("utf-8").lstrip(MARK)
-    except UnicodeDecodeError:
-        encoding = find_encoding(path)
-        return "".join(lines(path, encoding))
+    _refuse_other_formats(path, content)
+    if not _is_binary(content):
+        with suppress(UnicodeDecodeError):
+            return content.decode("utf-8").lstrip(MARK)
+    return "".join(lines(path, find_encoding(path)))
 
 
-def _refuse_markup(path: Path, content: bytes) -> None:
+def _refuse_other_formats(path: Path, content: bytes) -> None:
+    for magic, what in _NOT_TEXT:
+        if content.startswith(magic):
+            raise InputError(f"{path}: is {what}")
     beginning = content[:10_000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for begins, what in _MARKUP:
         if begins.match(beginning):
@@ -245,8 +249,8 @@ def _name_code_page(sample: bytes, path: Path, first: int) -> str:
         special = [c for c in sample.decode(name, errors="ignore") if not c.isascii()]
         if _fits(sample, name) and special and looks_right(special):
             return name
-    likely = max(_LETTERS, key=lambda name: _likelihood(sample, name))
-    return likely
+    beyond_ascii = max(sum(byte > 127 for byte in sample), 1)
+    return max(_LETTERS, key=lambda name: _likelihood(sample, name) - _UNUSUAL * (name != "cp1252") / beyond_ascii)
 
 
 def _likelihood(sample: bytes, name: str) -> float:

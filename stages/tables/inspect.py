@@ -44,8 +44,9 @@ def inspect(
     label: str | None = None,
     value: str | None = None,
     inputs: str | Sequence[str] | None = None,
+    to_train: bool = True,
 ) -> Findings:
-    """Read a file or folder twice and say what it holds, how `records` reads it, and what is wrong with it.
+    """Read a file or folder a few times and say what it holds, how `records` reads it, and what is wrong with it.
 
     Args:
         path: A table (CSV, TSV, JSON, Parquet), a plain text, a folder of texts or of folders named by labels.
@@ -54,6 +55,7 @@ def inspect(
         label: The column of labels.
         value: The column of numbers to predict.
         inputs: Further columns of numbers to predict it from: names, or one string with commas between them.
+        to_train: Whether the rows of a series must be enough, and vary enough, to train on.
 
     Raises:
         InputError: Where the file can't be read, naming the row, and where a guess would be unsure: the message asks
@@ -79,7 +81,7 @@ def inspect(
     layout, columns, total = _profile(path, layout)
     if not total:
         raise InputError(f"{path}: holds no row below its header ({', '.join(layout.columns[:10])})")
-    return _table(path, layout, columns, total, kind, given, names)
+    return _table(path, layout, columns, total, kind, given, names, to_train)
 
 
 def _profile(path: Path, layout: Layout) -> tuple[Layout, list[Column], int]:
@@ -120,6 +122,7 @@ def _table(
     kind: str | None,
     given: dict[str, str | None],
     inputs: Sequence[str],
+    to_train: bool,
 ) -> Findings:
     kind, reason = (kind, "as KIND= says") if kind else _guess_kind(path, columns, total, given)
     unused = {
@@ -131,7 +134,7 @@ def _table(
     findings = Findings(path, kind, reason, layout.format, layout)
     findings = replace(findings, warnings=tuple(_parts_named(columns)))
     if kind == SERIES:
-        return look_at_series(findings, columns, given["VALUE"], inputs)
+        return look_at_series(findings, columns, given["VALUE"], inputs, to_train)
     label_column = named(path, columns, "LABEL", given["LABEL"]) if given["LABEL"] is not None else None
     text_column, chosen = choose_text(path, columns, given["TEXT"], label_column)
     if kind == LANGUAGE_MODEL:

@@ -313,12 +313,12 @@ def _named(path: Path, layout: Layout, table: list[list[str]]) -> Layout:
     # A title has only its first cell, whatever a spreadsheet puts behind it.
     top = next((place for place in whole if width == 1 or any(map(str.strip, filled[place][1:]))), whole[0])
     body = [row for row in table[top + 1 :] if len(row) == width]
-    header = is_header(table[top], body) or _recurs(table[top], body)
+    header = _is_header(table[top], body) or _recurs(table[top], body)
     names, first = table[top], min(filled)
     upper = filled[first]
     is_short = 1 < len(upper) < width or (len(upper), width) == (1, 2)
     if not header and first < top and is_short and all(map(_is_name, upper)):
-        names, top, header = _names_of_all(upper, [names, *body], path), first, True
+        names, top, header = _names_of_all(upper, [names, *body], path, layout.delimiter), first, True
     if not header:
         return replace(layout, columns=tuple(str(place) for place in range(1, width + 1)), rows_above=top)
     columns: list[str] = []
@@ -337,7 +337,7 @@ def _named(path: Path, layout: Layout, table: list[list[str]]) -> Layout:
     )
 
 
-def _names_of_all(names: list[str], body: list[list[str]], path: Path) -> list[str]:
+def _names_of_all(names: list[str], body: list[list[str]], path: Path, delimiter: str) -> list[str]:
     """The names of columns where the header has fewer than the rows have cells; raises InputError if in doubt."""
     missing = len(body[0]) - len(names)
     if not any(cell.strip() for row in body for cell in row[-missing:]):
@@ -346,7 +346,10 @@ def _names_of_all(names: list[str], body: list[list[str]], path: Path) -> list[s
     numbers = [int(cell) for cell in first if cell.isdecimal()]
     counts = len(numbers) == len(first) and all(a < b for a, b in pairwise(numbers)) and numbers[0] < 1000
     are_names = len(set(first)) == len(first) and all(any(map(str.isalpha, cell)) for cell in first)
-    if missing == 1 and (counts or (are_names and len(" ".join(first).split()) < _WORDS_OF_A_TEXT * len(first))):
+    are_short = len(" ".join(first).split()) < _WORDS_OF_A_TEXT * len(first)
+    may_be_decimals = delimiter == "," and all(row[-1].strip().isdecimal() for row in body)
+    names_rows = (counts and not may_be_decimals) or (are_names and are_short)
+    if missing == 1 and names_rows and names[0].strip().lower() not in _COUNTERS:  # else that column has its name
         return ["", *names]  # R leaves out the name of the first column, which numbers or names the rows
     raise InputError(
         f"{path}: the header names {len(names)} column{'s' * (len(names) > 1)} and the rows have {len(body[0])}: a "
@@ -366,7 +369,7 @@ def _recurs(first: list[str], body: list[list[str]]) -> bool:
     )
 
 
-def is_header(first: list[str], body: list[list[str]]) -> bool:
+def _is_header(first: list[str], body: list[list[str]]) -> bool:
     """Whether the first row names the columns: its cells look unlike those below them."""
     votes = 0.0
     for cell, below in zip((cell.strip() for cell in first), zip(*body, strict=True), strict=bool(body)):
@@ -387,13 +390,14 @@ def is_header(first: list[str], body: list[list[str]]) -> bool:
         elif (
             len(set(values)) <= max(len(values) // 3, 1)
             or (_is_name(cell) and sum(len(value) for value in values) > 3 * len(cell) * len(values))
-            or cell.lower() in KNOWN_NAMES
+            or cell.lower() in _KNOWN_NAMES
         ):
-            votes += 1
+            votes += 3 if cell.lower() in _KNOWN_NAMES else 1
     return votes > 0 or (not body and all(_is_name(cell.strip()) for cell in first))
 
 
-KNOWN_NAMES = frozenset(
+_COUNTERS = frozenset("id idx index n nr no number row".split())  # noqa: SIM905
+_KNOWN_NAMES = frozenset(
     "id date time text label review sentiment class target rating comment message category value".split()  # noqa: SIM905
 )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.support.process import InputError
 from stages.tables.columns import read_time
@@ -22,7 +23,7 @@ UNLABELLED = "no label"
 
 
 def records(path: Path, findings: Findings) -> Iterator[tuple[str, str] | str | list[float]]:
-    r"""What `inspect` found in a file, in constant memory but for series that stand in another order than time.
+    r"""What `inspect` found in a file, in constant memory but for JSON arrays and series in another order than time.
 
     Yields:
         For classification (text, label); for language_model pieces of text that end in \n and together are the text;
@@ -154,8 +155,15 @@ def series_rows(
         table.extend(values)
     width = len(findings.decimal_marks)
     flat = np.frombuffer(table, dtype=np.float64).reshape(-1, width)
-    for place in np.argsort(np.frombuffer(times, dtype=np.float64), kind="stable"):
+    for place in places_in_time(np.frombuffer(times), findings.order):
         yield times[place], flat[place].tolist()
+
+
+def places_in_time(seconds: NDArray[np.float64], order: str) -> NDArray[np.intp]:
+    """The places of times (rows,), the first one first; equal ones as they stand, in a descending file from below."""
+    if order == "descending":
+        return len(seconds) - 1 - np.argsort(seconds[::-1], kind="stable")
+    return np.argsort(seconds, kind="stable")
 
 
 def label_folders(path: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from stages.tables.common import count, finished, shortened
 from stages.tables.dates import DAY_SECONDS, DateForm
 from stages.tables.findings import Chosen, Findings
 from stages.tables.layout import HEADER_AGAIN, Drops
-from stages.tables.records import timed_rows
+from stages.tables.records import places_in_time, timed_rows
 
 TRAINING_SHARE = 0.7  # of a series, when it is asked whether later values leave the range of the earlier ones
 _FEW_STEPS = 200
@@ -58,8 +58,37 @@ class _Times:
         return float(steps.max() / np.median(steps[steps > 0])) if steps.any() else 1.0
 
 
-def look_at_series(findings: Findings, columns: Sequence[Column], value: str | None, inputs: Sequence[str]) -> Findings:
-    """Choose the columns and read all rows; raises InputError where a choice is unsure or no row has numbers."""
+@dataclass
+class _Read:
+    """All rows of a series: numbers one after the other, times under each form, and how many were dropped within."""
+
+    drops: Drops
+    times: list[_Times]
+    flat: "array[float]"
+    dropped_within: int
+
+
+def _read(path: Path, findings: Findings, forms: Sequence[DateForm]) -> _Read:
+    found = _Read(Drops(), [_Times(form) for form in forms], array("d"), 0)
+    before = 0
+    for _, _, known, row in timed_rows(path, findings, forms, found.drops):
+        left_out = found.drops.counts.total() - found.drops.counts[HEADER_AGAIN]
+        if not found.flat:
+            before = left_out
+        found.dropped_within = left_out - before  # what is dropped after the last row is a footer
+        found.flat.extend(row)
+        for times, time in zip(found.times, known, strict=True):
+            times.seconds.append(time)
+    return found
+
+
+def look_at_series(
+    findings: Findings, columns: Sequence[Column], value: str | None, inputs: Sequence[str], to_train: bool = True
+) -> Findings:
+    """Choose the columns and read all rows; raises InputError where a choice is unsure or no row has numbers.
+
+    Not `to_train`, it does not matter how many rows there are and how they vary.
+    """
     path = findings.path
     said_when = time_columns(columns)
     target, chosen = choose_value(path, columns, value, said_when)
@@ -82,19 +111,13 @@ def look_at_series(findings: Findings, columns: Sequence[Column], value: str | N
                 f"{path}: {column.name}: {column.cells[0]} may have a decimal mark or a thousands separator; "
                 "write the numbers without thousands separators, or one with more or fewer than three decimals"
             )
-    forms = time_forms(times)
-    drops = Drops()
-    readings = [_Times(form) for form in forms]
-    flat = array("d")
-    before = inner = 0
-    for _, _, known, row in timed_rows(path, findings, forms, drops):
-        left_out = drops.counts.total() - drops.counts[HEADER_AGAIN]
-        if not flat:
-            before = left_out
-        inner = left_out - before  # what is dropped after the last row is a footer
-        flat.extend(row)
-        for reading, time in zip(readings, known, strict=True):
-            reading.seconds.append(time)
+    found = _read(path, findings, time_forms(times))
+    dated = _choose_times(path, found.times, times)
+    kept = [dated.form] if dated else []
+    if kept != [one.form for one in found.times]:  # rows that another form alone could not read are rows
+        found = _read(path, findings, kept)
+        dated = _choose_times(path, found.times, times)
+    flat, drops = found.flat, found.drops
     if not flat:
         raise InputError(f"{path}: no row has a number in {listed([column.name for column in read])}")
     values = np.frombuffer(flat).reshape(-1, len(read))
@@ -104,11 +127,10 @@ def look_at_series(findings: Findings, columns: Sequence[Column], value: str | N
     refusals: list[str] = []
     for column, numbers in zip(read, values.T, strict=True):
         warnings += _stand_ins(column.name, numbers)
-    dated = _choose_times(path, readings, times)
     blocks = [column for column in columns if column not in (*read, *times) and column.stands_in_blocks]
     if dated is not None:
         seconds = np.frombuffer(dated.seconds)
-        series = series[np.argsort(seconds, kind="stable")]
+        series = series[places_in_time(seconds, dated.order)]
         _judge_times(np.sort(seconds), dated.form, columns, blocks, target, times, warnings, refusals)
     else:
         unread = [
@@ -120,21 +142,21 @@ def look_at_series(findings: Findings, columns: Sequence[Column], value: str | N
         warnings.append(f"{what}; the rows are taken to be in time order")
     if blocks and not refusals:
         column = blocks[0]
-        found = f"{column.name} divides the rows into {len(set(column.cells))} blocks ({column.cells[0]}, ...)"
+        said = f"{column.name} divides the rows into {len(set(column.cells))} blocks ({column.cells[0]}, ...)"
         if dated and dated.order == "unsorted":
-            refusals.append(f"{found}, and the dates start anew: several series in one file; keep one")
+            refusals.append(f"{said}, and the dates start anew: several series in one file; keep one")
         else:
-            warnings.append(f"{found}: if they are several series, keep one")
+            warnings.append(f"{said}: if they are several series, keep one")
     if value is None:
         warnings += [
             f"{column.name} is nearly numbers, but {no_number(column)}: it is not read"
             for column in columns
             if column not in times and column.holds_nearly_numbers
         ]
-    if not varying[0]:
+    if not varying[0] and to_train:
         refusals.append(f"{target.name} is constant ({series[0]:g}); there is nothing to predict")
     outside = _outside_training(series)
-    if outside > 0.05:
+    if outside > 0.05 and to_train:
         warnings.append(
             f"{outside:.0%} of the last {1 - TRAINING_SHARE:.0%} of {target.name} lie outside the range of what comes "
             "before: a trend that leaves the training range"
@@ -144,11 +166,11 @@ def look_at_series(findings: Findings, columns: Sequence[Column], value: str | N
         for column, varies in zip(beside, varying[1:], strict=True)
         if not varies
     ]
-    if inner:
+    if inner := found.dropped_within:
         warnings.append(f"{count(inner, 'row')} within the series not read (see above): the steps there are longer")
-    if len(series) < _FEWEST_STEPS:
+    if len(series) < _FEWEST_STEPS and to_train:
         refusals.append(f"{len(series)} rows; a series needs at least {_FEWEST_STEPS}")
-    elif len(series) < _FEW_STEPS:
+    elif len(series) < _FEW_STEPS and to_train:
         warnings.append(f"{len(series)} rows are few: differences between models will be uncertain")
     findings = replace(
         findings,

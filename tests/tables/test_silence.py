@@ -470,3 +470,104 @@ def test_a_text_of_any_other_suffix_is_a_text(read):
     found, got = read(text, "wiki.train.tokens")
     assert found.format == "plain text"
     assert "".join(got) == text
+
+
+GROUPED = ["800", "937", *(f"{n // 1000}.{n % 1000:03d}" for n in range(1074, 6000, 137))]
+MANY = reviews(400)
+SPLIT = ("test", "train", "train", "train", "train")
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "named"),
+    [
+        ("x,y", [f"{n},{10 + n % 7},{17 * n % 90 + 10}" for n in range(1, 60)], "decimal comma"),  # 10.17, 11.72, ...
+        ("id;label;text", [f"{n};{'ab'[n % 2]};well; {text}" for n, (text, _) in enumerate(reviews(60), 1)], "text"),
+        (
+            "Datum;Uhrzeit;Umsatz",
+            [f"{day:%d.%m.%Y};6.10;{n}" for day, n in zip(DAYS, GROUPED, strict=False)],
+            "thousands",
+        ),
+        (
+            "text,category,split",
+            [f'"{text}",c{n % 77},{("test", "train")[n % 5 > 0]}' for n, (text, _) in enumerate(MANY)],
+            "77",
+        ),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_refused(read, header, rows, named):
+    try:
+        found, _ = read("\n".join([header, *rows]), **({"value": "Umsatz"} if "Umsatz" in header else {}))
+    except InputError as error:
+        assert named in str(error)  # noqa: PT017 - or among the refusals
+    else:
+        assert any(named in refusal for refusal in found.refusals)
+
+
+def test_r_leaves_out_the_name_of_its_first_column(read):
+    found, got = read("x,y\n" + "".join(f"{n},{n % 7}.5,{n % 9}.25\n" for n in range(1, 60)), value="y")
+    assert got == [[n % 9 + 0.25] for n in range(1, 60)]
+    assert found.columns("value") == ("y",)
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        [f"{day:%d %b}" for day in (date(2019, 9, 1) + timedelta(n) for n in range(200))],
+        [*(f"{n % 12 + 1:02d}/{n % 12 + 1:02d}/20{n // 12 + 10}" for n in range(36)), "13/01/2021", "01/14/2021"],
+    ],
+    ids=["days over New Year", "either way round"],
+)
+def test_a_row_that_one_of_several_forms_cannot_read_is_counted_alike_both_times(read, dates):
+    rows = [f"{day},{n}.5" for n, day in enumerate(dates)]
+    rows[20] = "n/a,20.5"
+    try:
+        found, got = read("\n".join(["date,value", *rows]))
+    except InputError as error:
+        assert "date" in str(error)  # noqa: PT017 - a line, no traceback
+    else:
+        assert len(got) == found.rows >= len(rows) - 3
+
+
+@pytest.mark.parametrize("word", ["crème", "très", "crêpe", "encyclopædia", "così", "flûte", "naïve", "señor", "Größe"])
+def test_a_lone_accent_of_western_europe_is_its_own(read, word):
+    rows = [(f"{text} {word}" if n == 7 else text, label) for n, (text, label) in enumerate(reviews(60))]
+    _, got = read(table(rows).encode("cp1252"))
+    assert got == rows
+
+
+@pytest.mark.parametrize(("name", "clock"), [("sunrise", "6:{:02d}"), ("peak_hour", "{}")])
+def test_a_time_of_day_beside_days_that_stand_once_is_no_clock(read, name, clock):
+    rows = [f"{day},{clock.format(n % 20) if n != 9 else ''},{n % 17}.5" for n, day in enumerate(DAYS[:300])]
+    found, got = read("\n".join([f"date,{name},value", *rows]), value="value")
+    assert len(got) == 300
+    assert found.columns("date") == ("date",)
+    assert not warned(found, "uneven")
+
+
+def test_what_a_file_is_refused_for_it_is_refused_for_in_a_folder(read):
+    cyrillic = "Это хороший фильм, и я посмотрел бы его ещё раз"
+    found, got = read(
+        {
+            **{f"pos/{n}.txt": f"{text} again" for n, (text, _) in enumerate(reviews(40))},
+            **{f"neg/{n}.txt": text for n, (text, _) in enumerate(reviews(40, seed=3))},
+            "pos/a.txt": b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\n",
+            "neg/b.txt": f"{cyrillic}\n".encode("utf-16-le"),
+        },
+        "reviews",
+    )
+    assert [dropped.first for dropped in found.dropped if dropped.reason == "no text file"] == [("pos/a.txt",)]
+    assert [text.strip() for text, _ in got].count(cyrillic) == 1
+
+
+def test_a_label_column_named_like_a_label_has_a_header(read):
+    rows = [(text, "spam" if label == "neg" else "ham") for text, label in reviews(100)]
+    found, got = read(table(rows, header="message,spam"))
+    assert (found.layout.header, got) == (True, rows)
+
+
+def test_rows_of_one_day_in_a_descending_file_stand_in_the_order_of_time(read):
+    days = [*DAYS[:50], DAYS[49], *DAYS[50:60]]  # two readings on one day, the later one above
+    rows = [f"{day},{n}.5" for n, day in enumerate(days)]
+    found, got = read("\n".join(["date,value", *reversed(rows)]))
+    assert found.order == "descending"
+    assert got == [[n + 0.5] for n in range(len(days))]

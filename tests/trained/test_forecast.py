@@ -76,6 +76,16 @@ def test_the_command_goes_on_from_a_newer_file(tmp_path, monkeypatch, capsys):
     assert [one["forecast"] for one in said] == pytest.approx(mine.forecast(values[:, None], 3), rel=1e-6)
     assert [one["date"] for one in said] == ["2024-05-13", "2024-05-14", "2024-05-15"]
 
+    days = [f"{datetime(2024, 5, 1) + timedelta(days=i):%Y-%m-%d}" for i in range(30)]
+    shops = [f"{shop},{day},{i + 1000 * n}" for i, day in enumerate(days) for n, shop in enumerate("ab")]
+    Path("two.csv").write_text("\n".join(["shop,day,y", *shops]))
+    with pytest.raises(InputError, match="several series"):
+        forecast.main("older", "--cell", "gru", "--file", "two.csv")
+    odd = [f"{day},{-999 if i in (7, 11) else 20 + i % 5}" for i, day in enumerate(days)]
+    Path("odd.csv").write_text("\n".join(["day,y", *odd]))
+    forecast.main("older", "--cell", "gru", "--file", "odd.csv")
+    assert "-999" in capsys.readouterr().err
+
 
 def test_with_other_inputs_it_stops_at_the_horizon_and_too_few_rows_are_refused(tmp_path):
     mine, _ = model(tmp_path, columns=("y", "x"))
