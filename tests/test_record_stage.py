@@ -311,5 +311,4 @@ def test_repeats_that_a_rate_was_chosen_with_are_none_of_its_fresh_ones():
     rows = [row for path in Path("metrics/record").glob("*/[!b]*.json") for row in read_rows(path)]
     assert rows
     for row in rows:
-        chosen = {name in ("tuned", "equal_size") for name in row.protocols}
-        assert chosen == {row.repeat >= 100}, row.name
+        assert row.repeat >= 100 or not set(row.protocols) & {"tuned", "equal_size"}, row.name
