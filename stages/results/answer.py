@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.results.statistics import Effect, p_value, paired_effect, resampled_effect
+from stages.results.verdict import LEVEL
 from stages.support.words import told_apart
 
 Cell = Literal["lstm", "gru"]
@@ -25,9 +26,6 @@ FEWEST_REPEATS = 3
 
 FEWEST_TEST_ITEMS = 20
 """Below, a share's own standard error is above 10 points, whatever the repeats agree on."""
-
-_LEVEL = 0.05
-"""A few repeats agree exactly by a chance of this or more: then nothing bounds how far the next may lie."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +185,8 @@ def answer(
             effect = paired_effect(differences, bootstrapped=bootstrapped)
         else:
             effect = resampled_effect(differences, test_to_train)
-        agree_by_chance = not effect.deviation and p_value(effect) >= _LEVEL
+        # Then nothing bounds how far the next repeat may lie.
+        agree_by_chance = not effect.deviation and p_value(effect) >= LEVEL
         return None if math.isnan(effect.low) or agree_by_chance else effect
 
     def beside_naive(line: NDArray[np.float64]) -> Standing:

@@ -12,7 +12,7 @@ from stages.support.process import InputError
 from stages.tables.common import Sample
 from stages.tables.dates import DateForm, date_forms, is_month, read_date, read_time_of_day, seem_dates
 from stages.tables.findings import Chosen
-from stages.tables.layout import Drops, Layout, place_of, rows
+from stages.tables.layout import COUNTERS, IDENTIFIERS, Drops, Layout, place_of, rows
 from stages.tables.numerals import decimal_mark, is_missing, read_number
 from stages.tables.texts import script
 
@@ -33,8 +33,6 @@ _TIME_NAMES = frozenset(
     "date time year month day week quarter period timestamp datetime hour minute unix epoch ds ts jahr datum "  # noqa: SIM905
     "monat".split()
 )
-_IDENTIFIERS = frozenset("id index rownames rownum unnamed idx sno".split())  # noqa: SIM905
-_COUNTERS = frozenset("no nr row number n".split())  # noqa: SIM905
 _PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"}
 _FEWEST_OF_A_BLOCK = 5
 _HOUR = "2000-1-1 {}:00"
@@ -131,15 +129,15 @@ class Column:
         """Whether the cells only count the rows, or tell them apart."""
         if not (self.cells and self.is_number and all(map(str.isdecimal, self.cells))):
             return False
-        if self.words & _IDENTIFIERS or self.name == "column 1":
+        if self.words & IDENTIFIERS or self.name == "column 1":
             return len(set(self.cells)) == len(self.cells)
-        if not self.words & _COUNTERS:
+        if not self.words & COUNTERS:
             return False
         steps = [
             (int(cell) - int(before)) / (row - above)
             for (above, before), (row, cell) in pairwise(zip(self.rows, self.cells, strict=True))
         ]
-        return all(step > 0 for step in steps) if self.words <= _COUNTERS else len(set(steps)) < 2
+        return all(step > 0 for step in steps) if self.words <= COUNTERS else len(set(steps)) < 2
 
     @cached_property
     def stands_in_blocks(self) -> bool:
@@ -153,7 +151,7 @@ class Column:
             return True
         counted = [int(cell) for cell in blocks if cell.isdecimal()]
         is_rising = counted in (sorted(counted), sorted(counted, reverse=True))  # as a total that goes on does
-        return len(counted) == len(blocks) and (bool(self.words & _IDENTIFIERS) or not is_rising)
+        return len(counted) == len(blocks) and (bool(self.words & IDENTIFIERS) or not is_rising)
 
     @property
     def names_parts(self) -> bool:
@@ -407,8 +405,8 @@ def time_columns(columns: Sequence[Column]) -> list[Column]:
     if "year" not in best.words:
         times += [column for column in columns if "hour" in column.words and column.fits_calendar(_HOUR)]
     # Where each day stands once, a time of day is something else that is known of it: when the sun rose.
-    has_clock = len(set(best.cells)) == len(best.cells) or any(":" in cell for cell in best.cells[:50])
-    return [best, times[0]] if times and not has_clock else [best]
+    needs_clock = len(set(best.cells)) < len(best.cells) and not any(":" in cell for cell in best.cells[:50])
+    return [best, times[0]] if times and needs_clock else [best]
 
 
 def time_forms(times: Sequence[Column]) -> list[DateForm]:

@@ -349,7 +349,9 @@ def _names_of_all(names: list[str], body: list[list[str]], path: Path, delimiter
     are_short = len(" ".join(first).split()) < _WORDS_OF_A_TEXT * len(first)
     may_be_decimals = delimiter == "," and all(row[-1].strip().isdecimal() for row in body)
     names_rows = (counts and not may_be_decimals) or (are_names and are_short)
-    if missing == 1 and names_rows and names[0].strip().lower() not in _COUNTERS:  # else that column has its name
+    if (
+        missing == 1 and names_rows and names[0].strip().lower() not in IDENTIFIERS | COUNTERS
+    ):  # else that column has its name
         return ["", *names]  # R leaves out the name of the first column, which numbers or names the rows
     raise InputError(
         f"{path}: the header names {len(names)} column{'s' * (len(names) > 1)} and the rows have {len(body[0])}: a "
@@ -396,7 +398,9 @@ def _is_header(first: list[str], body: list[list[str]]) -> bool:
     return votes > 0 or (not body and all(_is_name(cell.strip()) for cell in first))
 
 
-_COUNTERS = frozenset("id idx index n nr no number row".split())  # noqa: SIM905
+IDENTIFIERS = frozenset("id index rownames rownum unnamed idx sno".split())  # noqa: SIM905
+COUNTERS = frozenset("no nr row number n".split())  # noqa: SIM905
+"""What columns are called that tell rows apart, or count them."""
 _KNOWN_NAMES = frozenset(
     "id date time text label review sentiment class target rating comment message category value".split()  # noqa: SIM905
 )

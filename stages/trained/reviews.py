@@ -56,7 +56,7 @@ class ReviewModel:
 
     @torch.no_grad()
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """A verdict a text, in order; a text without words is read as one unknown word, as in training."""
+        """A prediction a text, in order; a text without words is read as one unknown word, as in training."""
         tokens = [self._words(text)[: self._longest] for text in texts]
         sequences = [self._sequence(words) for words in tokens]
         found = torch.empty((len(texts), len(self.labels)), dtype=torch.float64)
