@@ -33,7 +33,7 @@ from stages.results.documents import SAMPLE, documents, trains_on_all
 from stages.results.measures import custom_of, diverged, score_of, setting_of
 from stages.results.record import FIGURES, RECORD, comparable_rows, recorded_trials
 from stages.results.row import Baselines, Row, read_baselines
-from stages.results.runs import best_last, unit
+from stages.results.runs import still_improving, unit
 from stages.results.statistics import holm
 from stages.results.table import Cell as Shown
 from stages.results.table import Table, as_sentence
@@ -366,11 +366,15 @@ def _arms(
 
 
 def _late(study: str, of_cells: Mapping[Cell, Sequence[Row]]) -> list[str]:
-    """That most repeats of a cell validate best in their last epoch, where validation chooses one."""
+    """That most repeats of a cell still improve in their last epoch, where validation chooses one."""
     if documents()[study]["epoch_chosen_by"] is None:
         return []
-    said = [f"{n} of {of} {cell.upper()}s" for cell, n, of in best_last(of_cells.items())]
-    return [f"best in their last epoch, so that more epochs may change it: {' and '.join(said)}"] if said else []
+    said = [f"{n} of {of} {cell.upper()}s" for cell, n, of in still_improving(of_cells.items())]
+    return (
+        [f"still improving in their last epoch, so that more epochs may change it: {' and '.join(said)}"]
+        if said
+        else []
+    )
 
 
 def _untuned(trials: Sequence[Row], about: Mapping[str, Any], setting: str, heading: str) -> list[str]:

@@ -25,6 +25,9 @@ RECORDED = ("validation", "test", "parameters", "parameters_in_torch", "provenan
 RECORDED_TRIAL = ("validation", "provenance")
 """What a recorded row must have: a trial, which chose a learning rate, was never tested."""
 
+_LEAST_STEP = 1e-4
+"""The part by which a loss must fall to be a better one, as PyTorch's ReduceLROnPlateau has it by default."""
+
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -151,9 +154,15 @@ class Row:
         return " ".join([*filter(None, [self.setting]), *self.protocols, str(self.repeat)])
 
     @property
-    def is_best_last(self) -> bool:
-        """Whether it validated best in its last epoch, so that longer training may do better."""
-        return bool(self.best_epoch == self.hyperparameters["epochs"])
+    def is_improving(self) -> bool:
+        """Whether it still validated better in its last epoch than ever before, so that longer training may do better.
+
+        What is less than `_LEAST_STEP` is none: a rate that shrinks may make each epoch the best by a hair.
+        """
+        losses = [epoch["validation_loss"] for epoch in self.curve]
+        if self.best_epoch < self.hyperparameters["epochs"] or len(losses) < 2:
+            return bool(self.best_epoch == self.hyperparameters["epochs"])
+        return losses[-1] < (1 - _LEAST_STEP) * min(losses[:-1])
 
     @property
     def is_trial(self) -> bool:

@@ -73,9 +73,9 @@ class Runs:
         return "; ".join(found)
 
     def improving(self, protocol: str, names: Iterable[str]) -> str:
-        """Which of some arms validate best in their last epoch, in over half of their repeats; empty: none."""
-        found = best_last((name, self.rows(protocol, name)) for name in names)
-        return "; ".join(f"{n} of {of} repeats of {name} validate best in their last epoch" for name, n, of in found)
+        """Which of some arms still improve in their last epoch, in over half of their repeats; empty: none."""
+        found = still_improving((name, self.rows(protocol, name)) for name in names)
+        return "; ".join(f"{n} of {of} repeats of {name} still improve in their last epoch" for name, n, of in found)
 
     def departures(self, protocol: str, names: Iterable[str]) -> str:
         """How the runs of some arms left the protocol."""
@@ -95,9 +95,9 @@ class Runs:
         return named_cell == cell and (named == [setting] if named else setting not in self._variants)
 
 
-def best_last(arms: Iterable[tuple[str, Sequence[Row]]]) -> list[tuple[str, int, int]]:
-    """The arms of which over half of the repeats validate best in their last epoch: name, how many, of how many."""
-    counts = ((name, sum(row.is_best_last for row in rows), len(rows)) for name, rows in arms)
+def still_improving(arms: Iterable[tuple[str, Sequence[Row]]]) -> list[tuple[str, int, int]]:
+    """The arms of which over half of the repeats improve in their last epoch: name, how many, of how many."""
+    counts = ((name, sum(row.is_improving for row in rows), len(rows)) for name, rows in arms)
     return [(name, count, of) for name, count, of in counts if 2 * count > of]
 
 

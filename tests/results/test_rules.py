@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 from test_claims import arm, by_length, claimed, decided, normal, perplexities, reviews, study_of
 
@@ -245,6 +246,29 @@ def test_an_arm_that_still_improves_when_its_training_ends_leaves_a_claim_of_con
     assert (found.verdict, found.p) == ("open", None)
     assert "3 of 4 repeats of better lstm" in found.reason
     assert decide([last, last, last - 1, last - 1], converged=True).verdict == "contradicted"
+
+
+def test_what_is_better_by_a_hair_alone_has_converged():
+    (row,) = perplexities("better", "lstm", [1.0])
+    last = row.hyperparameters["epochs"]
+
+    def improves(losses, best_epoch=last):
+        epochs = range(last - len(losses) + 1, last + 1)
+        curve = tuple({"epoch": n, "validation_loss": loss} for n, loss in zip(epochs, losses, strict=True))
+        return replace(row, best_epoch=best_epoch, curve=curve).is_improving
+
+    # PyTorch, which counts the same steps, divides its rate where one is none.
+    for step in (2e-5, 9e-5, 1.1e-4, 1e-2):
+        for losses in ([5.0, 4.0, 4.0 * (1 - step)], [4.0, 9.0, 4.0 * (1 - step)]):
+            optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0)
+            for loss in losses[:-1]:
+                plateau.step(loss)
+            before = optimizer.param_groups[0]["lr"]
+            plateau.step(losses[-1])
+            assert improves(losses) == (optimizer.param_groups[0]["lr"] == before) == (step > 1e-4)
+    assert not improves([5.0, 4.0, 4.5], best_epoch=last - 1)
+    assert improves([4.0])  # there is nothing to go by
 
 
 def test_of_a_claim_of_parts_those_are_set_beside_each_other_that_decided_in_the_record():
