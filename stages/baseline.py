@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.support.files import read_json, write_json
+from stages.support.files import verify, write_json
 from stages.support.params import read_kind
 from stages.support.process import run_stage
 
@@ -11,7 +11,7 @@ def main(study: str) -> None:
     """Write metrics/STUDY/baseline.json."""
     kind = read_kind(study)
     raw, ready = Path("data/raw", study), Path("data/ready", study)
-    corpus = read_json(ready / "manifest.json")["corpus"]
+    corpus = verify(ready)["corpus"]
     rows = kind.baselines(raw, ready)
     write_json(Path("metrics", study, "baseline.json"), {"study": study, "corpus": corpus, "rows": rows})
 

@@ -4,11 +4,12 @@ It imports no torch: a person who misspelt a key should not wait for it.
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from stages.nn.cells import CELLS
-from stages.support.files import digest, file_digest, root, whole, write_json
+from stages.support.files import at_hand, digest, file_digest, read_json, root, whole, write_json
 from stages.support.params import load_project, resolved, resolved_report
 from stages.support.process import InputError, run_stage
 from stages.tables.layout import find_layout, place_of
@@ -37,27 +38,36 @@ def main() -> None:
             contents = resolved(project, study)
             corpus = contents["fetch"]["corpus"]
             if corpus["source"] == "file":
-                corpus["digest"] = _digest(study, Path(corpus["path"]))
+                corpus["digest"] = _digest(study, corpus["path"])
                 _check_columns(study, corpus)
             for name, content in contents.items():
                 write_json(folder / study / f"{name}.json", content)
         write_json(folder / "report.json", resolved_report(project))
 
 
-def _digest(study: str, path: Path) -> str:
-    """Of a person's file, or of all files in a folder."""
+def _digest(study: str, named: str) -> str:
+    """Of a person's file, or of all files in a folder; of what is not there the one that was found before.
+
+    So a clone that has what was made of the file goes on with it.
+    """
+    path = at_hand(Path(named))
     if not path.exists():
-        raise InputError(f"params.yaml: {study}.corpus.path: {path} is not there; `make own FILE=...` links a file")
+        missing = f"{study}.corpus.path: {named} is not there"
+        known = read_json(before)["corpus"] if (before := SETTINGS / study / "fetch.json").exists() else {}
+        if known.get("path") != named:
+            raise InputError(f"params.yaml: {missing}; `make own FILE=...` links a file")
+        print(f"check: {missing}: what was read of it before stands", file=sys.stderr, flush=True)
+        return str(known["digest"])
     files = sorted(inner for inner in path.rglob("*") if inner.is_file()) if path.is_dir() else [path]
     return digest({str(file.relative_to(path.parent)): file_digest(file) for file in files})
 
 
 def _check_columns(study: str, corpus: dict[str, Any]) -> None:
     """Refuse columns that the head of a person's table does not have."""
-    path = Path(corpus["path"])
+    path = at_hand(Path(corpus["path"]))
     named = {key: [corpus[key]] for key in ("text", "label", "value") if corpus.get(key)}
     named["inputs"] = list(corpus.get("inputs", ()))
-    if path.is_dir() or not any(named.values()):
+    if not path.is_file() or not any(named.values()):
         return
     columns = find_layout(path).columns
     for key, names in named.items():
@@ -65,7 +75,7 @@ def _check_columns(study: str, corpus: dict[str, Any]) -> None:
             if place_of(name, columns) is None:
                 there = ", ".join(columns[:20]) or "none"
                 raise InputError(
-                    f"params.yaml: {study}.corpus.{key}: {path} has no column {name!r}; there are: {there}"
+                    f"params.yaml: {study}.corpus.{key}: {corpus['path']} has no column {name!r}; there are: {there}"
                 )
 
 

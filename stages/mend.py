@@ -1,5 +1,7 @@
 """Mend what a kill leaves of DVC's and Git's own files: `python -m stages.mend`; `make repro` calls it first.
 
+Links to files of a person that are gone go as well, since DVC stops at them.
+
 It says in a line each what it mended, and nothing where there is nothing to mend. A file that a living DVC or Git may
 be writing is left alone. `python -m stages.mend --cache` also looks at every file in DVC's cache, and removes those
 whose content is not the one that their name says, with their copies in the workspace: `dvc repro` makes them anew.
@@ -35,6 +37,7 @@ def main(*words: str) -> None:
     if words not in ((), ("--cache",)):
         raise InputError(f"mend: {' '.join(words)!r}: allowed are no words, or --cache")
     mend_git()
+    mend_links(Path("data/own"))
     with _while_dvc_rests(_DVC / "tmp/rwlock.lock") as rests:
         if rests:
             mend_rwlock(_DVC / "tmp/rwlock")
@@ -82,6 +85,15 @@ def _is_program(process: psutil.Process, *names: str) -> bool:
         return False
     words = [Path(word) for word in process.cmdline()[:4]]
     return any(word.name.partition("-")[0] in names or word.parent.name in names for word in words)
+
+
+def mend_links(folder: Path) -> None:
+    """Remove links of `make own` to files that are gone: DVC ends at such a one, whatever it is asked to do."""
+    for link in sorted(folder.glob("*")):
+        if link.is_symlink() and not link.exists():
+            target = link.readlink()
+            link.unlink()
+            _say(f"removed {link}: {target} is not there; `make own FILE=...` links a file anew")
 
 
 def mend_rwlock(path: Path) -> None:
@@ -231,9 +243,12 @@ def _is_md5(value: object) -> bool:
 
 def mend_cache() -> None:
     """Remove from DVC's cache what is damaged, and the copies that DVC made of it in the workspace."""
-    damaged = [path for path in sorted((_DVC / "cache/files/md5").glob("??/*")) if _is_damaged(path)]
+    from dvc.config import Config  # slow
+
+    cache = Path(Config(str(_DVC)).get("cache", {}).get("dir") or _DVC / "cache") / "files/md5"
+    damaged = [path for path in sorted(cache.glob("??/*")) if _is_damaged(path)]
     for path in damaged:
-        copies = _copies(path.parent.name + path.name)
+        copies = _copies(path.parent.name + path.name, cache)
         for each in (path, *copies):
             each.unlink(missing_ok=True)
         where = ", ".join(str(copy) for copy in copies) or "nothing in the workspace"
@@ -248,14 +263,14 @@ def _is_damaged(path: Path) -> bool:
     return found != f"{path.parent.name}{path.name}".removesuffix(".dir")
 
 
-def _copies(md5: str) -> list[Path]:
+def _copies(md5: str, cache: Path) -> list[Path]:
     """The files of the workspace that dvc.lock says are this object's, in folders as well."""
     lock = _yaml(Path("dvc.lock").read_text(encoding="utf-8")) if Path("dvc.lock").exists() else None
     stages = lock.get("stages", {}) if isinstance(lock, dict) else {}
     outputs = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs") or []}
     found = [Path(path) for path, held in outputs.items() if held == md5 and not held.endswith(".dir")]
     for folder, listing in outputs.items():
-        path = _DVC / "cache/files/md5" / listing[:2] / listing[2:]
+        path = cache / listing[:2] / listing[2:]
         if listing.endswith(".dir") and path.is_file():
             try:
                 found += [Path(folder, file["relpath"]) for file in json.loads(path.read_bytes()) if file["md5"] == md5]

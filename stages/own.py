@@ -66,7 +66,7 @@ def _make(file: str, words: tuple[str, ...]) -> None:
         if not (checked and _dvc_repro(f"tokenize@{name}")):
             raise StageError(f"own: {path.name} can't be made into a study (see above); params.yaml is as it was")
         _cut(name, values, budget, began)
-    except (StageError, OSError, KeyboardInterrupt):
+    except BaseException:
         write_text(params, before)
         if is_new and link.is_symlink():
             link.unlink()

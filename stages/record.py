@@ -302,6 +302,8 @@ def _run(study: str, cell: str, repeats: str, settings: Sequence[str]) -> list[R
     with_baseline = not baseline.exists()
     targets = [f"evaluate@{study}-{cell}", *([f"baseline@{study}"] if with_baseline else [])]
     command = ["dvc", "exp", "run", "--temp", "--name", name, *overrides, *targets]
+    commit = git.git("rev-parse", "HEAD").strip()
+    commit += "-dirty" if git.git("status", "--porcelain", "--", "stages", "params.yaml") else ""
     print("+", " ".join(command), file=sys.stderr, flush=True)
     if subprocess.run(command, check=False).returncode:
         raise StageError(f"record: experiment {name} failed (see above); the same command goes on where it stopped")
@@ -312,8 +314,6 @@ def _run(study: str, cell: str, repeats: str, settings: Sequence[str]) -> list[R
     )
     if with_baseline:
         write_text(baseline, _read(Path("metrics", study, "baseline.json"), name))
-    commit = git.git("rev-parse", "HEAD").strip()
-    commit += "-dirty" if git.git("status", "--porcelain", "--", "stages", "params.yaml") else ""
     curves = {row.name: row for row in trained}
     trials = [_recorded(replace(row, validation=row.validated), row, commit) for row in trained if row.is_trial]
     return [*(_recorded(row, curves[row.name], commit) for row in scored), *trials]

@@ -9,7 +9,7 @@ from stages.studies import Arm
 from stages.support.code import code_digest
 from stages.support.files import seal, whole, write_json
 from stages.support.params import Params, Training, load_params, read_training
-from stages.support.process import InputError, run_stage, started_by_torchrun
+from stages.support.process import InputError, StageError, run_stage, started_by_torchrun
 from stages.support.sections import parse_repeats
 from stages.support.tensors import write_tensors
 from stages.tracking.curves import start_tracker
@@ -35,6 +35,8 @@ Run = Callable[[Callable[..., Fitted | None], Sequence[tuple[Job]], str], list[F
 def main(study: str, cell: str) -> None:
     """Train, then write models/STUDY/CELL: weights, and runs.json, which says what each one is."""
     training, params = read_training(study, cell), load_params()
+    if started_by_torchrun() and not kind(training.kind).SHARES_BATCHES:
+        raise InputError(f"train: processes share no batches of {study}; start it without torchrun")
     if not started_by_torchrun():
         start_tracker()
         if training.processes > 1:
@@ -119,7 +121,12 @@ def _train(study: str, training: Training, profile: str, device: str, run: Run) 
             return [[loss for job in jobs for loss in losses(job)] for jobs in tried]
 
         arms = tuned_arms(found, training.tuned, tuning, training.headings, trials)
-        train(arms, parse_repeats(tuning.final_repeats))
+        for arm, jobs in zip(arms, train(arms, parse_repeats(tuning.final_repeats), try_job), strict=True):
+            if not any(jobs):
+                raise StageError(
+                    f"{study}/{arm.hyperparameters.cell}/{arm.slug}: every repeat diverged at "
+                    "the rate that its trials chose; tuning.learning_rates must be lower"
+                )
     return fitted
 
 

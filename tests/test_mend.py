@@ -193,6 +193,18 @@ def test_a_file_that_a_killed_setting_emptied_comes_from_git(project):
     assert (project / "params.yaml").read_text() == "cell: lstm\n"
 
 
+def test_a_link_to_a_file_that_is_gone_goes_and_the_others_stay(project):
+    own = project / "data/own"
+    own.mkdir(parents=True)
+    (own / "mine.csv").write_text("a file")
+    for name, target in (("there.csv", "mine.csv"), ("gone.csv", "../../moved.csv")):
+        (own / name).symlink_to(target)
+    (line,) = mend(project)
+    assert all(word in line for word in ("data/own/gone.csv", "../../moved.csv", "make own"))
+    assert sorted(path.name for path in own.iterdir()) == ["mine.csv", "there.csv"]
+    assert (own / "there.csv").read_text() == "a file"
+
+
 def test_without_git_and_without_dvc_nothing_is_done(tmp_path):
     assert mend(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
@@ -211,16 +223,19 @@ DVC_YAML = """stages:
 """
 
 
-def test_dvc_makes_anew_what_its_cache_holds_damaged(tmp_path):
+@pytest.mark.parametrize("cache", [".dvc/cache", "elsewhere"])
+def test_dvc_makes_anew_what_its_cache_holds_damaged(tmp_path, cache):
     command(tmp_path, "git", "init", "--quiet")
     command(tmp_path, "dvc", "init", "--quiet")
+    if cache == "elsewhere":
+        command(tmp_path, "dvc", "cache", "dir", "--local", cache)
     (tmp_path / "in").write_text("the input\n")
     (tmp_path / "dvc.yaml").write_text(DVC_YAML)
     command(tmp_path, "dvc", "repro")
     lock = (tmp_path / "dvc.lock").read_text()
     before = {name: (tmp_path / name).read_bytes() for name in ("out/a", "out/b", "alone")}
     assert mend(tmp_path, "--cache") == []
-    (cached,) = [p for p in (tmp_path / ".dvc/cache/files/md5").glob("*/*") if p.read_bytes() == b"the input\n"]
+    (cached,) = [p for p in (tmp_path / cache / "files/md5").glob("*/*") if p.read_bytes() == b"the input\n"]
     cached.chmod(0o644)
     cached.write_bytes(b"the imput\n")
     for name in ("out/a", "alone"):

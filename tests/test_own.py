@@ -12,9 +12,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import numpy as np
 import pytest
 
-from stages import own
+from stages import check, fetch, own
 from stages.own import add_study, main
 from stages.support.process import InputError, StageError
 from tests.conftest import make_clone
@@ -157,13 +158,63 @@ def test_an_address_is_downloaded_once(project):
     assert asked[:2] == ["/some%20reviews.csv?version=2", "/some%20reviews.csv?version=3"]
 
 
-def test_what_fails_once_the_data_are_made_leaves_nothing_behind(project, monkeypatch):
+@pytest.mark.parametrize("failure", [None, MemoryError, RuntimeError])
+def test_what_fails_once_the_data_are_made_leaves_nothing_behind(project, monkeypatch, failure):
     file = table(project.parent / "y.csv", series(WAVE), ("date", "y"))
     monkeypatch.setattr(own, "_dvc_repro", lambda *words: True)  # and so there are no data to time an epoch of
     before = digests(project)
-    with pytest.raises(StageError):
+    if failure:
+
+        def fail(*_):
+            raise failure
+
+        monkeypatch.setattr(own, "_cut", fail)
+    with pytest.raises(failure or StageError):
         main(str(file))
     assert digests(project) == before
+
+
+def test_a_file_that_is_not_at_hand_stops_nobody_who_has_what_was_made_of_it(project, monkeypatch, capsys):
+    """Git carries no link: an experiment's folder has none, nor another clone; and a file may be gone."""
+    file = table(project.parent / "mine.csv", series(WAVE), ("date", "y"))
+    link = Path("data/own/mine.csv")
+    own._point(link, file)
+    section = {
+        "kind": "series",
+        "corpus": {"source": "file", "path": str(link), "value": "y"},
+        "tokens": {"window": 4, "horizon": 1, "validation_fraction": 0.1, "test_fraction": 0.1},
+        "training": {"repeats": "0", "epochs": 2, "batch_size": 4, "learning_rate": 0.01, "hidden_size": 3},
+    }
+    add_study("mine", section)
+    (project / "data/own/.gitignore").write_text("*\n")
+    check.main()
+    settings = digests(project / "data/settings")
+
+    experiment = project / "experiment"
+    experiment.mkdir()
+    shutil.copy("params.yaml", experiment)
+    monkeypatch.setenv("DVC_ROOT", str(project))
+    monkeypatch.chdir(experiment)
+    check.main()
+    assert digests(experiment / "data/settings") == settings
+    fetch.main("mine")
+    assert np.load("data/raw/mine/values.npy")[:, 0].tolist() == WAVE
+    shutil.rmtree("data/settings")
+    file.unlink()
+    with pytest.raises(InputError, match="make own FILE="):
+        check.main()
+
+    monkeypatch.delenv("DVC_ROOT")
+    monkeypatch.chdir(project)
+    assert link.is_symlink()
+    assert not link.exists()
+    check.main()
+    assert digests(project / "data/settings") == settings
+    assert str(link) in capsys.readouterr().err
+    add_study("mine", section | {"corpus": section["corpus"] | {"path": "data/own/other.csv"}})
+    with pytest.raises(InputError, match="other"):
+        check.main()
+    assert digests(project / "data/settings") == settings
 
 
 @pytest.mark.parametrize("file", ["no.csv", "run.csv"])

@@ -98,7 +98,11 @@ def study_answers(
                     test_items=test_items,
                     test_to_train=test_to_train,
                     bootstrapped=about.get("bounded", False),
-                    cautions=[*_late(study, of_cells), *_untuned(trials, about, setting, of_heading)],
+                    cautions=[
+                        *_unpaired(of_cells, of_heading),
+                        *_late(study, of_cells),
+                        *_untuned(trials, about, setting, of_heading),
+                    ],
                 )
             )
     return found
@@ -363,6 +367,16 @@ def _arms(
         cell: Scores(scores(table), of_cells[cell][0].parameters, seconds.get(cell)) for cell, table in tables.items()
     }
     return arms, scores(by_place(rnn)), [number[name] for name in units]
+
+
+def _unpaired(of_cells: Mapping[Cell, Sequence[Row]], heading: str) -> list[str]:
+    """How many fresh repeats of a cell the other one lacks: a cell that diverges is not as good as its scores."""
+    units = {cell: {unit(row) for row in rows} for cell, rows in of_cells.items()}
+    shared = set.intersection(*units.values())
+    said = [f"{len(mine - shared)} of the {cell.upper()}" for cell, mine in units.items() if mine - shared]
+    if not said or heading not in OWN_RATE:
+        return []
+    return [f"left out, since the other cell lacks them (its training diverged, or is to come): {' and '.join(said)}"]
 
 
 def _late(study: str, of_cells: Mapping[Cell, Sequence[Row]]) -> list[str]:

@@ -56,6 +56,11 @@ def root() -> Path:
     return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
 
 
+def at_hand(path: Path) -> Path:
+    """A person's file; for an experiment in a temporary folder, which has no links, that of the repository."""
+    return path if path.exists() else root() / path
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block ends well, else remove it.

@@ -1,6 +1,7 @@
 """The types that settings are made of: what is allowed, said once."""
 
 import re
+from collections.abc import Collection
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -91,6 +92,12 @@ def check_parts(validation_fraction: float, test_fraction: float) -> None:
             f"tokens: validation_fraction {validation_fraction} and test_fraction {test_fraction} leave less than a "
             "tenth for training"
         )
+
+
+def refuse_all_but(names: Collection[str], tokens: BaseModel) -> None:
+    """Raise ValueError where `tokens` sets what has no effect but on a file of one's own."""
+    if others := tokens.model_fields_set - set(names):
+        raise ValueError(f"tokens.{min(others)} has no effect here: it is for a file of your own")
 
 
 class Tuning(Section):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.support.files import whole, write_json
+from stages.support.files import at_hand, whole, write_json
 from stages.support.process import InputError
 from stages.support.sections import OwnFile
 from stages.tables.findings import CLASSIFICATION, LANGUAGE_MODEL, SERIES, Findings
@@ -76,7 +76,7 @@ def read_labelled(raw: Path) -> Iterator[tuple[str, int]]:
 
 
 def _findings(corpus: OwnFile, **options: Any) -> Findings:  # noqa: ANN401 - as `inspect` takes them
-    findings = inspect(Path(corpus.path), **options)
+    findings = inspect(at_hand(Path(corpus.path)), **options)
     if findings.refusals:
         raise InputError(f"{corpus.path}: {findings.refusals[0]}")
     return findings

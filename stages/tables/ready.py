@@ -112,8 +112,8 @@ def _parts_of(
                 f"label {name!r} has {len(mine)} different texts; training, validation and test need one each"
             )
         mine = random.permutation(mine)
-        held_out = max(1, round(len(mine) * validation_fraction))
-        tested = max(1, round(len(mine) * test_fraction))
+        held_out = min(max(1, round(len(mine) * validation_fraction)), len(mine) - 2)
+        tested = min(max(1, round(len(mine) * test_fraction)), len(mine) - held_out - 1)
         part[mine[:held_out]] = 1
         part[mine[held_out : held_out + tested]] = 2
     return part[inverse]

@@ -121,13 +121,10 @@ def fit(task: Task, pack: Pack, on_epoch: Callable[[list[dict[str, float]], dict
         DivergedError: a loss is not finite; it names the epoch, the batch and the last good checkpoint.
     """
     shares.wait()  # until the first process has the checkpoint for itself
-    state: dict[str, Any] = checkpoint.load(pack.checkpoint) or {
-        "epoch": 0,
-        "best_epoch": 0,
-        "best_weights": {},
-        "curves": [[] for _ in pack.repeats],
-        "costs": [],
-    }
+    state: dict[str, Any] = shares.of_first(
+        checkpoint.load(pack.checkpoint)
+        or {"epoch": 0, "best_epoch": 0, "best_weights": {}, "curves": [[] for _ in pack.repeats], "costs": []}
+    )
     if state["epoch"]:
         task.model.load_state_dict(state["model"])
         task.optimizer.load_state_dict(state["optimizer"])
@@ -136,7 +133,7 @@ def fit(task: Task, pack: Pack, on_epoch: Callable[[list[dict[str, float]], dict
         start = time.monotonic()
         trained = _train_epoch(task, pack, epoch)
         train_seconds = time.monotonic() - start
-        validated = task.validate()
+        validated = shares.of_first(task.validate())
         rows = [
             {"epoch": epoch} | row | {f"validation_{name}": value for name, value in scores.items()}
             for row, scores in zip(trained, validated, strict=True)

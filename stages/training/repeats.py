@@ -126,10 +126,12 @@ def _for_itself(job: Job, path: Path) -> Iterator[OnEpoch]:
 
 
 def try_job(job: Job, fit_elsewhere: FitJob | None = None) -> Fitted | None:
-    """`train_job` for a trial, whose divergence is a result: None."""
+    """`train_job` where divergence is a result: None."""
     try:
         return train_job(job, fit_elsewhere)
-    except DivergedError:
+    except DivergedError as error:
+        if shares.is_first():
+            print(f"diverged: {error}", file=sys.stderr, flush=True)
         return None
 
 

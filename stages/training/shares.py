@@ -1,8 +1,8 @@
 """One training in several processes, as torchrun starts them: each has a share of every batch, gradients are summed.
 
 What one process would compute is computed, but for the order in which sums are rounded: every process draws the
-dropout of whole batches and uses its share's, divides by the whole batch, and validates for itself; the first one
-writes. So a checkpoint can go on in another number of processes.
+dropout of whole batches and uses its share's, and divides by the whole batch. What the first one reads, validates
+and writes holds for all, so that they may be machines with no file in common and of other last digits.
 """
 
 import logging
@@ -13,12 +13,15 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
 
 from stages.nn.dropout import of_whole_batch
 from stages.support.process import StageError, started_by_torchrun
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,15 @@ def share_of(batch: int) -> Iterator[Share]:
     share = Share(columns, weight) if weight else Share(slice(0, 1), 0.0)
     with of_whole_batch(share.columns, batch):
         yield share
+
+
+def of_first(value: Value) -> Value:
+    """What the first process has, in every process."""
+    if not several():
+        return value
+    box = [value]
+    distributed.broadcast_object_list(box)
+    return box[0]
 
 
 def add_up(tensors: Sequence[Tensor]) -> None:

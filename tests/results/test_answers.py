@@ -222,6 +222,18 @@ def test_what_else_must_be_known_is_said_of_the_arms_that_it_is_about():
     assert study_answers("latch", bits, [])[0].cautions == ()
 
 
+def test_fresh_repeats_that_one_cell_lacks_are_said_and_a_documents_are_not():
+    accuracies = reviews([0.80, 0.81, 0.79, 0.82])
+    for heading in ("tuned", "corrected"):
+        rows = arm("imdb", "lstm", accuracies, protocols=(heading,))
+        rows += [row for row in arm("imdb", "gru", accuracies, protocols=(heading,)) if row.repeat != 2]
+        (found,) = study_answers("imdb", rows, BASELINES)
+        assert found.repeats == 3
+        assert [("1 of the LSTM" in said, "GRU" in said) for said in found.cautions if "left out" in said] == (
+            [(True, False)] if heading == "tuned" else []
+        )
+
+
 def test_a_variant_has_no_word_in_the_sentences_and_another_setting_has():
     rows = pair("imdb", reviews([0.80, 0.81, 0.79]), reviews([0.92, 0.90, 0.91]), protocols=("corrected",))
     (found,) = study_answers("imdb", rows, BASELINES)

@@ -108,6 +108,10 @@ def load_with(tmp_path, changes):
         ({"fibonacci.training.repeats_at_once": 2}, ["fibonacci.training", "repeats_at_once", "2", "keras"]),
         ({"latch.training.lengths": [5, 5]}, ["latch.training", "lengths", "[5, 5]", "twice"]),
         ({"latch.full.training.lengths": [5, 300]}, ["latch.full.training.lengths", "300", "corpus.longest", "200"]),
+        ({"imdb.tokens.longest": 100}, ["imdb", "tokens.longest", "a file of your own"]),
+        ({"ptb.tokens": {"vocabulary_size": 50}}, ["ptb", "tokens.vocabulary_size", "a file of your own"]),
+        ({"damped.corpus.points": 1}, ["damped.corpus.points", "1", "2"]),
+        ({"fibonacci.training.layer_counts": [2, 1, 2]}, ["fibonacci.training", "layer_counts", "[2, 1, 2]", "twice"]),
         ({"latch.corpus.sequences": 22}, ["latch.corpus.sequences", "22", "multiple of 4"]),
         (
             {"latch.corpus.sequences": 40, "latch.tokens.validation_fraction": 0.01},

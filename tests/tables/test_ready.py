@@ -11,7 +11,7 @@ from stages.baselines.series import series_rows
 from stages.kinds.classification.task import Data
 from stages.support.files import read_json, verify, write_json
 from stages.support.process import InputError
-from stages.tables.ready import labelled_parts, tokenize_labelled, tokenize_series, tokenize_text
+from stages.tables.ready import _parts_of, labelled_parts, tokenize_labelled, tokenize_series, tokenize_text
 from stages.text.tokens.basic_english import basic_english
 
 LABELS = ["bad", "good", "so so"]
@@ -53,6 +53,18 @@ def test_equal_texts_stand_in_one_part_and_every_label_in_all(tmp_path, texts):
     assert not keys["validation"] & keys["test"]
     assert all({label for _, label in part} == {0, 1, 2} for part in parts.values())
     assert read_json(ready / "manifest.json")["texts"] == {name: len(part) for name, part in parts.items()}
+
+
+@pytest.mark.parametrize("fractions", [(0.4, 0.4), (0.8, 0.05), (0.05, 0.8), (0.1, 0.1)])
+def test_the_rarest_label_stands_in_all_parts_however_large_they_are(fractions):
+    for texts in range(3, 14):
+        keys = np.arange(texts, dtype=np.uint64)
+        found = _parts_of(keys, np.zeros(texts, np.int32), ["a"], *fractions, 1)
+        sizes = np.bincount(found, minlength=3)
+        assert sizes.min() >= 1
+        asked = [max(1, round(texts * fraction)) for fraction in fractions]
+        if sum(asked) < texts:
+            assert sizes[1:].tolist() == asked
 
 
 def test_arrays_say_what_the_texts_say_by_the_training_parts_words_alone(tmp_path, texts):

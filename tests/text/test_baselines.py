@@ -83,3 +83,10 @@ def test_stage_writes_both_studies_rows(prepared):
         written = json.loads((prepared / f"metrics/{study}/baseline.json").read_text())
         assert (written["study"], written["corpus"]) == (study, "sample")
         assert [row["name"] for row in written["rows"]] == names
+        array = next((prepared / "data/ready" / study).glob("train.*.npy"))
+        content = bytearray(array.read_bytes())
+        content[-1] ^= 1  # a disk's fault, and DVC does not look
+        array.write_bytes(content)
+        done = run_forked(["python", "-m", "stages.baseline", study], prepared, stages=ROOT)
+        assert done.returncode
+        assert f"{array.relative_to(prepared)} is damaged" in done.stderr

@@ -73,4 +73,8 @@ if __name__ == "__main__":
     if sys.argv[3:] == ["all die"]:  # at once, as where one's death is the others' before anyone looks
         shares.wait()
         sys.exit(1 if shares.is_first() else 7)
-    train(Path(sys.argv[1]), Path(sys.argv[2]), 2)
+    data, output = map(Path, sys.argv[1:3])
+    if sys.argv[3:] == ["apart"]:  # stopped after an epoch, on machines that share no folder
+        output /= str(torch.distributed.get_rank())
+        train(data, output, 1)
+    train(data, output, 2)

@@ -68,10 +68,20 @@ def test_processes_train_as_one_does_with_uneven_shares_and_dropout(launch, alon
             assert np.array_equal(values, found(tmp_path)[1][name])
 
 
-def test_a_checkpoint_goes_on_in_another_number_of_processes(launch, data, alone, tmp_path):
-    train(data, tmp_path, 1)
-    launch(2)
-    assert_alike(found(tmp_path), found(alone))
+def test_machines_with_no_file_in_common_go_on_from_the_first_ones_checkpoint(launch, alone, tmp_path):
+    launch(2, "apart")
+    assert_alike(found(tmp_path / "0"), found(alone))
+    for name, values in found(tmp_path / "0")[1].items():
+        with np.load(tmp_path / "1/weights.1.npz") as others:
+            assert np.array_equal(values, others[name])
+
+
+def test_what_processes_do_not_share_they_refuse(tmp_path, monkeypatch):
+    folder = small_project(tmp_path / "project", "damped", {}, has_data=False)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a run")
+    done = python_in(folder, "-m", "stages.train", "damped", "lstm", stages=ROOT)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "damped" in done.stderr
 
 
 @pytest.mark.parametrize("how", ["dies", "all die"])

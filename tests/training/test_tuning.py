@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from stages import train
 from stages.kinds import kind
 from stages.studies import arms
-from stages.support.params import load_project
+from stages.support.params import load_project, read_training
+from stages.support.process import StageError
 from stages.support.sections import Tuning
 from stages.training.tuning import best_rates, tuned_arms
 from tests.copies import ROOT, python_in, small_project
@@ -69,6 +71,26 @@ def test_rates_that_trials_chose_before_are_taken_without_a_trial(damped):
         (0.07, ("tuned",)),
         (0.07, ("equal_size",)),
     }
+
+
+def test_a_fresh_repeat_that_diverges_costs_itself_alone_and_all_of_them_the_cell(tmp_path, monkeypatch):
+    tuning = {"learning_rates": [0.001, 0.01], "repeats": "0", "final_repeats": "100-102"}
+    training = {"tuning": tuning, "headings": ["tuned"], "repeats": "0"}
+    folder = small_project(tmp_path / "project", "imdb", training, cells=["gru"], cell="gru")
+    monkeypatch.chdir(folder)
+    settings = read_training("imdb", "gru")
+
+    def run(diverging):
+        def run(function, calls, doing):
+            """As a loss that is not finite has it, in some of the fresh repeats."""
+            return [None if job.repeats[0] in diverging else function(job) for (job,) in calls]
+
+        return run
+
+    fitted = train._train("imdb", settings, "sample", "cpu", run({101}))
+    assert [job.repeats for job in fitted if job.arm.protocols != ("tuning",)] == [(100,), (102,)]
+    with pytest.raises(StageError, match="imdb/gru/tuned: every repeat diverged"):
+        train._train("imdb", settings, "sample", "cpu", run({100, 101, 102}))
 
 
 def test_variants_alone_are_trained_where_the_study_is_tuned(tmp_path):

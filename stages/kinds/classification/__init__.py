@@ -22,6 +22,7 @@ from stages.support.sections import (
     ValidationFraction,
     check_parts,
     no_bool,
+    refuse_all_but,
 )
 
 if TYPE_CHECKING:
@@ -119,9 +120,11 @@ DOCUMENT: Mapping[str, Any] = {
 
 
 def check(corpus: Imdb | Sample | Own, tokens: Tokens, training: Training) -> None:
-    """Refuse parts of a person's file that leave little to train on."""
+    """Refuse parts of a person's file that leave little to train on, and of other corpora what has no effect."""
     if isinstance(corpus, Own):
         check_parts(tokens.validation_fraction, tokens.test_fraction)
+    else:
+        refuse_all_but(("vocabulary_size", "validation_fraction"), tokens)
 
 
 def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:

@@ -29,7 +29,7 @@ class DampedOscillation(Section):
     """exp(-x/5) cos(x) at so many points."""
 
     source: Literal["damped_oscillation"]
-    points: Positive
+    points: Annotated[int, Field(ge=2)]
 
 
 class Fibonacci(Section):
@@ -67,6 +67,8 @@ class Training(TrainingSection):
     def _packs(self) -> Self:
         if self.library == "keras" and (self.layer_counts != (1,) or self.dropout):
             raise ValueError("library: keras has nets of one layer here: layer_counts [1], dropout 0")
+        if len(set(self.layer_counts)) < len(self.layer_counts):
+            raise ValueError(f"layer_counts: {list(self.layer_counts)} names one twice")
         if self.library != "keras" and self.repeats_at_once > 1:
             raise ValueError(f"repeats_at_once: {self.repeats_at_once} needs library keras")
         return self
@@ -120,7 +122,7 @@ DOCUMENT: Mapping[str, Any] = {
 
 
 def check(corpus: DampedOscillation | Fibonacci, tokens: Tokens, training: Training) -> None:
-    """Any sections fit together."""
+    """Nothing here hangs on two sections alone: what a window leaves of a series `tokenize` finds out."""
 
 
 def settings(cell: str, training: Training) -> dict[str, Hyperparameters]:

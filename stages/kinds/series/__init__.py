@@ -124,9 +124,9 @@ def baselines(raw: Path, ready: Path) -> list[dict[str, Any]]:
     import numpy as np
 
     from stages.baselines.series import series_rows
-    from stages.support.files import verify
+    from stages.support.files import read_json
 
-    about = verify(ready)
+    about = read_json(ready / "manifest.json")
     return series_rows(
         np.load(ready / "values.npy"), about["train_end"], about["validation_end"], about["window"], about["horizon"]
     )

@@ -147,8 +147,8 @@ def mismatch(path: Path, file: RemoteFile) -> str:
 def download(offers: Sequence[RemoteFile], folder: Path, patience: Patience, what_to_do: str = WHAT_TO_DO) -> Path:
     """Return the checked file of the first offer that can be had, in `folder`.
 
-    A file that is already there and right is used without a request. A partial one is kept as NAME.part and
-    resumed. Processes that want the same file wait for one another.
+    A file that is already there and right is used without a request. A partial one is kept as NAME.part and,
+    where its digest is known, resumed. Processes that want the same file wait for one another.
 
     Raises StageError, in one line with each server's reason and what to do, where no offer can be had.
     """
@@ -202,6 +202,8 @@ def _download(file: RemoteFile, folder: Path, patience: Patience) -> Path:
 
 def _attempt(file: RemoteFile, address: str, part: Path, patience: Patience) -> None:
     """Bring `part` to its end with one request and check it; raise _AttemptError where that fails."""
+    if file.sha256 is None:  # a file that has changed since could not be told from the one that was begun
+        part.unlink(missing_ok=True)
     offset = _size_bytes(part)
     if offset != file.size_bytes:
         offset = _transfer(file, address, part, patience)

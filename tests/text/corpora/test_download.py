@@ -185,6 +185,12 @@ def test_an_unpinned_file_is_whole_or_absent(file, site, tmp_path):
     assert len(site.requests) == 4
 
 
+def test_what_no_digest_is_known_of_is_never_put_together_from_two_versions(file, site, tmp_path):
+    (tmp_path / "corpus.bin.part").write_bytes(b"what it held yesterday" * 1000)
+    assert download([replace(file, size_bytes=None, sha256=None)], tmp_path, PATIENCE).read_bytes() == CONTENT
+    assert site.requests == [("/corpus.bin", None)]
+
+
 def test_a_folder_that_cannot_be_written_is_named(file, tmp_path):
     (tmp_path / "downloads").write_text("a file in the way")
     with pytest.raises(StageError, match=r"cannot write .*downloads"):
