@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import time
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -66,12 +67,15 @@ def _make(file: str, words: tuple[str, ...]) -> None:
         if not (checked and _dvc_repro(f"tokenize@{name}")):
             raise StageError(f"own: {path.name} can't be made into a study (see above); params.yaml is as it was")
         _cut(name, values, budget, began)
-    except BaseException:
+    except BaseException as error:
         write_text(params, before)
         if is_new and link.is_symlink():
             link.unlink()
             for made in ("raw", "ready"):
                 shutil.rmtree(Path("data", made, name), ignore_errors=True)
+        elif not is_new and isinstance(error, InputError):  # what was refused is of the study as it was before
+            with suppress(StageError):
+                _dvc_repro(f"tokenize@{name}")
         raise
     targets = [f"headline@{name}", f"compare@{name}"]
     how = "failed (see above)"

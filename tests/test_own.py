@@ -71,6 +71,7 @@ def series(values):
             [],
             ["VALUE="],
         ),
+        ("huge.csv", ["date", "y"], series([value * 1e300 for value in WAVE]), [], ["y has", "e+301", "1e+150"]),
         ("few.csv", ["date", "y"], series([1, 2, 3, 2, 1]), ["VALUE=y"], ["5 rows"]),
         ("good.csv", None, list(reviews(60)), ["NAME=Reviews 1"], ["NAME=Reviews 1"]),
         ("good.csv", None, list(reviews(60)), ["NAME=imdb"], ["NAME=imdb"]),
@@ -171,6 +172,27 @@ def test_what_fails_once_the_data_are_made_leaves_nothing_behind(project, monkey
         monkeypatch.setattr(own, "_cut", fail)
     with pytest.raises(failure or StageError):
         main(str(file))
+    assert digests(project) == before
+
+
+def test_a_refusal_gives_a_study_that_was_there_its_data_back(project, monkeypatch):
+    file = table(project.parent / "y.csv", series(WAVE), ("date", "y"))
+    asked = []
+
+    def dvc_repro(*words):
+        asked.append((*words, "window: 90" in Path("params.yaml").read_text()))
+        if asked[-1] == ("tokenize@y", True):
+            raise InputError("y: too long a window")
+        return True
+
+    monkeypatch.setattr(own, "_dvc_repro", dvc_repro)
+    monkeypatch.setattr(own, "_cut", lambda *_: None)
+    monkeypatch.setattr(own, "show", lambda _: None)
+    main(str(file))
+    before = digests(project)
+    with pytest.raises(InputError, match="too long a window"):
+        main(str(file), "WINDOW=90")
+    assert asked[-1] == ("tokenize@y", False)
     assert digests(project) == before
 
 

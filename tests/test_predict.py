@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from stages.predict import _column_of_table
+from stages.predict import _column_of_table, _texts
 from stages.support.process import InputError
 
 pytestmark = pytest.mark.end_to_end
@@ -21,6 +21,15 @@ def verdicts(clone, *words):
 def corrected(clone, cell):
     """The rows of a cell's corrected arm."""
     return [row for row in json.loads(clone.read(f"metrics/imdb/{cell}.json")) if "corrected" in row["protocols"]]
+
+
+def test_a_table_is_no_text_a_line_where_no_column_is_known(tmp_path):
+    for name in ("reviews.csv", "reviews.TSV", "reviews.parquet"):
+        (tmp_path / name).write_text("text,label\na good film,good\n")
+        with pytest.raises(InputError, match="a text a line"):
+            _texts([], tmp_path / name, "")
+    (tmp_path / "reviews.txt").write_text("a good film, good\n")
+    assert _texts([], tmp_path / "reviews.txt", "") == ["a good film, good"]
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])

@@ -39,6 +39,7 @@ from stages.results.table import Cell as Shown
 from stages.results.table import Table, as_sentence
 from stages.results.verdict import LEVEL
 from stages.support.files import read_json
+from stages.support.process import short
 from stages.support.sections import OWN_RATE
 from stages.support.words import listed
 
@@ -193,19 +194,29 @@ def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list
     A study that only this run has stands under the heading `sample` where its text is made. Variants are left out.
     """
     mine = {found.name: found for found in of_studies(here)}
-    shown = list({found.name: found for found in [*mine.values(), *of_studies(answers)]}.values())
-    lines = []
-    for found in shown:
-        naive = "–"
-        if found.naive_name:
-            name = found.naive_name.split(" + ")[0].removeprefix("Kneser–Ney ")
-            naive = f"{name} {score_text(found.naive_score, found.score)}"
-        scores = [score_text(found.means[cell], found.score) for cell in CELLS]
-        heading = "sample" if found.is_sample else found.heading
-        lines.append([found.name, heading, *scores, _ahead_in_short(found), _who(mine.get(found.name)), naive])
+    recorded = {found.name: found for found in of_studies(answers)}
+    shown = list((mine | recorded).values())
+    shown.sort(key=lambda found: found.name not in recorded)
     header = ["study", "heading", "LSTM", "GRU", "ahead, points or ×; (even)", "here", "no net"]
-    table = tabulate.tabulate(lines, header, tablefmt="simple", disable_numparse=True)
-    return [line[:100].rstrip() for line in table.splitlines()]
+
+    def lines(longest: int) -> list[str]:
+        """With names of so many characters at the most: a number is never cut."""
+        table = []
+        for found in shown:
+            naive = "–"
+            if found.naive_name:
+                name = found.naive_name.split(" + ")[0].removeprefix("Kneser–Ney ")
+                naive = f"{short(name, longest)} {score_text(found.naive_score, found.score)}"
+            scores = [score_text(found.means[cell], found.score) for cell in CELLS]
+            heading = "sample" if found.is_sample else found.heading
+            name, who = short(found.name, longest), _who(mine.get(found.name))
+            table.append([name, heading, *scores, _ahead_in_short(found), who, naive])
+        return str(tabulate.tabulate(table, header, tablefmt="simple", disable_numparse=True)).splitlines()
+
+    longest = 40
+    while longest > 8 and max(map(len, lines(longest))) > 100:
+        longest -= 1
+    return [line.rstrip() for line in lines(longest)]
 
 
 def _who(found: Answer | None) -> str:

@@ -61,7 +61,7 @@ def _versions(origin: Provenance) -> str:
 
 def _machine(origin: Provenance) -> str:
     machine = origin.machine
-    threads = f"{machine.threads} thread(s) a job" if machine.threads else ""
+    threads = f"threads of a job: {machine.threads}" if machine.threads else ""
     return "; ".join(filter(None, [machine.processor, machine.device, machine.engine, threads]))
 
 

@@ -32,6 +32,7 @@ from stages.results.verdict import (
     amount_text,
     by_claim,
     claim_text,
+    counterpart,
     effect_text,
     family_table,
     known_text,
@@ -93,6 +94,8 @@ def record_page(cells: Sequence[str], repeats: Mapping[str, str], recorded: Sequ
     measured = {study: recorded_cells(study) for study in documents()}
     sections = []
     for study, of_study in measured.items():
+        if not of_study and not documents()[study]["document"]:  # a person's own
+            continue
         lacking = [
             f"make full STUDY={study} CELL={cell} REPEATS={repeats[study]}"
             for cell in cells
@@ -167,7 +170,8 @@ def _environment() -> Environment:
         loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"effect": effect_text, "amount": amount_text, "sentence": as_sentence, "words": _words}
-    environment.filters |= {"agreement": agreement, "claim": claim_text, "known": known_text}
+    environment.filters |= {"agreement": agreement, "counterpart": counterpart, "claim": claim_text}
+    environment.filters["known"] = known_text
     return environment
 
 

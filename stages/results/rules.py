@@ -242,7 +242,8 @@ def _sentence(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
     def decide(part: Verdict, rows: Sequence[Row]) -> Verdict:
         return judge(part, paired_effect(_log_odds(rows, rule["sentence"])), bounds, "probability")
 
-    return _by_cell(rule["cells"], base, evidence.of(base.study), "probability of positive", decide)
+    label = f"probability that “{rule['sentence']}” is positive"
+    return _by_cell(rule["cells"], base, evidence.of(base.study), label, decide)
 
 
 def _same_words(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
@@ -253,7 +254,7 @@ def _same_words(rule: Rule, base: Verdict, evidence: Evidence) -> list[Verdict]:
         first, second = (_log_odds(rows, text) for text in rule["same_words"])
         return judge(part, paired_effect(first - second), (-margin, margin), "ratio")
 
-    label = "odds of positive, first / second sentence"
+    label = "odds of positive, “{}” / “{}”".format(*rule["same_words"])
     return _by_cell(rule["cells"], base, evidence.of(base.study), label, decide)
 
 
@@ -461,7 +462,7 @@ def _different_winner(rule: Rule, base: Verdict, evidence: Evidence) -> list[Ver
         higher, arms = about["better"] == "higher", [f"{settings[study]} {cell}".strip() for cell in pair]
         sides = (0.0, math.inf) if higher else (-math.inf, 0.0)
         part = _compare(name, arms, sides, replace(base, study=study), evidence.of(study), confidence)
-        parts.append(replace(part, details=(), beside=()))
+        parts.append(replace(part, effect_label=f"{study}: {part.effect_label}", details=(), beside=()))
         if part.verdict != "open":
             beats.add((study, *(pair if part.verdict == "supported" else pair[::-1])))
     unbeaten = [cell for cell in cells if not any(loser == cell for _, _, loser in beats)]

@@ -184,17 +184,22 @@ def _signs(verdicts: Sequence[Verdict]) -> dict[str, dict[str, str]]:
     return signs
 
 
+def counterpart(recorded: Verdict, here: Verdict) -> Verdict:
+    """What another run has to set beside a verdict: of a claim of several parts the one that decided in the record."""
+    if not recorded.parts or recorded.effect is None or len(here.parts) != len(recorded.parts):
+        return here
+    return next(
+        mine
+        for part, mine in zip(recorded.parts, here.parts, strict=True)
+        if (part.effect_label, part.effect) == (recorded.effect_label, recorded.effect)
+    )
+
+
 def agreement(recorded: Verdict, here: Verdict) -> bool | None:
     """Whether another run's effect lies on the side of the claim that the record's does; None: one has no effect.
 
-    Of a claim of several parts the one that decided in the record. Timings are no run's: both have the benchmark's.
+    Timings are no run's: both have the benchmark's.
     """
-    if recorded.parts and recorded.effect is not None and len(here.parts) == len(recorded.parts):
-        recorded, here = next(
-            (part, mine)
-            for part, mine in zip(recorded.parts, here.parts, strict=True)
-            if (part.effect_label, part.effect) == (recorded.effect_label, recorded.effect)
-        )
 
     def on_the_claims_side(verdict: Verdict) -> bool | None:
         if verdict.effect is None or verdict.unit.startswith("timings"):
@@ -202,7 +207,7 @@ def agreement(recorded: Verdict, here: Verdict) -> bool | None:
         low, high = verdict.claimed_low, verdict.claimed_high
         return (low is None or low < verdict.effect) and (high is None or verdict.effect < high)
 
-    sides = on_the_claims_side(recorded), on_the_claims_side(here)
+    sides = on_the_claims_side(recorded), on_the_claims_side(counterpart(recorded, here))
     return None if None in sides else sides[0] == sides[1]
 
 

@@ -25,7 +25,7 @@ A study is a section of params.yaml; one that a document is behind also has stag
       in claims.md beside this file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -37,6 +37,11 @@ from stages.support.process import InputError
 from stages.support.sections import Heading
 
 _FOLDER = Path(__file__).parent
+
+
+def no_setting(key: str, name: str, known: Iterable[str]) -> InputError:
+    """The refusal of a name that params.yaml has under `key`, and a study among its settings has not."""
+    return InputError(f"params.yaml: {key}: '{name}' is not one of {', '.join(filter(None, known)) or 'none here'}")
 
 
 @dataclass(frozen=True)
@@ -110,12 +115,12 @@ def arms(
     if "corrected" in headings and training.variants:
         known, base = about.get("variants", {}), next(arm for arm in found if "corrected" in arm.protocols)
         if unknown := [name for name in training.variants if name not in known]:
-            raise InputError(f"{study}: training.variants: '{unknown[0]}' is not one of {', '.join(known) or 'none'}")
+            raise no_setting(f"{study}.training.variants", unknown[0], known)
         for name in training.variants:
             found.append(Arm(name, ("corrected",), replace(base.hyperparameters, **known[name])))
     if training.settings:
         settings = {arm.setting for arm in found}
         if unknown := [name for name in training.settings if name not in settings]:
-            raise InputError(f"{study}: training.settings: '{unknown[0]}' is not one of {', '.join(sorted(settings))}")
+            raise no_setting(f"{study}.training.settings", unknown[0], sorted(settings))
         found = [arm for arm in found if arm.setting in training.settings]
     return found

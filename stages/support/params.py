@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
 from stages import kinds
-from stages.studies import Arm, arms, documented
+from stages.studies import Arm, arms, documented, no_setting
 from stages.support.code import stage_code, training_code
 from stages.support.files import read_json, without_defaults
 from stages.support.process import InputError, short
@@ -316,7 +316,7 @@ def study_arms(project: Project, study: str, cell: str) -> dict[str, list[Arm]]:
         known = [arm.setting for arm in tuned]
         wanted = training.tuning.settings or [setting for setting in known if setting not in training.variants]
         if unknown := sorted(set(wanted).difference(known)):
-            raise InputError(f"{study}: tuning.settings: '{unknown[0]}' is not one of {', '.join(known)}")
+            raise no_setting(f"{study}.training.tuning.settings", unknown[0], known)
         tuned = [arm for arm in tuned if arm.setting in wanted]
         if (rates := training.tuning.chosen_rates) and (len(rates), len(project.params.cells)) != (len(tuned), 1):
             raise InputError(
@@ -427,7 +427,8 @@ def _first_line(error: ValidationError, section: Any, place: str, values: Any) -
         location = location[1:]
     name = ".".join(filter(None, [place, *location]))
     if first["type"] == "extra_forbidden":
-        return f"{name}: unknown key; {_near(location[-1], _known_keys(section, location[:-1]))}{more}"
+        known = _known_keys(section, location[:-1], values.get("source") if isinstance(values, dict) else None)
+        return f"{name}: unknown key; {_near(location[-1], known)}{more}"
     if first["type"] == "missing":
         return f"{name}: missing{more}"
     reason = str(first["msg"]).removeprefix("Value error, ")
@@ -436,9 +437,11 @@ def _first_line(error: ValidationError, section: Any, place: str, values: Any) -
     return f"{name}: {short(repr(first['input']))} is not allowed: {short(reason, 200)}{more}"
 
 
-def _known_keys(section: Any, location: Sequence[str]) -> list[str]:  # noqa: ANN401
-    """The keys that a section may have at a place in it."""
+def _known_keys(section: Any, location: Sequence[str], source: object) -> list[str]:  # noqa: ANN401
+    """The keys that a section may have at a place in it; of several kinds of corpus that of the `source` named."""
     models = _models(section)
+    if len(models) > 1:
+        models = [m for m in models if source in get_args(m.model_fields["source"].annotation)] or models
     for part in location:
         fields = [model.model_fields[part] for model in models if part in model.model_fields]
         models = [model for field in fields for model in _models(field.annotation)]

@@ -19,3 +19,8 @@ def told_apart(value: float, bounds: Iterable[float], say: Callable[[float, int]
         if text not in {say(bound, more) for bound in others}:
             return text
     return say(value, _MOST_MORE_DIGITS)
+
+
+def count(number: int, what: str) -> str:
+    """A number of things."""
+    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from stages.support.process import InputError
-from stages.support.words import listed
+from stages.support.words import count, listed
 from stages.tables.columns import MOST_DISTINCT, MOST_LABELS, Column
-from stages.tables.common import Sample, count, finished, share, shortened
+from stages.tables.common import Sample, finished, share, shortened
 from stages.tables.findings import Findings
 from stages.tables.layout import Drops, Layout
 from stages.tables.records import FEWEST_OF_A_LABEL, UNLABELLED, LabelledRow, labelled_rows

@@ -7,7 +7,7 @@ from random import Random
 from typing import Generic, TypeVar
 
 from stages.support.process import InputError
-from stages.support.words import listed
+from stages.support.words import count, listed
 from stages.tables.findings import Findings
 from stages.tables.layout import HEADER_AGAIN, Drops, Layout
 
@@ -80,8 +80,3 @@ def shortened(text: str) -> str:
 def share(part: int, total: int) -> str:
     """A number and its share of a total."""
     return f"{part:,} ({part / total:.1%})"
-
-
-def count(number: int, what: str) -> str:
-    """A number of things."""
-    return f"{number:,} {what}{'s' * (number != 1)}"

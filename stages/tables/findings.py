@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.support.words import count
 from stages.tables.dates import DateForm
 from stages.tables.layout import Dropped, Layout
 
@@ -115,12 +116,12 @@ def text_report(findings: Findings) -> list[str]:
         more = [f"and {len(findings.labels) - 10} more"] if len(findings.labels) > 10 else []
         report.append(f"labels: {', '.join(shares + more)}")
     if findings.characters:
-        in_words = (
-            f"median {findings.words.median:,.0f} words, longest {findings.words.longest:,}; " if findings.words else ""
-        )
+        in_words = ""
+        if findings.words:
+            in_words = f"median {count(round(findings.words.median), 'word')}, longest {findings.words.longest:,}; "
         per = "a line" if unit == "lines" else "a text"
         report.append(
-            f"length of {per}: {in_words}median {findings.characters.median:,.0f} characters, "
+            f"length of {per}: {in_words}median {count(round(findings.characters.median), 'character')}, "
             f"longest {findings.characters.longest:,}"
         )
         words = "words parted by spaces" if findings.words_by_spaces else "no spaces between words"

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from stages.support.process import InputError
-from stages.support.words import listed
+from stages.support.words import count, listed
 from stages.tables.classification import look_at_classification
 from stages.tables.columns import (
     MOST_DISTINCT,
@@ -23,7 +23,6 @@ from stages.tables.columns import (
     refuse_unread_dates,
     time_columns,
 )
-from stages.tables.common import count
 from stages.tables.encoding import lines
 from stages.tables.findings import CLASSIFICATION, KINDS, LANGUAGE_MODEL, SERIES, Findings
 from stages.tables.language_model import look_at_language

@@ -34,7 +34,7 @@ def look_at_language(findings: Findings) -> Findings:
     unit = "words" if by_spaces and total_words >= _FEWEST_WORDS else "characters"
     if by_spaces and unit == "characters":
         warnings.append(
-            f"{total_words:,} words are few for a model of words; characters are enough for one of characters"
+            f"few words for a model of words ({total_words:,}); characters are enough for one of characters"
         )
     if total_characters < _FEWEST_CHARACTERS:
         refusals.append(f"{total_characters:,} characters; at least {_FEWEST_CHARACTERS:,} are needed")

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from stages.support.process import InputError
-from stages.support.words import listed
+from stages.support.words import count, listed
 from stages.tables.columns import Column, choose_inputs, choose_value, no_number, time_columns, time_forms
-from stages.tables.common import count, finished, shortened
+from stages.tables.common import finished, shortened
 from stages.tables.dates import DAY_SECONDS, DateForm
 from stages.tables.findings import Chosen, Findings
 from stages.tables.layout import HEADER_AGAIN, Drops
@@ -21,6 +21,7 @@ from stages.tables.records import places_in_time, timed_rows
 TRAINING_SHARE = 0.7  # of a series, when it is asked whether later values leave the range of the earlier ones
 _FEW_STEPS = 200
 _FEWEST_STEPS = 30
+_LARGEST = 1e150  # whose square is a number
 _CLEARLY = 10  # times more even
 _HALF_A_YEAR_SECONDS = 180 * DAY_SECONDS
 _UNEVEN = 1.5
@@ -127,6 +128,8 @@ def look_at_series(
     refusals: list[str] = []
     for column, numbers in zip(read, values.T, strict=True):
         warnings += _stand_ins(column.name, numbers)
+        if (largest := numbers[np.abs(numbers).argmax()]) and abs(largest) > _LARGEST:
+            refusals.append(f"{column.name} has {largest:g}: numbers beyond {_LARGEST:g} can't be squared")
     blocks = [column for column in columns if column not in (*read, *times) and column.stands_in_blocks]
     if dated is not None:
         seconds = np.frombuffer(dated.seconds)
@@ -169,7 +172,7 @@ def look_at_series(
     if inner := found.dropped_within:
         warnings.append(f"{count(inner, 'row')} within the series not read (see above): the steps there are longer")
     if len(series) < _FEWEST_STEPS and to_train:
-        refusals.append(f"{len(series)} rows; a series needs at least {_FEWEST_STEPS}")
+        refusals.append(f"{count(len(series), 'row')}; a series needs at least {_FEWEST_STEPS}")
     elif len(series) < _FEW_STEPS and to_train:
         warnings.append(f"{len(series)} rows are few: differences between models will be uncertain")
     findings = replace(

@@ -57,7 +57,7 @@ class SeriesModel:
         if not 1 <= steps <= MOST_STEPS:
             raise InputError(f"steps {steps}: allowed are 1 to {MOST_STEPS:,}")
         if len(values) < self.window:
-            raise InputError(f"{len(values)} rows are too few: the model looks at {self.window}")
+            raise InputError(f"too few rows ({len(values)}): the model looks at {self.window}")
         if steps > self.horizon and len(self.columns) > 1:
             raise InputError(
                 f"steps {steps}: beyond the horizon of {self.horizon} the inputs ({', '.join(self.columns[1:])}) would "

@@ -234,6 +234,21 @@ def test_fresh_repeats_that_one_cell_lacks_are_said_and_a_documents_are_not():
         )
 
 
+def test_on_the_screen_names_are_shortened_and_numbers_never():
+    rows = pair("imdb", reviews([0.80, 0.81, 0.79]), reviews([0.92, 0.90, 0.91]), protocols=("corrected",))
+    (found,) = study_answers("imdb", rows, BASELINES)
+    assert found.naive_score == 0.85
+    for length in (1, 20, 36, 200):
+        named = replace(found, setting="x" * length, naive_name="a ridge regression" if length % 2 else "TF-IDF")
+        lines = answers_on_screen([found], [named])
+        assert max(map(len, lines)) <= 100
+        first, own = lines[2:]
+        assert first.split()[0] == "imdb"
+        for line in (first, own):
+            assert line.endswith(" 85.0 %")
+            assert "GRU 11.0 [" in line
+
+
 def test_a_variant_has_no_word_in_the_sentences_and_another_setting_has():
     rows = pair("imdb", reviews([0.80, 0.81, 0.79]), reviews([0.92, 0.90, 0.91]), protocols=("corrected",))
     (found,) = study_answers("imdb", rows, BASELINES)

@@ -16,7 +16,7 @@ from stages.results.record import headed, read_entries
 from stages.results.row import read_rows
 from stages.results.rules import Evidence, apply_rule
 from stages.results.runs import Runs
-from stages.results.verdict import PARTLY, Verdict, agreement, family_table, known_text, marks
+from stages.results.verdict import PARTLY, Verdict, agreement, counterpart, family_table, known_text, marks
 from tests.copies import ROOT
 
 FIRST, SECOND = "I love this movie, by the way I hate the book.", "I hate this movie, by the way I love the book."
@@ -280,6 +280,14 @@ def test_of_a_claim_of_parts_those_are_set_beside_each_other_that_decided_in_the
     assert agreement(contradicted, supported) is True
     assert agreement(replace(recorded[0], parts=tuple(recorded)), replace(here[1], parts=tuple(here))) is True
     assert agreement(contradicted, replace(here[0], parts=tuple(parts(-0.1, 0.4)))) is False
+    assert counterpart(contradicted, supported) == here[1]
+    assert counterpart(replace(recorded[0], parts=tuple(recorded)), supported) == here[0]
+
+
+def test_parts_of_a_claim_that_differ_have_labels_that_do():
+    for verdict in record_verdicts():
+        found = {(part.effect_label, part.effect) for part in verdict.parts if part.effect is not None}
+        assert len({label for label, _ in found}) == len(found), verdict.id
 
 
 # --- the record ---

@@ -1,6 +1,8 @@
 """params.yaml: every refusal in one line that names the thing, its value and what is allowed; and what is resolved."""
 
 import copy
+import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,6 +114,7 @@ def load_with(tmp_path, changes):
         ({"ptb.tokens": {"vocabulary_size": 50}}, ["ptb", "tokens.vocabulary_size", "a file of your own"]),
         ({"damped.corpus.points": 1}, ["damped.corpus.points", "1", "2"]),
         ({"fibonacci.training.layer_counts": [2, 1, 2]}, ["fibonacci.training", "layer_counts", "[2, 1, 2]", "twice"]),
+        ({"imdb.corpus.source": "imdb"}, ["imdb.corpus.test_reviews", "unknown key", "known are source ("]),
         ({"latch.corpus.sequences": 22}, ["latch.corpus.sequences", "22", "multiple of 4"]),
         (
             {"latch.corpus.sequences": 40, "latch.tokens.validation_fraction": 0.01},
@@ -145,6 +148,28 @@ def test_more_than_this_machine_has_cores_for_is_refused(tmp_path, monkeypatch, 
     main()
     load_with(tmp_path, {name: 4} | ({"cluster": "tcp://there:8786"} if name == "threads" else {"processes": 3}))
     main()
+
+
+def test_git_sees_a_refused_value_of_the_same_second_and_size(tmp_path, monkeypatch):
+    def git(*words):
+        names = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "core.trustctime=false"]
+        return subprocess.run(["git", *names, *words], check=True, capture_output=True, text=True).stdout
+
+    monkeypatch.chdir(tmp_path)
+    load_with(tmp_path, {})
+    params = Path("params.yaml")
+    text, when = params.read_text(), params.stat().st_mtime - 10
+    os.utime(params, (when, when))
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message=x")
+    params.write_text(text.replace("dropout: 0.5", "dropout: 1.5", 1))
+    os.utime(params, (when, when))
+    assert git("status", "--porcelain", "params.yaml") == ""  # the fault: Git has seen this time and this size
+    with pytest.raises(InputError, match=r"dropout: 1\.5"):
+        main()
+    git("checkout", "--quiet", "params.yaml")
+    assert params.read_text() == text
 
 
 def test_a_missing_key_is_named(tmp_path):
@@ -264,7 +289,9 @@ def test_of_a_studys_settings_those_that_are_named_are_tuned(tmp_path):
     assert [arm.setting for arm in arms["tuned"]] == ["2 layers", "4 layers"]
     assert {arm.setting for arm in arms["arms"]} == {"1 layer", "2 layers", "3 layers", "4 layers"}
     project = load_with(tmp_path, {"profile": "full", place: ["5 layers"]})
-    with pytest.raises(InputError, match=r"tuning\.settings: '5 layers' is not one of 1 layer, 2 layers, 3 layers"):
+    with pytest.raises(
+        InputError, match=r"training\.tuning\.settings: '5 layers' is not one of 1 layer, 2 layers, 3 layers"
+    ):
         study_arms(project, "fibonacci", "gru")
 
 
@@ -284,9 +311,11 @@ def test_variants_are_corrected_alone_and_tuned_where_they_are_named_and_those_t
     assert (tuned.setting, tuned.hyperparameters) == ("20 epochs", longer.hyperparameters)
     alone = study_arms(load_with(tmp_path, {"imdb.training.headings": ["published"]}), "imdb", "gru")
     assert [arm.setting for arm in alone["arms"]] == [""]
-    for study, known in (("imdb", "20 epochs, "), ("damped", "none")):
+    for study, known in (("imdb", "20 epochs, "), ("damped", "none here")):
         project = load_with(tmp_path, {f"{study}.training.variants": ["30 epochs"]})
-        with pytest.raises(InputError, match=rf"{study}: training\.variants: '30 epochs' is not one of {known}"):
+        with pytest.raises(
+            InputError, match=rf"params\.yaml: {study}\.training\.variants: '30 epochs' is not one of {known}"
+        ):
             study_arms(project, study, "gru")
 
 

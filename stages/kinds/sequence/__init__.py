@@ -29,7 +29,7 @@ class DampedOscillation(Section):
     """exp(-x/5) cos(x) at so many points."""
 
     source: Literal["damped_oscillation"]
-    points: Annotated[int, Field(ge=2)]
+    points: Annotated[int, Field(ge=2, le=10_000_000)]
 
 
 class Fibonacci(Section):
