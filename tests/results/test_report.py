@@ -14,6 +14,7 @@ import pytest
 import yaml
 from browser import measure, needs_browser, run
 
+from stages.kinds import kind
 from stages.results.claims import record_verdicts
 from stages.results.compare import write_comparison
 from stages.results.documents import PROTOCOLS, claims, documents
@@ -21,6 +22,7 @@ from stages.results.report import Section, record_page, render, run_page, unmeas
 from stages.results.row import read_rows, write_rows
 from stages.results.table import Cell, Table
 from stages.results.verdict import Verdict
+from stages.studies import described
 from stages.support.params import load_project
 
 ROOT = Path(__file__).parent.parent.parent
@@ -334,6 +336,14 @@ def test_the_record_names_what_it_lacks_and_counts_a_packed_job_once(tmp_path, m
     row = [cell["text"] for cell in page.tables[-1]["rows"][1]]
     assert row[:3] == ["latch gru", "2", "0123456789ab"]
     assert row[-1] == "10 min"
+
+
+def test_a_study_of_ones_own_has_no_section_on_the_page_of_the_record(monkeypatch):
+    own = described("kritiken", kind("classification"))
+    monkeypatch.setattr("stages.results.report.documents", lambda: documents() | {"kritiken": own})
+    page = Page(record_page(["gru"], {}, []))
+    assert "kritiken" not in page.text
+    assert "fibonacci" in page.text
 
 
 def luminance(colour):
