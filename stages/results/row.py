@@ -159,10 +159,10 @@ class Row:
 
         What is less than `_LEAST_STEP` is none: a rate that shrinks may make each epoch the best by a hair.
         """
+        if self.best_epoch < self.hyperparameters["epochs"]:
+            return False
         losses = [epoch["validation_loss"] for epoch in self.curve]
-        if self.best_epoch < self.hyperparameters["epochs"] or len(losses) < 2:
-            return bool(self.best_epoch == self.hyperparameters["epochs"])
-        return losses[-1] < (1 - _LEAST_STEP) * min(losses[:-1])
+        return len(losses) < 2 or losses[-1] < (1 - _LEAST_STEP) * min(losses[:-1])
 
     @property
     def is_trial(self) -> bool:
