@@ -55,8 +55,8 @@ def _digest(study: str, named: str) -> str:
     """
     path = at_hand(Path(named))
     if not path.exists():
-        missing = f"{study}.corpus.path: {named} is not there"
-        known = read_json(before)["corpus"] if (before := SETTINGS / study / "fetch.json").exists() else {}
+        missing, before = f"{study}.corpus.path: {named} is not there", SETTINGS / study / "fetch.json"
+        known = read_json(before)["corpus"] if before.exists() else {}
         if known.get("path") != named:
             raise InputError(f"params.yaml: {missing}; `make own FILE=...` links a file")
         print(f"check: {missing}: what was read of it before stands", file=sys.stderr, flush=True)

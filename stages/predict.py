@@ -14,7 +14,6 @@ from stages.support.process import InputError, one_line, run_stage
 from stages.trained.command_line import as_text, chosen_model, make_parser, say_dropped
 
 _UNKNOWN_WORDS_SHOWN = 5
-_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 
 
 def main(*words: str) -> None:
@@ -59,7 +58,9 @@ def _texts(words: list[str], file: Path | None, column: str) -> list[str]:
         return [as_text(word, f"text {number}") for number, word in enumerate(words, 1)]
     if file and file.is_file() and column and (table := _column_of_table(file, column)) is not None:
         return table
-    if file and not column and file.suffix.lower() in _TABLES:
+    from stages.tables.layout import TABLE_SUFFIXES
+
+    if file and not column and file.suffix.lower() in TABLE_SUFFIXES:
         raise InputError(f"--file {file}: a text a line is needed, and no table: write its column of texts to a .txt")
     try:
         data = file.read_bytes() if file else sys.stdin.buffer.read()

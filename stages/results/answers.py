@@ -195,8 +195,7 @@ def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list
     """
     mine = {found.name: found for found in of_studies(here)}
     recorded = {found.name: found for found in of_studies(answers)}
-    shown = list((mine | recorded).values())
-    shown.sort(key=lambda found: found.name not in recorded)
+    shown = [*recorded.values(), *(found for name, found in mine.items() if name not in recorded)]
     header = ["study", "heading", "LSTM", "GRU", "ahead, points or ×; (even)", "here", "no net"]
 
     def lines(longest: int) -> list[str]:
@@ -213,10 +212,11 @@ def answers_on_screen(answers: Sequence[Answer], here: Sequence[Answer]) -> list
             table.append([name, heading, *scores, _ahead_in_short(found), who, naive])
         return str(tabulate.tabulate(table, header, tablefmt="simple", disable_numparse=True)).splitlines()
 
-    longest = 40
-    while longest > 8 and max(map(len, lines(longest))) > 100:
-        longest -= 1
-    return [line.rstrip() for line in lines(longest)]
+    for longest in range(40, 7, -1):
+        table = lines(longest)
+        if max(map(len, table)) <= 100:
+            break
+    return [line.rstrip() for line in table]
 
 
 def _who(found: Answer | None) -> str:

@@ -170,8 +170,8 @@ def _environment() -> Environment:
         loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"effect": effect_text, "amount": amount_text, "sentence": as_sentence, "words": _words}
-    environment.filters |= {"agreement": agreement, "counterpart": counterpart, "claim": claim_text}
-    environment.filters["known"] = known_text
+    environment.filters |= {"agreement": agreement, "counterpart": counterpart}
+    environment.filters |= {"claim": claim_text, "known": known_text}
     return environment
 
 

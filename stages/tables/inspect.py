@@ -26,7 +26,7 @@ from stages.tables.columns import (
 from stages.tables.encoding import lines
 from stages.tables.findings import CLASSIFICATION, KINDS, LANGUAGE_MODEL, SERIES, Findings
 from stages.tables.language_model import look_at_language
-from stages.tables.layout import UNPAIRED, Drops, Layout, find_layout, is_quoted
+from stages.tables.layout import TABLE_SUFFIXES, UNPAIRED, Drops, Layout, find_layout, is_quoted
 from stages.tables.records import label_folders, text_files
 from stages.tables.series import look_at_series
 
@@ -215,7 +215,7 @@ def _folder(path: Path, kind: str | None, given: dict[str, str | None]) -> Findi
             f"{path}: a folder holds texts, or two or more folders of texts named by labels; it holds "
             f"{count(len(folders), 'folder')} and {count(len(files), 'file')}"
         )
-    if all(file.suffix.lower() in (".csv", ".tsv", ".json", ".jsonl") for file in files):
+    if all(file.suffix.lower() in TABLE_SUFFIXES for file in files):
         raise InputError(f"{path}: a folder of tables; name one: {listed([file.name for file in files[:10]])}")
     found = look_at_language(Findings(path, LANGUAGE_MODEL, "a folder of texts", "folder of texts", None))
     if kind is None and 1 < len(files) <= MOST_LABELS:

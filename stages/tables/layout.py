@@ -26,7 +26,7 @@ _OF_OBJECTS = {
 }
 _FASTTEXT = re.compile(r"\s*__label__(\S+)\s+((?!__label__)\S.*)", re.DOTALL)
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
-_TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".psv", ".parquet", *_JSON_SUFFIXES)
+TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".psv", ".parquet", *_JSON_SUFFIXES)
 _PLAIN_SUFFIXES = (".txt", ".text", ".md", "")
 _MOST_PLACES = 5
 _WORDS_OF_A_TEXT = 3
@@ -119,7 +119,7 @@ def find_layout(path: Path, is_text: bool = False) -> Layout:
         return _layout_of_objects(path, "json lines", encoding)
     if sum(line.startswith("__label__") for line in head) >= 0.9 * sum(map(bool, map(str.strip, head))):
         return _layout_of_objects(path, "fastText", encoding)
-    if is_text and suffix not in _TABLE_SUFFIXES:
+    if is_text and suffix not in TABLE_SUFFIXES:
         return Layout("plain text", encoding)
     cut = len(head) == _SAMPLE_LINES
     if head and head[0].lower().startswith("sep=") and len(head[0].strip()) == 5:
@@ -134,7 +134,7 @@ def find_layout(path: Path, is_text: bool = False) -> Layout:
             delimiter = " " if spaced_columns > 1 else ""
             layout = Layout("csv", encoding, delimiter)
             return _named(path, layout, [line.split() for line in head])
-        if suffix not in _TABLE_SUFFIXES:
+        if suffix not in TABLE_SUFFIXES:
             return Layout("plain text", encoding)
         delimiter = ""
     spaced = f'{delimiter} "' in "".join(head) and f'{delimiter}"' not in "".join(head) if delimiter else False

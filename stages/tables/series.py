@@ -128,7 +128,7 @@ def look_at_series(
     refusals: list[str] = []
     for column, numbers in zip(read, values.T, strict=True):
         warnings += _stand_ins(column.name, numbers)
-        if (largest := numbers[np.abs(numbers).argmax()]) and abs(largest) > _LARGEST:
+        if abs(largest := numbers[np.abs(numbers).argmax()]) > _LARGEST:
             refusals.append(f"{column.name} has {largest:g}: numbers beyond {_LARGEST:g} can't be squared")
     blocks = [column for column in columns if column not in (*read, *times) and column.stands_in_blocks]
     if dated is not None:
