@@ -168,7 +168,7 @@ def test_workers_train_to_the_same_bytes_with_data_that_home_sends_or_that_they_
 
 
 def test_a_job_goes_on_from_home_whoever_is_killed_its_worker_home_a_machine_or_the_scheduler(tmp_path, labs):
-    mine = home(tmp_path / "home", "imdb", repeats="0", epochs=200, headings=["corrected"])
+    mine = home(tmp_path / "home", "imdb", repeats="0", epochs=500, headings=["corrected"])
     theirs, untouched = copied(mine, "theirs"), copied(mine, "untouched")
     _, expected = trained(mine, "imdb", "gru")
     lab = labs()
@@ -204,7 +204,7 @@ def test_a_job_goes_on_from_home_whoever_is_killed_its_worker_home_a_machine_or_
     _, got = trained(untouched, "imdb", "gru")
     assert got == expected
     noted = epochs_noted(untouched)
-    assert noted == list(range(1, 201)), "epochs were trained twice that home had"
+    assert noted == list(range(1, 501)), "epochs were trained twice that home had"
 
 
 def test_a_job_that_kills_its_workers_is_named_and_the_others_finish(tmp_path, labs):
